@@ -1,0 +1,71 @@
+"""Who may reach what. Every object is looked up through its project and the caller's membership."""
+
+from typing import Any
+
+from labeling.core.errors import Forbidden, NotFound
+from labeling.models import Annotation, ApiKey, Assignment, Job, Membership, Project
+
+Role = Membership.Role
+# What each role may do includes what the roles below it may.
+_RANK = {Role.ANNOTATOR: 1, Role.REVIEWER: 2, Role.OWNER: 3}
+
+
+def membership_for(user: Any, slug: str, role: str = Role.ANNOTATOR, key: ApiKey | None = None) -> Membership:
+    """The caller's membership with its project, at least of `role`. One query.
+
+    Raises NotFound for a project that does not exist or is not the caller's (the two cannot be told apart), and
+    Forbidden when the caller's role is too low.
+    """
+    memberships = Membership.objects.select_related("project").filter(user_id=user.pk, project__slug=slug)
+    if key is not None and key.project_id is not None:
+        memberships = memberships.filter(project_id=key.project_id)
+    membership = memberships.first()
+    if membership is None:
+        raise NotFound(f"There is no project {slug} that you belong to.")
+    if _RANK[Role(membership.role)] < _RANK[Role(role)]:
+        raise Forbidden(f"This needs the role {Role(role).label.lower()}; you are {membership.get_role_display()}.")
+    return membership
+
+
+def project_for(user: Any, slug: str, role: str = Role.ANNOTATOR, key: ApiKey | None = None) -> Project:
+    """The project, if the caller belongs to it with at least `role`."""
+    return membership_for(user, slug, role, key).project
+
+
+def assignment_for(user: Any, assignment_id: int, key: ApiKey | None = None) -> Assignment:
+    """The caller's own assignment with its project. Somebody else's is NotFound."""
+    assignments = Assignment.objects.select_related("project").filter(
+        pk=assignment_id, user_id=user.pk, project__memberships__user_id=user.pk
+    )
+    if key is not None and key.project_id is not None:
+        assignments = assignments.filter(project_id=key.project_id)
+    assignment = assignments.first()
+    if assignment is None:
+        raise NotFound("There is no such assignment of yours.")
+    return assignment
+
+
+def annotation_for(user: Any, annotation_id: int, key: ApiKey | None = None) -> Annotation:
+    """The caller's own annotation. Somebody else's is NotFound."""
+    annotations = Annotation.objects.select_related("project", "assignment").filter(
+        pk=annotation_id, user_id=user.pk, project__memberships__user_id=user.pk
+    )
+    if key is not None and key.project_id is not None:
+        annotations = annotations.filter(project_id=key.project_id)
+    annotation = annotations.first()
+    if annotation is None:
+        raise NotFound("There is no such annotation of yours.")
+    return annotation
+
+
+def job_for(user: Any, job_id: Any, key: ApiKey | None = None) -> Job:
+    """A job of a project that the caller owns or reviews, or one the caller started."""
+    job = Job.objects.select_related("project").filter(pk=job_id).first()
+    if job is None or job.project is None:
+        raise NotFound("There is no such job.")
+    membership = Membership.objects.filter(user_id=user.pk, project_id=job.project_id).first()
+    if membership is None or (key is not None and key.project_id not in (None, job.project_id)):
+        raise NotFound("There is no such job.")
+    if membership.role == Role.ANNOTATOR and job.created_by_id != user.pk:
+        raise NotFound("There is no such job.")
+    return job

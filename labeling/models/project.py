@@ -1,0 +1,135 @@
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+
+class Project(models.Model):
+    """One labeling campaign: its items, its people and the rules they work under."""
+
+    class SuggestionPolicy(models.TextChoices):
+        SHOWN = "shown", "Show the model's suggestion"
+        HIDDEN = "hidden", "Hide it"
+        RANDOM = (
+            "random",
+            "Hide it on a random share, so that its influence can be measured",
+        )
+
+    slug = models.SlugField(max_length=60, unique=True)
+    name = models.CharField(max_length=120)
+    description = models.TextField(blank=True)
+    overlap = models.PositiveSmallIntegerField(
+        default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(50)],
+        help_text="How many people judge each item.",
+    )
+    lease_seconds = models.PositiveIntegerField(
+        default=300,
+        validators=[MinValueValidator(15), MaxValueValidator(86_400)],
+        help_text="How long an item is kept for a person who has stopped answering. An open page renews it.",
+    )
+    submit_on_choice = models.BooleanField(default=True, help_text="A single choice submits at once, without Enter.")
+    suggestion_policy = models.CharField(max_length=8, choices=SuggestionPolicy, default=SuggestionPolicy.RANDOM)
+    suggestion_hidden_share = models.FloatField(
+        default=0.2, validators=[MinValueValidator(0.0), MaxValueValidator(1.0)]
+    )
+    # Fixed at creation in practice: items are split on arrival and never move.
+    audit_share = models.FloatField(default=0.05, validators=[MinValueValidator(0.0), MaxValueValidator(0.5)])
+    person_limit = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="The most answers one person may give. Empty: no limit.",
+    )
+    # What put the queue in its present order ("model 4"), and when.
+    ordered_by = models.CharField(max_length=60, blank=True)
+    ordered_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="created_projects",
+    )
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=Q(overlap__gte=1), name="project_needs_at_least_one_opinion"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("labeling:project", args=[self.slug])
+
+
+class Membership(models.Model):
+    """What one person may do in one project."""
+
+    class Role(models.TextChoices):
+        OWNER = "owner", "Owner"
+        REVIEWER = "reviewer", "Reviewer"
+        ANNOTATOR = "annotator", "Annotator"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role, default=Role.ANNOTATOR)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "user"], name="one_role_per_person_and_project"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.role}"
+
+
+class Invitation(models.Model):
+    """A link that lets people join a project in a given role. Only the token's digest is kept."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="invitations")
+    role = models.CharField(max_length=10, choices=Membership.Role, default=Membership.Role.ANNOTATOR)
+    token_digest = models.CharField(max_length=64, unique=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    n_joined = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.role} of {self.project_id} until {self.expires_at:%Y-%m-%d}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.revoked_at is None and self.expires_at > timezone.now()
+
+
+class ApiKey(models.Model):
+    """A key for programs. The secret is shown once; only its SHA-256 is kept."""
+
+    SCOPES = ("annotate", "manage", "predict", "widget")
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
+    project = models.ForeignKey(
+        Project,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="api_keys",
+        help_text="Empty: every project that the user belongs to.",
+    )
+    name = models.CharField(max_length=80, blank=True)
+    prefix = models.CharField(max_length=12, help_text="The first characters, to tell keys apart.")
+    digest = models.CharField(max_length=64, unique=True)
+    scopes = models.JSONField(default=list)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.prefix}… ({self.user})"

@@ -1,0 +1,243 @@
+"""What people say: submit, skip, comment, and take it back."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from labeling.core.errors import Conflict, Invalid
+from labeling.core.schema import rules_of
+from labeling.models import Annotation, Assignment, Comment, Item, LabelSchema
+from labeling.services.resolve import settle_item
+
+MAX_CLIENT_ID = 64
+# Longer than this means that the page was left open: the time is kept as unknown rather than wrong.
+MAX_SECONDS = 3600.0
+_ANSWERABLE = (
+    Assignment.State.LEASED,
+    Assignment.State.EXPIRED,
+    Assignment.State.RELEASED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A stored answer. `is_new` is False when the same answer had already arrived."""
+
+    annotation: Annotation
+    item_state: str
+    is_new: bool
+
+
+def submit_annotation(
+    *,
+    assignment: Assignment,
+    value: Any,
+    client_id: str,
+    seconds: float | None = None,
+    comment: str = "",
+    is_flag: bool = False,
+    now: datetime | None = None,
+) -> Submission:
+    """The stored answer to a leased item.
+
+    Sending it again with the same client id is harmless; the same client id with another body is a Conflict. An
+    answer that comes after the lease has run out is kept as a further opinion and marked late.
+    """
+    now = now or timezone.now()
+    if not client_id or len(client_id) > MAX_CLIENT_ID:
+        raise Invalid(
+            f"Give each answer a client_id of 1 to {MAX_CLIENT_ID} characters, so that sending it twice does no harm.",
+            fields={"client_id": "required"},
+        )
+    digest = _digest(assignment.pk, value, comment, is_flag)
+    if replay := _replay(assignment, client_id, digest):
+        return replay
+    schema = LabelSchema.objects.current(assignment.project_id)
+    checked = rules_of(schema.kind, schema.config).check(value)
+    try:
+        with transaction.atomic():
+            return _store(
+                assignment,
+                schema,
+                checked,
+                client_id,
+                digest,
+                seconds,
+                comment,
+                is_flag,
+                now,
+            )
+    except IntegrityError:
+        # Two requests with one client id at once, or one person answering the same item through two leases.
+        if replay := _replay(assignment, client_id, digest):
+            return replay
+        raise Conflict(
+            "You have already answered this item; your first answer counts. Undo it to change it.",
+            code="already_answered",
+        ) from None
+
+
+def _replay(assignment: Assignment, client_id: str, digest: str) -> Submission | None:
+    earlier = Annotation.objects.select_related("item").filter(user_id=assignment.user_id, client_id=client_id).first()
+    if earlier is None:
+        return None
+    if earlier.body_digest != digest:
+        raise Conflict(
+            "This client_id was used for another answer. The first one is kept; use a new client_id for a new answer.",
+            code="client_id_reused",
+        )
+    return Submission(earlier, earlier.item.state, is_new=False)
+
+
+def _store(
+    assignment: Assignment,
+    schema: LabelSchema,
+    value: Any,
+    client_id: str,
+    digest: str,
+    seconds: float | None,
+    comment: str,
+    is_flag: bool,
+    now: datetime,
+) -> Submission:
+    # The item's row is what serializes answers, undos and settling; taken before anything else is written.
+    item = (
+        Item.objects.select_for_update(no_key=True)
+        .only("id", "project_id", "state", "split")
+        .get(pk=assignment.item_id)
+    )
+    is_late = assignment.state != Assignment.State.LEASED or assignment.expires_at <= now
+    moved = Assignment.objects.filter(pk=assignment.pk, state__in=_ANSWERABLE).update(state=Assignment.State.SUBMITTED)
+    if not moved:
+        raise Conflict(
+            "This assignment was already answered or skipped. Undo that first.",
+            code="already_answered",
+        )
+    if is_late:
+        # The person may hold the item again by now: this answer is the one that was waited for.
+        Assignment.objects.filter(item_id=item.pk, user_id=assignment.user_id, state=Assignment.State.LEASED).update(
+            state=Assignment.State.RELEASED
+        )
+    annotation = Annotation.objects.create(
+        project_id=assignment.project_id,
+        item_id=item.pk,
+        user_id=assignment.user_id,
+        schema=schema,
+        assignment_id=assignment.pk,
+        value=value,
+        seconds=_plausible(seconds),
+        client_id=client_id,
+        body_digest=digest,
+        is_late=is_late,
+        created_at=now,
+    )
+    if comment or is_flag:
+        Comment.objects.create(
+            project_id=assignment.project_id,
+            item_id=item.pk,
+            user_id=assignment.user_id,
+            text=comment,
+            is_flag=is_flag,
+        )
+    if item.state in (Item.State.OPEN, Item.State.RESOLVED, Item.State.DISPUTED):
+        settle_item(item=item, project=assignment.project, now=now)
+    return Submission(annotation, item.state, is_new=True)
+
+
+def _plausible(seconds: float | None) -> float | None:
+    return round(seconds, 3) if seconds is not None and 0 <= seconds <= MAX_SECONDS else None
+
+
+def _digest(assignment_id: int, value: Any, comment: str, is_flag: bool) -> str:
+    body = json.dumps(
+        [assignment_id, value, comment, is_flag],
+        sort_keys=True,
+        ensure_ascii=False,
+        default=str,
+    )
+    return hashlib.sha256(body.encode()).hexdigest()[:32]
+
+
+def skip_item(*, assignment: Assignment, reason: str) -> Assignment:
+    """The assignment, skipped: the item does not come back to this person, and stays there for the others."""
+    moved = Assignment.objects.filter(pk=assignment.pk, state__in=_ANSWERABLE).update(
+        state=Assignment.State.SKIPPED, skip_reason=reason[:200]
+    )
+    assignment.refresh_from_db(fields=["state", "skip_reason"])
+    if not moved and assignment.state != Assignment.State.SKIPPED:
+        raise Conflict(
+            "This assignment was already answered. Undo that first.",
+            code="already_answered",
+        )
+    return assignment
+
+
+def unskip_item(*, assignment: Assignment, now: datetime | None = None) -> Assignment:
+    """The skipped assignment, leased again."""
+    now = now or timezone.now()
+    with transaction.atomic():
+        item = Item.objects.select_for_update(no_key=True).get(pk=assignment.item_id)
+        _lease_again(assignment, item, now, was=Assignment.State.SKIPPED)
+    assignment.refresh_from_db()
+    return assignment
+
+
+def comment_on_item(*, assignment: Assignment, text: str, is_flag: bool) -> Comment:
+    """The stored comment or flag."""
+    text = text.strip()
+    if not text and not is_flag:
+        raise Invalid("A comment says something.", fields={"text": "empty"})
+    if len(text) > 2000:
+        raise Invalid(
+            "A comment has at most 2,000 characters.",
+            fields={"text": f"{len(text)} characters"},
+        )
+    return Comment.objects.create(
+        project_id=assignment.project_id,
+        item_id=assignment.item_id,
+        user_id=assignment.user_id,
+        text=text,
+        is_flag=is_flag,
+    )
+
+
+def undo_annotation(*, annotation: Annotation, now: datetime | None = None) -> Assignment:
+    """The assignment of a withdrawn answer, leased to the person again so that it can be answered anew.
+
+    Withdrawing takes the effect back everywhere that counts answers: settled values, the queue, exports and the next
+    training set. Undoing twice does no harm. When somebody else has taken the item meanwhile the assignment stays
+    expired: an answer to it is then kept as a further opinion.
+    """
+    now = now or timezone.now()
+    if annotation.assignment is None:
+        raise Conflict("An imported answer cannot be undone here.", code="not_undoable")
+    assignment = annotation.assignment
+    with transaction.atomic():
+        item = Item.objects.select_for_update(no_key=True).get(pk=annotation.item_id)
+        withdrawn = Annotation.objects.live().filter(pk=annotation.pk).update(withdrawn_at=now)
+        if withdrawn:
+            settle_item(item=item, project=annotation.project, now=now)
+            _lease_again(assignment, item, now, was=Assignment.State.SUBMITTED)
+    assignment.refresh_from_db()
+    return assignment
+
+
+def _lease_again(assignment: Assignment, item: Item, now: datetime, was: str) -> None:
+    project = assignment.project
+    n_given = Annotation.objects.live().filter(item_id=item.pk).count()
+    n_leased = (
+        Assignment.objects.filter(item_id=item.pk, state=Assignment.State.LEASED, expires_at__gt=now)
+        .exclude(pk=assignment.pk)
+        .count()
+    )
+    is_free = n_given + n_leased < project.overlap
+    Assignment.objects.filter(pk=assignment.pk, state=was).update(
+        state=Assignment.State.LEASED if is_free else Assignment.State.EXPIRED,
+        leased_at=now,
+        expires_at=now + timedelta(seconds=project.lease_seconds) if is_free else now,
+    )

@@ -1,0 +1,423 @@
+"""Who judges what next: leasing from the queue, and replacing its order.
+
+Capacity is decided while the queue entries are locked: on PostgreSQL by row locks that skip what others hold, on
+SQLite by the one writer. A lease that has run out is free whatever its state column says, so nothing has to be
+swept for the queue to move on.
+"""
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Count, Exists, Min, OuterRef, Q
+from django.utils import timezone
+
+from labeling.core.errors import Conflict
+from labeling.models import Annotation, Assignment, Item, Job, Project, QueueEntry
+from labeling.services.resolve import BEHIND_THE_BATCH
+
+# One person can hold this many items at once: enough for any page, too few to empty the queue for the others.
+MAX_HELD = 100
+MAX_LEASED_AT_ONCE = 20
+# How many half-answered items stand in front when a batch is swapped in. A bound, because a person who works alone
+# has to be led past all of them.
+SECOND_OPINIONS_IN_FRONT = 200
+REFILL_SIZE = 200
+
+# Written by hand because it is the hottest statement of the product: one pass over the head of the queue, two index
+# probes an entry, independent of how many items or answers there are.
+_AVAILABLE = """
+SELECT e.id, e.item_id, e.reason, e.detail, e.propensity, e.needed, i.external_id, i.data, i.meta, i.split,
+       s.value, s.probabilities, s.words, s.source
+FROM labeling_queueentry e
+JOIN labeling_item i ON i.id = e.item_id
+LEFT JOIN labeling_suggestion s ON s.item_id = e.item_id
+WHERE e.project_id = %s
+  AND NOT EXISTS (SELECT 1 FROM labeling_assignment m
+                  WHERE m.item_id = e.item_id AND m.user_id = %s AND m.state IN ('leased', 'submitted', 'skipped'))
+  AND e.needed > (SELECT COUNT(*) FROM labeling_assignment l
+                  WHERE l.item_id = e.item_id AND l.state = 'leased' AND l.expires_at > %s)
+ORDER BY e.rank, e.id
+LIMIT %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCandidate:
+    """An item that should be asked about, in the order of the list it stands in."""
+
+    item_id: int
+    reason: str
+    detail: dict[str, Any] = field(default_factory=dict)
+    propensity: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeasedItem:
+    """A lease with what the person needs to see."""
+
+    assignment: Assignment
+    external_id: str | None
+    data: dict[str, Any]
+    meta: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EmptyQueue:
+    """Why there is nothing to hand out: done, locked, limit, held, training or empty."""
+
+    why: str
+    message: str
+    free_in_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NextItems:
+    items: list[LeasedItem]
+    empty: EmptyQueue | None
+
+
+def lease_items(
+    *,
+    project: Project,
+    user: Any,
+    n: int,
+    resume: bool = False,
+    now: datetime | None = None,
+) -> NextItems:
+    """Up to `n` items for `user`, leased for the project's lease time; with `resume` those still held come first.
+
+    The queue is refilled in order of arrival when it has run dry while open items are left.
+    """
+    now = now or timezone.now()
+    n = min(n, MAX_LEASED_AT_ONCE)
+    left = _answers_left(project, user)
+    if left == 0:
+        limit = EmptyQueue(
+            "limit",
+            f"You have given your {project.person_limit} answers. Thank you: that was your part.",
+        )
+        return NextItems([], limit)
+    leased = _lease(project, user, n, resume, left, now)
+    if not leased and _refill_in_order(project=project, user=user):
+        leased = _lease(project, user, n, False, left, now)
+    return NextItems(leased, None if leased else _why_empty(project, user, now))
+
+
+def _answers_left(project: Project, user: Any) -> int | None:
+    if project.person_limit is None:
+        return None
+    given = Annotation.objects.live().filter(project=project, user=user).count()
+    return max(0, project.person_limit - given)
+
+
+def _lease(project: Project, user: Any, n: int, resume: bool, left: int | None, now: datetime) -> list[LeasedItem]:
+    with transaction.atomic():
+        mine = Assignment.objects.filter(user_id=user.pk, project_id=project.pk, state=Assignment.State.LEASED)
+        mine.filter(expires_at__lte=now).update(state=Assignment.State.EXPIRED)
+        held = [_held(a) for a in mine.select_related("item").order_by("id")[:n]] if resume else []
+        n_held = mine.count()
+        room = min(n - len(held), MAX_HELD - n_held)
+        if left is not None:
+            room = min(room, left - n_held)
+        return held + _lease_new(project, user, room, now)
+
+
+def _held(assignment: Assignment) -> LeasedItem:
+    item = assignment.item
+    return LeasedItem(assignment, item.external_id, item.data, item.meta)
+
+
+def _lease_new(project: Project, user: Any, n: int, now: datetime) -> list[LeasedItem]:
+    if n <= 0:
+        return []
+    rows = _available_rows(project, user, n, now)
+    if connection.features.has_select_for_update_skip_locked and rows:
+        rows = _still_free(rows, now)
+    expires_at = now + timedelta(seconds=project.lease_seconds)
+    leased: list[LeasedItem] = []
+    for (
+        _,
+        item_id,
+        reason,
+        detail,
+        propensity,
+        _,
+        external_id,
+        data,
+        meta,
+        split,
+        value,
+        p,
+        words,
+        source,
+    ) in rows:
+        suggestion = None
+        if source is not None:
+            probabilities = json.loads(p)
+            proposed = json.loads(value)
+            suggestion = {
+                "value": proposed,
+                "p": probabilities.get(str(proposed)),
+                "probabilities": probabilities,
+                "words": json.loads(words),
+                "source": source,
+            }
+        assignment = Assignment(
+            project_id=project.pk,
+            item_id=item_id,
+            user_id=user.pk,
+            leased_at=now,
+            expires_at=expires_at,
+            reason=reason,
+            detail=json.loads(detail),
+            propensity=propensity,
+            suggestion=suggestion,
+            suggestion_shown=suggestion is not None and _show_suggestion(project, split),
+        )
+        leased.append(LeasedItem(assignment, external_id, json.loads(data), json.loads(meta)))
+    Assignment.objects.bulk_create([item.assignment for item in leased])
+    return leased
+
+
+def _available_rows(project: Project, user: Any, n: int, now: datetime) -> list[tuple]:
+    sql = _AVAILABLE
+    if connection.features.has_select_for_update_skip_locked:
+        sql += " FOR UPDATE OF e SKIP LOCKED"
+    moment = connection.ops.adapt_datetimefield_value(now)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [project.pk, user.pk, moment, n])
+        return cursor.fetchall()
+
+
+def _still_free(rows: list[tuple], now: datetime) -> list[tuple]:
+    # The lock was waited for or skipped by a statement with an older snapshot than the leases that others have just
+    # committed: count again now that the entries are locked.
+    live = dict(
+        Assignment.objects.filter(
+            item_id__in=[row[1] for row in rows],
+            state=Assignment.State.LEASED,
+            expires_at__gt=now,
+        )
+        .values_list("item_id")
+        .annotate(n=Count("id"))
+    )
+    return [row for row in rows if row[5] > live.get(row[1], 0)]
+
+
+def _show_suggestion(project: Project, split: str) -> bool:
+    if split == Item.Split.AUDIT or project.suggestion_policy == Project.SuggestionPolicy.HIDDEN:
+        return False
+    if project.suggestion_policy == Project.SuggestionPolicy.RANDOM:
+        return random.random() >= project.suggestion_hidden_share
+    return True
+
+
+def _refill_in_order(*, project: Project, user: Any) -> int:
+    """Queues the next open items in order of arrival: how many. The fallback of every smarter order."""
+    queued = QueueEntry.objects.filter(item_id=OuterRef("pk"))
+    seen = Assignment.objects.filter(item_id=OuterRef("pk"), user_id=user.pk, state__in=_TAKEN)
+    waiting = (
+        Item.objects.filter(Q(project=project, state=Item.State.OPEN), ~Exists(queued), ~Exists(seen))
+        .order_by("id")
+        .annotate(n_given=Count("annotations", filter=Q(annotations__withdrawn_at__isnull=True)))
+        .values_list("id", "split", "n_given")[:REFILL_SIZE]
+    )
+    entries = [
+        QueueEntry(
+            project=project,
+            item_id=item_id,
+            rank=BEHIND_THE_BATCH + item_id,
+            reason=_reason_in_order(split, n_given),
+            propensity=project.audit_share if split == Item.Split.AUDIT else None,
+            needed=project.overlap - n_given,
+        )
+        for item_id, split, n_given in waiting
+        if n_given < project.overlap
+    ]
+    QueueEntry.objects.bulk_create(entries, ignore_conflicts=True)
+    return len(entries)
+
+
+_TAKEN = (Assignment.State.LEASED, Assignment.State.SUBMITTED, Assignment.State.SKIPPED)
+
+
+def _reason_in_order(split: str, n_given: int) -> str:
+    if n_given:
+        return QueueEntry.Reason.SECOND_OPINION
+    return QueueEntry.Reason.AUDIT if split == Item.Split.AUDIT else QueueEntry.Reason.IMPORT_ORDER
+
+
+def _why_empty(project: Project, user: Any, now: datetime) -> EmptyQueue:
+    mine = Assignment.objects.filter(project=project, user=user, state=Assignment.State.LEASED, expires_at__gt=now)
+    n_mine = mine.count()
+    if n_mine >= MAX_HELD:
+        return EmptyQueue(
+            "held",
+            f"You hold {n_mine} items already. Answer or release some of them first.",
+        )
+    if project.person_limit is not None and n_mine:
+        return EmptyQueue(
+            "limit",
+            f"The {n_mine} items you hold are the last of your {project.person_limit} answers.",
+        )
+    seen = Assignment.objects.filter(item_id=OuterRef("item_id"), user_id=user.pk, state__in=_TAKEN)
+    locked = QueueEntry.objects.filter(Q(project=project), ~Exists(seen))
+    if n_locked := locked.count():
+        first_free = Assignment.objects.filter(
+            item__queue_entry__in=locked,
+            state=Assignment.State.LEASED,
+            expires_at__gt=now,
+        ).aggregate(first=Min("expires_at"))["first"]
+        seconds = max(1, round((first_free - now).total_seconds())) if first_free else 1
+        return EmptyQueue(
+            "locked",
+            f"The last {n_locked} items are being judged by others. The first is free in {seconds} s.",
+            seconds,
+        )
+    if n_mine:
+        return EmptyQueue("held", f"The {n_mine} items you hold are the last ones for you.")
+    if not Item.objects.filter(project=project).exists():
+        return EmptyQueue("empty", "There are no items yet. An owner imports some under Import.")
+    running = Job.objects.filter(project=project, state__in=(Job.State.QUEUED, Job.State.RUNNING))
+    if running.filter(kind__in=("import", "train", "features")).exists():
+        return EmptyQueue(
+            "training",
+            "The next items are being prepared: a job is running. This page looks again.",
+            5,
+        )
+    if Item.objects.filter(project=project, state=Item.State.OPEN).exists():
+        return EmptyQueue(
+            "done",
+            "You have judged everything there is for you. What is left waits for other people.",
+        )
+    return EmptyQueue(
+        "done",
+        "Everything is judged. New items appear here as soon as they are imported.",
+    )
+
+
+def renew_lease(*, assignment: Assignment, now: datetime | None = None) -> Assignment:
+    """The lease, extended. Raises Conflict when it has run out: the item may be somebody else's by now."""
+    now = now or timezone.now()
+    expires_at = now + timedelta(seconds=assignment.project.lease_seconds)
+    renewed = Assignment.objects.filter(pk=assignment.pk, state=Assignment.State.LEASED, expires_at__gt=now).update(
+        expires_at=expires_at
+    )
+    if not renewed:
+        raise Conflict(
+            "This lease has run out. An answer that is sent all the same is kept.",
+            code="lease_expired",
+        )
+    assignment.expires_at = expires_at
+    return assignment
+
+
+def release_lease(*, assignment: Assignment) -> Assignment:
+    """The lease, given back. Doing it twice does no harm; an answered one stays as it is."""
+    Assignment.objects.filter(pk=assignment.pk, state=Assignment.State.LEASED).update(state=Assignment.State.RELEASED)
+    assignment.refresh_from_db(fields=["state"])
+    return assignment
+
+
+def expire_leases(*, now: datetime | None = None) -> int:
+    """Writes down which leases have run out: how many. Housekeeping: the queue does not depend on it."""
+    now = now or timezone.now()
+    return Assignment.objects.filter(state=Assignment.State.LEASED, expires_at__lte=now).update(
+        state=Assignment.State.EXPIRED
+    )
+
+
+def replace_queue(
+    *,
+    project: Project,
+    entries: Sequence[QueueCandidate],
+    batch: int,
+    ordered_by: str,
+    now: datetime | None = None,
+) -> int:
+    """Swaps in a new order in one transaction: how many entries the queue has now.
+
+    Leased entries stay. Half-answered items are mixed into the front; those that were answered or settled while the
+    batch was being computed are left out. `ordered_by` says what made the order ("model 4").
+    """
+    now = now or timezone.now()
+    with transaction.atomic():
+        leased = set(
+            Assignment.objects.filter(project=project, state=Assignment.State.LEASED, expires_at__gt=now).values_list(
+                "item_id", flat=True
+            )
+        )
+        kept = set(QueueEntry.objects.filter(project=project, item_id__in=leased).values_list("item_id", flat=True))
+        QueueEntry.objects.filter(project=project).exclude(item_id__in=kept).delete()
+        halfway = _halfway(project, kept)
+        open_ids = _unanswered(project, [entry.item_id for entry in entries])
+        rows = [
+            QueueEntry(
+                project=project,
+                item_id=item_id,
+                rank=2 * place + 0.5,
+                batch=batch,
+                reason=QueueEntry.Reason.SECOND_OPINION,
+                needed=project.overlap - n_given,
+            )
+            for place, (item_id, n_given) in enumerate(halfway)
+        ]
+        rows += [
+            QueueEntry(
+                project=project,
+                item_id=entry.item_id,
+                rank=float(place),
+                batch=batch,
+                reason=entry.reason,
+                detail=entry.detail,
+                propensity=entry.propensity,
+                needed=project.overlap,
+            )
+            for place, entry in enumerate(entries)
+            if entry.item_id in open_ids and entry.item_id not in kept
+        ]
+        QueueEntry.objects.bulk_create(rows, batch_size=500, ignore_conflicts=True)
+        Project.objects.filter(pk=project.pk).update(ordered_by=ordered_by[:60], ordered_at=now)
+        return QueueEntry.objects.filter(project=project).count()
+
+
+def _halfway(project: Project, kept: set[int]) -> list[tuple[int, int]]:
+    if project.overlap == 1:
+        return []
+    rows = (
+        Annotation.objects.live()
+        .filter(project=project, item__state=Item.State.OPEN)
+        .values_list("item_id")
+        .annotate(n=Count("id"), first=Min("id"))
+        .order_by("first")
+        .values_list("item_id", "n")
+    )
+    chosen: list[tuple[int, int]] = []
+    for item_id, n_given in rows.iterator(chunk_size=500):
+        if item_id not in kept and n_given < project.overlap:
+            chosen.append((item_id, n_given))
+        if len(chosen) == SECOND_OPINIONS_IN_FRONT:
+            break
+    return chosen
+
+
+def _unanswered(project: Project, item_ids: list[int]) -> set[int]:
+    answered = Annotation.objects.live().filter(item_id=OuterRef("pk"))
+    found: set[int] = set()
+    for start in range(0, len(item_ids), 500):
+        found.update(
+            Item.objects.filter(
+                Q(
+                    project=project,
+                    state=Item.State.OPEN,
+                    pk__in=item_ids[start : start + 500],
+                ),
+                ~Exists(answered),
+            ).values_list("pk", flat=True)
+        )
+    return found
