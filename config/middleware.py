@@ -1,0 +1,89 @@
+"""What surrounds each request: its id, and errors turned into answers that say what to do."""
+
+import re
+import uuid
+from collections.abc import Callable
+
+import structlog
+from django.core.exceptions import BadRequest, RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.multipartparser import MultiPartParserError
+from django.http.request import UnreadablePostError
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+
+from labeling.core.errors import DomainError, Invalid, TooLarge
+
+log = structlog.get_logger(__name__)
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+_WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+
+
+class RequestIdMiddleware:
+    """Gives each request an id that its log lines, audit entries and answer carry.
+
+    A well-formed X-Request-ID of the caller is kept, so that one id follows a request through several machines.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request_id = request.META.get("HTTP_X_REQUEST_ID", "")
+        if not _WELL_FORMED_ID.fullmatch(request_id):
+            request_id = uuid.uuid4().hex
+            request.META["HTTP_X_REQUEST_ID"] = request_id
+        request.request_id = request_id  # type: ignore[attr-defined]
+        response = self.get_response(request)
+        response["X-Request-ID"] = request_id
+        return response
+
+
+class DomainErrorMiddleware:
+    """Turns refusals of the domain and malformed requests into a page, a fragment or JSON with a fitting status."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        error = _as_domain_error(exception)
+        if error is None:
+            return None
+        log.info("request_refused", code=error.code, status=error.status, reason=error.message)
+        return answer(request, error)
+
+
+def _as_domain_error(exception: Exception) -> DomainError | None:
+    if isinstance(exception, DomainError):
+        return exception
+    if isinstance(exception, RequestDataTooBig | TooManyFieldsSent | TooManyFilesSent):
+        return TooLarge("The request is larger than this server takes. Send it in smaller parts, or upload it as a file.")
+    if isinstance(exception, UnicodeDecodeError):
+        return Invalid("The text is not valid UTF-8. Save it as UTF-8 and send it again.", code="not_utf8")
+    if isinstance(exception, MultiPartParserError | UnreadablePostError | BadRequest):
+        return Invalid("The request was cut off or garbled on its way. Send it again.", code="malformed")
+    return None
+
+
+def answer(request: HttpRequest, error: DomainError) -> HttpResponse:
+    """The error in the form that the caller asked for: JSON for programs, a fragment for htmx, else a whole page."""
+    if request.path.startswith("/api/") or _prefers_json(request):
+        body = {"error": {"code": error.code, "message": error.message, "fields": error.fields}}
+        response: HttpResponse = JsonResponse(body, status=error.status)
+    elif request.headers.get("HX-Request"):
+        response = render(request, "_error.html", {"error": error}, status=error.status)
+    else:
+        # Each status with a page of its own has it; 409.html is the general one.
+        page = f"{error.status}.html" if error.status in (403, 404) else "409.html"
+        response = render(request, page, {"error": error}, status=error.status)
+    patch_vary_headers(response, ["Accept", "HX-Request"])
+    return response
+
+
+def _prefers_json(request: HttpRequest) -> bool:
+    return request.accepts("application/json") and not request.accepts("text/html")
