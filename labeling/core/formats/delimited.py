@@ -37,6 +37,7 @@ class DelimitedRows:
         self._taken: list[Line] = []
         self._taken_size = 0
         stream.seek(0)
+        self._lines = lines(stream, encoding)
         # strict: a misplaced quote is reported, not guessed at.
         self._reader = csv.reader(self._texts(), delimiter=delimiter, strict=True)
         self.columns = self._read_header()
@@ -46,7 +47,7 @@ class DelimitedRows:
         return min(1.0, self._stream.tell() / self._size) if self._size else 1.0
 
     def _texts(self) -> Iterator[str]:
-        for line in lines(self._stream, self._encoding):
+        for line in self._lines:
             self._taken.append(line)
             self._taken_size += len(line.text)
             if line.is_cut or self._taken_size > MAX_ROW_SIZE:
@@ -104,7 +105,7 @@ class DelimitedRows:
             else:
                 yield number, dict(zip(self.columns, record, strict=True))
             if self._taken[-1].is_cut or self._taken_size > MAX_ROW_SIZE:
-                # The generator of lines ended with the exception that it raised: go on behind the cut.
+                # The generator that raised is finished: a new one goes on behind the cut.
                 self._reader = csv.reader(self._texts(), dialect=self._reader.dialect)
 
     def _explain_row(self, error: csv.Error) -> str:
