@@ -75,7 +75,9 @@ class Mapping:
         if rules.kind == "pair" and not has_pair and not self.columns_of("data"):
             raise Invalid("This project compares two: say which columns are a and b.")
 
-    def draft(self, row: int, values: dict[str, Any], rules: SchemaRules, line: int | None = None) -> ItemDraft | RowError:
+    def draft(
+        self, row: int, values: dict[str, Any], rules: SchemaRules, line: int | None = None
+    ) -> ItemDraft | RowError:
         """The item that one row makes, or what is wrong with it."""
         data: dict[str, Any] = {}
         meta: dict[str, Any] = {}
@@ -260,9 +262,7 @@ def _guess_content(
         guesses[chosen] = ColumnGuess(chosen, "text", "It holds the longest texts.")
 
 
-def _guess_number_columns(
-    columns: list[str], values: dict[str, list[Any]], guesses: dict[str, ColumnGuess]
-) -> None:
+def _guess_number_columns(columns: list[str], values: dict[str, list[Any]], guesses: dict[str, ColumnGuess]) -> None:
     """Many columns such as f0, f1, f2 … that hold one number each are one vector."""
     families: dict[str, list[str]] = {}
     for column in columns:

@@ -19,9 +19,7 @@ def open_rows(stream: BinaryIO, file_format: FileFormat, *, size: int) -> RowRea
     """
     match file_format.kind:
         case "csv" | "tsv":
-            return DelimitedRows(
-                stream, size=size, encoding=file_format.encoding, delimiter=file_format.delimiter
-            )
+            return DelimitedRows(stream, size=size, encoding=file_format.encoding, delimiter=file_format.delimiter)
         case "json":
             return JsonList(stream, size=size, encoding=file_format.encoding)
         case "jsonl":
