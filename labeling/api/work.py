@@ -9,7 +9,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from labeling import access, selectors
-from labeling.models import Assignment, QueueEntry
+from labeling.core.wording import reason_words
+from labeling.models import Assignment
 from labeling.services import annotate, queue
 
 
@@ -57,22 +58,6 @@ class SubmitInput(serializers.Serializer):
     flag = serializers.BooleanField(required=False, default=False)
 
 
-def reason_text(code: str, detail: dict[str, Any]) -> str:
-    """Why an item came, in the words of the page."""
-    top = detail.get("p") or []
-    if code == QueueEntry.Reason.ACQUISITION and len(top) > 1:
-        (first, p_first), (second, p_second) = top[0], top[1]
-        return f"the model is torn: {first} {p_first:.2f} / {second} {p_second:.2f}"
-    return {
-        QueueEntry.Reason.ACQUISITION: "the model is torn",
-        QueueEntry.Reason.COLD_START: "typical of a group of items that nobody has judged yet",
-        QueueEntry.Reason.RANDOM: "random check",
-        QueueEntry.Reason.AUDIT: "random check: the model never learns from this one, it is measured by it",
-        QueueEntry.Reason.SECOND_OPINION: "second opinion",
-        QueueEntry.Reason.IMPORT_ORDER: "in order of arrival",
-    }.get(QueueEntry.Reason(code), code)
-
-
 def assignment_body(leased: queue.LeasedItem) -> dict[str, Any]:
     a = leased.assignment
     return {
@@ -84,7 +69,7 @@ def assignment_body(leased: queue.LeasedItem) -> dict[str, Any]:
             "meta": leased.meta,
         },
         "suggestion": a.suggestion if a.suggestion_shown else None,
-        "reason": {"code": a.reason, "text": reason_text(a.reason, a.detail)},
+        "reason": {"code": a.reason, "text": reason_words(a.reason, a.detail)},
         "expires_at": a.expires_at.isoformat(),
     }
 
