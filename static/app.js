@@ -1,5 +1,7 @@
 // What every page has: theme switch, help dialog, relative times, copy buttons, and a word when a fragment fails to load.
 
+import { relativeTime } from "./time.js";
+
 const THEMES = ["auto", "light", "dark"];
 
 function storedTheme() {
@@ -24,16 +26,6 @@ function nextTheme() {
     // Storage refused: the choice lasts until the page is left.
   }
   applyTheme(theme);
-}
-
-/** "4 s ago", "in 3 min", "2 d ago". */
-export function relativeTime(then, now) {
-  const seconds = Math.round((now - then) / 1000);
-  const size = Math.abs(seconds);
-  const [count, unit] =
-    size < 60 ? [size, "s"] : size < 3600 ? [size / 60, "min"] : size < 86400 ? [size / 3600, "h"] : [size / 86400, "d"];
-  const words = `${Math.floor(count)} ${unit}`;
-  return seconds < 0 ? `in ${words}` : `${words} ago`;
 }
 
 function refreshTimes(root = document) {
