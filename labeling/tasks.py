@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from labeling.services import jobs, queue, upkeep
+from labeling.services import export, intake, jobs, queue, upkeep, uploads
 
 
 @shared_task(name="labeling.sweep_jobs")
@@ -18,3 +18,18 @@ def expire_leases() -> int:
 @shared_task(name="labeling.checkpoint_database")
 def checkpoint_database() -> None:
     upkeep.checkpoint_database()
+
+
+@shared_task(name="labeling.run_import")
+def run_import(job_id: str) -> None:
+    intake.import_file(job_id=job_id)
+
+
+@shared_task(name="labeling.run_export")
+def run_export(job_id: str) -> None:
+    export.export_file(job_id=job_id)
+
+
+@shared_task(name="labeling.sweep_files")
+def sweep_files() -> int:
+    return uploads.sweep_uploads() + export.sweep_exports()

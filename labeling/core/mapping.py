@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from labeling.core.drafts import ItemDraft, draft_item
 from labeling.core.errors import Invalid
@@ -48,13 +48,6 @@ class Mapping:
     """The role of each column that is used, in the order of the file. Columns that are not named are left out."""
 
     roles: tuple[tuple[str, str], ...]
-
-    def to_json(self) -> dict[str, str]:
-        return dict(self.roles)
-
-    @classmethod
-    def from_json(cls, value: dict[str, str]) -> Self:
-        return cls(tuple(value.items()))
 
     def columns_of(self, role: str) -> list[str]:
         return [column for column, its_role in self.roles if its_role == role]
@@ -123,9 +116,8 @@ class Mapping:
         )
 
 
-# What the HTTP API takes: {id?, data, meta?, features?, gold?}.
-API_FORM = Mapping((("id", "id"), ("data", "data"), ("meta", "meta"), ("features", "features"), ("gold", "gold")))
-_API_KEYS = frozenset(API_FORM.to_json())
+# What the HTTP API takes.
+_API_KEYS = frozenset(("id", "data", "meta", "features", "gold"))
 
 
 def draft_from_api(row: int, values: object, rules: SchemaRules) -> ItemDraft | RowError:

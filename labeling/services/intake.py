@@ -5,7 +5,7 @@ import io
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +32,8 @@ BATCH_SIZE = 1_000
 # More errors than this are counted and not listed.
 MAX_ERRORS_KEPT = 10_000
 ERRORS_SHOWN = 20
+# What a plan is made from: a fraction of a second of work.
+PLANNED_ROWS = 1_000
 
 Draft = ItemDraft | RowError
 
@@ -254,13 +256,55 @@ def preview_upload(*, upload: Upload, rules: SchemaRules, encoding: str | None =
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ImportPlan:
+    """What would become of the first rows of a file under a mapping."""
+
+    n_rows: int
+    n_new: int
+    n_known: int
+    errors: list[RowError]
+    # Counted when the first rows are all of them, else estimated from the size of the file.
+    n_rows_in_file: int
+    is_whole: bool
+
+
+def plan_import(*, project: Project, upload: Upload, mapping: Mapping, file_format: FileFormat) -> ImportPlan:
+    """The first PLANNED_ROWS rows, tried without storing anything. Raises Invalid when the mapping makes no items."""
+    rules = rules_for(project)
+    mapping.check(rules)
+    with uploads.opened(upload) as stream:
+        reader = open_rows(stream, file_format, size=upload.size)
+        drafts = _drafts(reader, list(mapping.roles), rules)
+        first = list(itertools.islice(drafts, PLANNED_ROWS))
+        share = reader.share_read
+        is_whole = next(drafts, None) is None
+    fresh, n_known, conflicts = _sort_out(project, [draft for draft in first if isinstance(draft, ItemDraft)])
+    errors = sorted([draft for draft in first if isinstance(draft, RowError)] + conflicts, key=lambda error: error.row)
+    return ImportPlan(
+        n_rows=len(first),
+        n_new=len(fresh),
+        n_known=n_known,
+        errors=errors,
+        n_rows_in_file=len(first) if is_whole else max(len(first) + 1, _roughly(len(first) / max(share, 1e-6))),
+        is_whole=is_whole,
+    )
+
+
+def _roughly(number: float) -> int:
+    """To two digits: an estimate should look like one."""
+    return int(float(f"{number:.1e}"))
+
+
 def start_import(*, project: Project, upload: Upload, mapping: Mapping, file_format: FileFormat, user: Any) -> Job:
     """The queued job that imports an upload. Starting the same upload twice queues it once.
 
     Raises Invalid when no item could be made by the mapping.
     """
     mapping.check(rules_for(project))
-    return _start(project, upload, user, {"mapping": list(mapping.to_json().items()), "format": file_format.to_json()})
+    return _start(
+        project, upload, user, {"mapping": [list(pair) for pair in mapping.roles], "format": file_format.to_json()}
+    )
 
 
 def start_rows_import(*, project: Project, lines: Iterable[bytes], user: Any) -> Job:
@@ -330,7 +374,8 @@ def _import_rows(job: RunningJob, upload: Upload, reader: RowReader) -> None:
     )
 
 
-def _drafts(reader: RowReader, mapping: list[list[str]] | None, rules: SchemaRules) -> Iterator[Draft]:
+def _drafts(reader: RowReader, mapping: Sequence[Sequence[str]] | None, rules: SchemaRules) -> Iterator[Draft]:
+    # Without a mapping the rows are in the API's form.
     roles = None if mapping is None else Mapping(tuple((column, role) for column, role in mapping))
     for number, values in reader:
         if isinstance(values, RowError):

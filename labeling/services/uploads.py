@@ -86,11 +86,16 @@ def keep_lines(*, project: Project, user: Any, name: str, lines: Iterable[bytes]
         raise disk_problem(error) from error
 
 
+def size_limit() -> int:
+    """The largest file that this installation takes, in bytes."""
+    return int(settings.IMPORT_MAX_BYTES)
+
+
 def check_size(size: int) -> None:
     """Raises TooLarge above the limit of this installation."""
-    if size > settings.IMPORT_MAX_BYTES:
+    if size > size_limit():
         raise TooLarge(
-            f"The file is larger than {size_text(settings.IMPORT_MAX_BYTES)}, the limit here. "
+            f"The file is larger than {size_text(size_limit())}, the limit here. "
             "Split it, or let the operator raise IMPORT_MAX_MB."
         )
 
@@ -125,6 +130,14 @@ def opened(upload: Upload) -> Iterator[BinaryIO]:
     with file:
         # The plain stream beneath: readers ask for more of a stream than Django's File has.
         yield cast(BinaryIO, file.file)
+
+
+def opened_errors(upload: Upload) -> BinaryIO:
+    """The list of rows that were left out. Raises NotFound when there is none, or it was swept away."""
+    try:
+        return cast(BinaryIO, default_storage.open(upload.errors_path, "rb"))
+    except FileNotFoundError:
+        raise NotFound("There is no list of errors for this import.") from None
 
 
 def sweep_uploads(*, now: datetime | None = None) -> int:
