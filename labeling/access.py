@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from django.db.models import Q
+
 from labeling.core.errors import Forbidden, NotFound
-from labeling.models import Annotation, ApiKey, Assignment, Job, Membership, Project
+from labeling.models import Annotation, ApiKey, Assignment, Invitation, Item, Job, Membership, Project
 
 Role = Membership.Role
 # What each role may do includes what the roles below it may.
@@ -69,3 +71,39 @@ def job_for(user: Any, job_id: Any, key: ApiKey | None = None) -> Job:
     if membership.role == Role.ANNOTATOR and job.created_by_id != user.pk:
         raise NotFound("There is no such job.")
     return job
+
+
+def item_for(membership: Membership, item_id: int) -> Item:
+    """An item of the member's project."""
+    item = Item.objects.filter(project_id=membership.project_id, pk=item_id).defer("features").first()
+    if item is None:
+        raise NotFound("There is no such item in this project.")
+    return item
+
+
+def colleague_for(membership: Membership, membership_id: int) -> Membership:
+    """Another membership of the member's project."""
+    found = Membership.objects.select_related("project", "user").filter(
+        project_id=membership.project_id, pk=membership_id
+    )
+    colleague = found.first()
+    if colleague is None:
+        raise NotFound("This person does not belong to the project any more.")
+    return colleague
+
+
+def invitation_for(membership: Membership, invitation_id: int) -> Invitation:
+    """An invitation to the member's project."""
+    invitation = Invitation.objects.filter(project_id=membership.project_id, pk=invitation_id).first()
+    if invitation is None:
+        raise NotFound("There is no such invitation.")
+    return invitation
+
+
+def own_key_for(membership: Membership, key_id: int) -> ApiKey:
+    """A key of the member's own that works in the project."""
+    keys = ApiKey.objects.select_related("project").filter(pk=key_id, user_id=membership.user_id)
+    key = keys.filter(Q(project_id=membership.project_id) | Q(project__isnull=True)).first()
+    if key is None:
+        raise NotFound("There is no such key of yours.")
+    return key

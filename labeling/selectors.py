@@ -1,22 +1,30 @@
 """What screens and programs read of the labeling tables."""
 
 import statistics
-from datetime import timedelta
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import Count
+from django.db import connection
+from django.db.models import Count, Q
 from django.utils import timezone
 
 from labeling.models import (
     Annotation,
+    ApiKey,
     Assignment,
     Comment,
+    Invitation,
     Item,
     Job,
+    LabelSchema,
     Membership,
     Project,
     QueueEntry,
+    Resolution,
+    Suggestion,
 )
 
 # Counts of a large project are read at most this often; they come from the rows, so they cannot drift.
@@ -33,17 +41,47 @@ def worker_alive() -> bool:
 
 def item_counts(*, project: Project) -> dict[str, int]:
     """Items in all and by state, and live annotations; at most PROGRESS_SECONDS old."""
-    key = f"labeling:counts:{project.pk}"
-    counts = cache.get(key)
-    if counts is None:
-        states = dict(
-            Item.objects.filter(project=project).values_list("state").order_by("state").annotate(n=Count("id"))
-        )
-        counts = {state: states.get(state, 0) for state in Item.State.values}
-        counts["items"] = sum(states.values())
-        counts["annotations"] = Annotation.objects.live().filter(project=project).count()
-        cache.set(key, counts, PROGRESS_SECONDS)
+    return item_counts_of(projects=[project])[project.pk]
+
+
+def item_counts_of(*, projects: Iterable[Project]) -> dict[int, dict[str, int]]:
+    """The counts of several projects by their ids. Two queries, whatever their number; none when all are cached."""
+    keys = {f"labeling:counts:{project.pk}": project.pk for project in projects}
+    cached = cache.get_many(keys)
+    counts = {pk: cached[key] for key, pk in keys.items() if key in cached}
+    missing = [pk for pk in keys.values() if pk not in counts]
+    if missing:
+        counts |= _counted(missing)
+        cache.set_many({key: counts[pk] for key, pk in keys.items() if pk in missing}, PROGRESS_SECONDS)
     return counts
+
+
+def _counted(project_ids: list[int]) -> dict[int, dict[str, int]]:
+    states = (
+        Item.objects.filter(project_id__in=project_ids)
+        .values_list("project", "state")
+        .order_by("project", "state")
+        .annotate(n=Count("id"))
+    )
+    annotations = (
+        Annotation.objects.live()
+        .filter(project_id__in=project_ids)
+        .values_list("project")
+        .order_by("project")
+        .annotate(n=Count("id"))
+    )
+    counts = {pk: dict.fromkeys([*Item.State.values, "items", "annotations"], 0) for pk in project_ids}
+    for pk, state, n in states:
+        counts[pk][state] = n
+        counts[pk]["items"] += n
+    for pk, n in annotations:
+        counts[pk]["annotations"] = n
+    return counts
+
+
+def memberships_of(*, user: Any) -> list[Membership]:
+    """The person's projects with their role in each, by name."""
+    return list(Membership.objects.filter(user=user).select_related("project").order_by("project__name", "project_id"))
 
 
 def progress(*, project: Project, user: Any) -> dict[str, Any]:
@@ -97,9 +135,15 @@ def queue_composition(*, project: Project) -> list[dict[str, Any]]:
     return [{"reason": reason, "label": QueueEntry.Reason(reason).label, "n": n} for reason, n in rows]
 
 
-def recent_jobs(*, project: Project, n: int = 20) -> list[Job]:
-    """The project's latest jobs, newest first."""
-    return list(Job.objects.filter(project=project).select_related("created_by").order_by("-created_at")[:n])
+def recent_jobs(*, project: Project, n: int = 20, before: datetime | None = None) -> list[Job]:
+    """The project's latest jobs, newest first; only those created before a moment, if given."""
+    jobs = Job.objects.filter(project=project).select_related("created_by").order_by("-created_at")
+    return list(jobs.filter(created_at__lt=before)[:n] if before else jobs[:n])
+
+
+def busiest_job(*, user: Any) -> Job | None:
+    """A job that runs in one of the person's projects, the latest one, or None."""
+    return Job.objects.filter(state=Job.State.RUNNING, project__memberships__user=user).order_by("-started_at").first()
 
 
 def team(*, project: Project) -> list[dict[str, Any]]:
@@ -141,6 +185,178 @@ def team(*, project: Project) -> list[dict[str, Any]]:
     ]
 
 
-def remarks(*, project: Project, n: int = 50) -> list[Comment]:
-    """The latest comments and flags of the project."""
-    return list(Comment.objects.filter(project=project).select_related("user", "item").order_by("-created_at")[:n])
+def remarks(*, project: Project, user: Any = None, n: int = 50) -> list[Comment]:
+    """The latest comments and flags of the project, or only those of one person."""
+    found = Comment.objects.filter(project=project)
+    if user is not None:
+        found = found.filter(user=user)
+    return list(found.select_related("user", "item").order_by("-created_at")[:n])
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPage:
+    """Some items in order of arrival, and whether there are more on either side."""
+
+    items: list[Item]
+    has_earlier: bool
+    has_later: bool
+
+
+def item_page(
+    *,
+    project: Project,
+    state: str = "",
+    split: str = "",
+    is_flagged: bool = False,
+    after: int | None = None,
+    before: int | None = None,
+    n: int = 50,
+) -> ItemPage:
+    """`n` items after (or before) an item's id. Two queries that read about `n` rows, whatever the project's size."""
+    backwards = before is not None and after is None
+    if is_flagged:
+        ids = _flagged_ids(project, state, split, before if backwards else after, backwards, n + 1)
+    else:
+        ids = _ids_in_order(project, state, split, before if backwards else after, backwards, n + 1)
+    has_more = len(ids) > n
+    items = sorted(Item.objects.filter(pk__in=ids[:n]).defer("features"), key=lambda item: item.pk)
+    if backwards:
+        return ItemPage(items, has_earlier=has_more, has_later=True)
+    return ItemPage(items, has_earlier=after is not None, has_later=has_more)
+
+
+def _ids_in_order(project: Project, state: str, split: str, edge: int | None, backwards: bool, limit: int) -> list[int]:
+    # The index ends in state, split, id: each pair of them is one short walk along it, and the walks are merged. A
+    # plain ORDER BY id would walk past every other project's items.
+    comparison, order = ("<", "DESC") if backwards else (">", "ASC")
+    walks: list[str] = []
+    params: list[Any] = []
+    for one_state in [state] if state else Item.State.values:
+        for one_split in [split] if split else Item.Split.values:
+            bound = "" if edge is None else f"AND id {comparison} %s"
+            walks.append(
+                "SELECT id FROM (SELECT id FROM labeling_item WHERE project_id = %s AND state = %s AND split = %s "
+                f"{bound} ORDER BY id {order} LIMIT %s) AS walk{len(walks)}"
+            )
+            params += [project.pk, one_state, one_split, *([] if edge is None else [edge]), limit]
+    with connection.cursor() as cursor:
+        cursor.execute(f"{' UNION ALL '.join(walks)} ORDER BY id {order} LIMIT %s", [*params, limit])
+        return [pk for (pk,) in cursor.fetchall()]
+
+
+def _flagged_ids(project: Project, state: str, split: str, edge: int | None, backwards: bool, limit: int) -> list[int]:
+    flags = Comment.objects.filter(project=project, is_flag=True)
+    if state:
+        flags = flags.filter(item__state=state)
+    if split:
+        flags = flags.filter(item__split=split)
+    if edge is not None:
+        flags = flags.filter(item_id__lt=edge) if backwards else flags.filter(item_id__gt=edge)
+    order = "-item_id" if backwards else "item_id"
+    return list(flags.order_by(order).values_list("item_id", flat=True).distinct()[:limit])
+
+
+def find_item(*, project: Project, words: str) -> Item | None:
+    """The item with this external id, else the one whose number it is ("123" or "#123")."""
+    words = words.strip()
+    items = Item.objects.filter(project=project).defer("features")
+    found = items.filter(external_id=words).first()
+    number = words.removeprefix("#")
+    # Sixteen digits are beyond any id, and within what every database can compare.
+    if found is None and number.isascii() and number.isdigit() and len(number) <= 16:
+        found = items.filter(pk=int(number)).first()
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFacts:
+    """What stands beside an item in a list."""
+
+    n_answers: int = 0
+    resolution: Resolution | None = None
+    n_flags: int = 0
+
+
+def item_facts(*, items: Sequence[Item]) -> dict[int, ItemFacts]:
+    """Live answers, current resolution and flags of each item. Three queries."""
+    ids = [item.pk for item in items]
+    answers = dict(
+        Annotation.objects.live().filter(item_id__in=ids).values_list("item").order_by("item").annotate(n=Count("id"))
+    )
+    flags = dict(
+        Comment.objects.filter(item_id__in=ids, is_flag=True)
+        .values_list("item")
+        .order_by("item")
+        .annotate(n=Count("id"))
+    )
+    settled = {r.item_id: r for r in Resolution.objects.filter(item_id__in=ids, superseded_at__isnull=True)}
+    return {pk: ItemFacts(answers.get(pk, 0), settled.get(pk), flags.get(pk, 0)) for pk in ids}
+
+
+def own_answers(*, items: Sequence[Item], user: Any) -> dict[int, Any]:
+    """What one person answered, by item. An annotator sees nothing else of what was said."""
+    mine = Annotation.objects.live().filter(item_id__in=[item.pk for item in items], user=user)
+    return dict(mine.values_list("item_id", "value"))
+
+
+def answers_to(*, item: Item, user: Any = None) -> list[Annotation]:
+    """The live answers to an item in order, or only one person's."""
+    answers = Annotation.objects.live().filter(item=item)
+    if user is not None:
+        answers = answers.filter(user=user)
+    return list(answers.select_related("user", "schema", "assignment").order_by("created_at", "id"))
+
+
+def remarks_on(*, item: Item, user: Any = None) -> list[Comment]:
+    """Comments and flags on an item in order, or only one person's."""
+    found = Comment.objects.filter(item=item)
+    if user is not None:
+        found = found.filter(user=user)
+    return list(found.select_related("user").order_by("created_at"))
+
+
+def why_asked(*, item: Item, user: Any = None, n: int = 5) -> list[tuple[str, dict[str, Any], datetime | None]]:
+    """Why people were asked about an item: reason, its detail and when, the latest first; one person's if given.
+
+    The first may be the item's place in the queue now, whose time is None.
+    """
+    leases = Assignment.objects.filter(item=item)
+    waiting: list[tuple[str, dict[str, Any], datetime | None]] = []
+    if user is None:
+        entries = QueueEntry.objects.filter(item=item).values_list("reason", "detail")
+        waiting = [(reason, detail, None) for reason, detail in entries]
+    else:
+        leases = leases.filter(user=user)
+    return waiting + list(leases.order_by("-id").values_list("reason", "detail", "leased_at")[:n])
+
+
+def resolutions_of(*, item: Item) -> list[Resolution]:
+    """What an item was settled as, the current one first."""
+    return list(Resolution.objects.filter(item=item).order_by("-id"))
+
+
+def suggestion_for(*, item: Item) -> Suggestion | None:
+    """What the model proposes for an item now."""
+    return Suggestion.objects.filter(item=item).first()
+
+
+def schema_versions(*, project: Project) -> list[LabelSchema]:
+    """All versions of the schema, the current one first."""
+    return list(LabelSchema.objects.filter(project=project).select_related("created_by").order_by("-version"))
+
+
+def open_invitations(*, project: Project) -> list[Invitation]:
+    """Invitations that still let somebody in, the latest first."""
+    invitations = Invitation.objects.filter(project=project, revoked_at__isnull=True, expires_at__gt=timezone.now())
+    return list(invitations.select_related("created_by").order_by("-id"))
+
+
+def members(*, project: Project) -> list[Membership]:
+    """Who belongs to the project, by name."""
+    return list(Membership.objects.filter(project=project).select_related("user").order_by("user__username"))
+
+
+def keys_of(*, user: Any, project: Project) -> list[ApiKey]:
+    """The person's keys that work in the project, the latest first; not those that were revoked."""
+    keys = ApiKey.objects.filter(Q(project=project) | Q(project__isnull=True), user=user, revoked_at__isnull=True)
+    return list(keys.order_by("-id"))

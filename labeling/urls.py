@@ -9,6 +9,12 @@ from labeling.api import projects as projects_api
 from labeling.api import work as work_api
 from labeling.views import exports as exports_views
 from labeling.views import imports as imports_views
+from labeling.views import items as items_views
+from labeling.views import jobs as jobs_views
+from labeling.views import members as members_views
+from labeling.views import projects as projects_views
+from labeling.views import settings as settings_views
+from labeling.views.login import LoginView
 
 app_name = "labeling"
 
@@ -44,4 +50,39 @@ _files = [
     path("projects/<slug:slug>/exports/<uuid:job_id>/manifest/", exports_views.export_manifest, name="export-manifest"),
 ]
 
-urlpatterns = _api + _files
+_pages = [
+    # /login/ and /invite/<token>/
+    path("login/", LoginView.as_view(), name="login"),
+    path("invite/<str:token>/", members_views.invitation, name="invitation"),
+    path("invite/<str:token>/account/", members_views.invitation_account, name="invitation-account"),
+    # /projects/
+    path("projects/", projects_views.projects, name="projects"),
+    path("projects/new/", projects_views.new_project, name="new-project"),
+    path("guidelines/preview/", projects_views.preview_guidelines, name="preview-guidelines"),
+    path("health/dot/", jobs_views.health_dot, name="health-dot"),
+    # /projects/<slug>/
+    path("projects/<slug:slug>/", projects_views.project, name="project"),
+    path("projects/<slug:slug>/items/", items_views.items, name="items"),
+    path("projects/<slug:slug>/items/<int:pk>/", items_views.item, name="item"),
+    path("projects/<slug:slug>/jobs/", jobs_views.jobs, name="jobs"),
+    path("projects/<slug:slug>/jobs/list/", jobs_views.jobs_list, name="jobs-list"),
+    path("projects/<slug:slug>/jobs/<uuid:pk>/retry/", jobs_views.retry, name="retry-job"),
+    # /projects/<slug>/members/
+    path("projects/<slug:slug>/members/", members_views.members, name="members"),
+    path("projects/<slug:slug>/members/<int:pk>/role/", members_views.change_role, name="change-role"),
+    path("projects/<slug:slug>/members/<int:pk>/remove/", members_views.remove_member, name="remove-member"),
+    path("projects/<slug:slug>/invitations/", members_views.invite, name="invite"),
+    path(
+        "projects/<slug:slug>/invitations/<int:pk>/revoke/",
+        members_views.revoke_invitation,
+        name="revoke-invitation",
+    ),
+    # /projects/<slug>/settings/
+    path("projects/<slug:slug>/settings/", settings_views.settings, name="settings"),
+    path("projects/<slug:slug>/settings/schema/", settings_views.schema, name="schema"),
+    path("projects/<slug:slug>/settings/schema/<int:version>/", settings_views.schema_version, name="schema-version"),
+    path("projects/<slug:slug>/settings/keys/", settings_views.keys, name="keys"),
+    path("projects/<slug:slug>/settings/keys/<int:pk>/revoke/", settings_views.revoke_key, name="revoke-key"),
+]
+
+urlpatterns = _api + _files + _pages

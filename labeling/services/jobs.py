@@ -21,9 +21,10 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from labeling.core.errors import DomainError
+from labeling.core.errors import Conflict, DomainError
 from labeling.models import Job, Project
 from labeling.selectors import WORKER_ALIVE_KEY
+from labeling.services.audit import record_audit
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +79,35 @@ def enqueue_job(
                 queue=queue,
             )
         return waiting
+    transaction.on_commit(lambda: _ring(job))
+    return job
+
+
+def retry_job(*, job: Job, actor: Any) -> Job:
+    """The failed job, queued once more. It goes on from what it remembered.
+
+    Raises Conflict when it has not failed, or when its lane already has a job waiting that will do the same work.
+    """
+    try:
+        with transaction.atomic():
+            # The attempt is not set back: it fences off a worker of an earlier attempt that comes back from the dead.
+            retried = Job.objects.filter(pk=job.pk, state=Job.State.FAILED).update(
+                state=Job.State.QUEUED,
+                progress=0.0,
+                message="",
+                error="",
+                result=None,
+                started_at=None,
+                heartbeat_at=None,
+                finished_at=None,
+                rung_at=timezone.now(),
+            )
+            if not retried:
+                raise Conflict("Only a failed job can be started again; this one has not failed.", code="not_failed")
+            record_audit(action="job.retry", actor=actor, project=job.project, target=f"{job.kind} {job.pk}")
+    except IntegrityError:
+        raise Conflict("A newer job of this kind already waits and will do the same work.", code="lane_taken") from None
+    job.refresh_from_db()
     transaction.on_commit(lambda: _ring(job))
     return job
 

@@ -1,0 +1,37 @@
+"""Numbers, times and durations as the pages write them."""
+
+from datetime import datetime
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from labeling.core.wording import seconds_words
+
+register = template.Library()
+
+
+@register.filter
+def thousands(number: int) -> str:
+    """4200 -> "4,200"."""
+    return f"{number:,}"
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """125.0 -> "2 min 5 s"; empty for None."""
+    return seconds_words(seconds)
+
+
+@register.filter
+def moment(at: datetime | None) -> SafeString | str:
+    """A time that the page keeps relative ("4 s ago"), exact on hover; readable without JavaScript too."""
+    if at is None:
+        return ""
+    return format_html('<time datetime="{}" data-relative>{}</time>', at.isoformat(), f"{at:%Y-%m-%d %H:%M} UTC")
+
+
+@register.filter
+def percent(share: float) -> str:
+    """0.421 -> "42 %"."""
+    return f"{round(100 * share)} %"
