@@ -1,14 +1,26 @@
 """The Celery application and its schedule. The queue of record is the Job table; these tasks keep it moving."""
 
 import os
+import time
+from typing import Any
 
+import structlog
 from celery import Celery
+from celery.signals import heartbeat_sent, setup_logging, worker_process_init, worker_ready, worker_shutting_down
+from celery.worker import state as worker_state
+from django.utils import timezone
+from django_structlog.celery.steps import DjangoStructLogInitStep
+
+from config.supervisor import die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+log = structlog.get_logger(__name__)
 
 app = Celery("touchstone")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["worker"].add(DjangoStructLogInitStep)
 app.conf.beat_schedule = {
     # Each tick expires before the next one, so that a worker that was away does not find a heap of them.
     name: {"task": name, "schedule": seconds, "options": {"expires": max(seconds * 0.9, 4.0), "queue": "default"}}
@@ -19,3 +31,40 @@ app.conf.beat_schedule = {
         "active_learning.check_triggers": 5.0,
     }.items()
 }
+
+ALIVE_EVERY_SECONDS = 10.0
+ALIVE_FOR_SECONDS = 45
+_alive_noted_at = -ALIVE_EVERY_SECONDS
+
+
+@setup_logging.connect
+def keep_the_settings_logging(**kwargs: Any) -> None:
+    """Django has set logging up already; being connected is what keeps Celery from doing it again."""
+
+
+@worker_process_init.connect
+def end_with_the_worker(**kwargs: Any) -> None:
+    """A child of a killed worker would keep running its task beside the one that takes it over."""
+    die_with_parent()
+
+
+@worker_ready.connect
+@heartbeat_sent.connect
+def note_worker_alive(**kwargs: Any) -> None:
+    """Says that a worker is alive also while all its children are busy for long. Runs in the worker's main process."""
+    global _alive_noted_at
+    if time.monotonic() - _alive_noted_at < ALIVE_EVERY_SECONDS:
+        return
+    _alive_noted_at = time.monotonic()
+    # Not at the top: the models behind it are not loaded yet when this module is.
+    from django.core.cache import cache
+
+    from labeling.selectors import WORKER_ALIVE_KEY
+
+    cache.set(WORKER_ALIVE_KEY, timezone.now().isoformat(), ALIVE_FOR_SECONDS)
+
+
+@worker_shutting_down.connect
+def name_what_is_waited_for(how: str = "", **kwargs: Any) -> None:
+    for request in list(worker_state.active_requests):
+        log.warning("waiting_for_task", task=request.name, args=str(request.argsrepr), how=how)

@@ -45,6 +45,8 @@ def _sqlite(name: str) -> dict[str, Any]:
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": name,
         "CONN_MAX_AGE": None,
+        # A file, because tests use the database from several threads and processes as the product does.
+        "TEST": {"NAME": str(TOUCHSTONE_HOME / "test.sqlite3")},
         "OPTIONS": {
             "timeout": 20,
             "transaction_mode": "IMMEDIATE",
@@ -124,10 +126,13 @@ CELERY_BROKER_URL = BROKER_URL or f"redis+socket://{VALKEY_SOCKET}?virtual_host=
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_TIME_LIMIT = 7_500
 CELERY_TASK_SOFT_TIME_LIMIT = 7_200
+# Ringing a broker that is down fails at once: the job's row waits, and no page waits with it.
+_FAIL_FAST = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
-    {}
+    _FAIL_FAST
     if BROKER_URL.startswith("amqp")
-    else {
+    else _FAIL_FAST
+    | {
         # A message that is not acknowledged within this time is delivered again: longer than any task may run.
         "visibility_timeout": 3 * 3_600,
         "unacked_restore_interval": 10,
@@ -235,8 +240,11 @@ STORAGES = {
         )
     },
 }
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "config.storage.ServedAppsFinder",
+]
 WHITENOISE_USE_FINDERS = DEBUG
-WHITENOISE_KEEP_ONLY_HASHED_FILES = False
 
 # Limits of what comes in. Larger bodies are answered 413.
 
@@ -244,6 +252,9 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
 FILE_UPLOAD_TEMP_DIR = str(TOUCHSTONE_HOME)
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+FILE_UPLOAD_PERMISSIONS = 0o600
+FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
+IMPORT_MAX_BYTES = env_int("IMPORT_MAX_MB", 2_000, low=1, high=1_000_000) * 1_000_000
 
 # Security
 
@@ -283,7 +294,7 @@ REST_FRAMEWORK = {
         "labeling.api.authentication.ApiKeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["labeling.api.authentication.HasScope"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -296,6 +307,9 @@ REST_FRAMEWORK = {
 
 # Requests a minute and caller, by the scope that the endpoint needs. Far above what a person does.
 THROTTLE_PER_MINUTE = {"annotate": 6_000, "manage": 1_200, "predict": 12_000}
+
+# Requests a minute and caller, by the scope of the view; counted in the shared cache.
+THROTTLE_PER_MINUTE = {"annotate": 12_000, "manage": 1_200, "predict": 12_000, "login": 20}
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Touchstone",
@@ -343,7 +357,8 @@ LOGGING = {
             "foreign_pre_chain": _LOG_PROCESSORS,
             "processors": [
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.dict_tracebacks,
+                # Without the local variables: they hold people's texts and secrets.
+                structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
                 structlog.processors.JSONRenderer(),
             ],
         },
@@ -355,11 +370,13 @@ LOGGING = {
         "django.server": {"level": "WARNING"},
         "django.request": {"level": "CRITICAL"},
         "celery.worker.strategy": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
     },
 }
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True  # config.middleware lets only well-formed ones through
 DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = 10  # DEBUG: the end of a request is the one line worth keeping
 DJANGO_STRUCTLOG_CELERY_TASK_START_LOG_LEVEL = 10
 DJANGO_STRUCTLOG_CELERY_TASK_SUCCESS_LOG_LEVEL = 10
