@@ -61,25 +61,18 @@ def submit_annotation(
     checked = rules_of(schema.kind, schema.config).check(value)
     try:
         with transaction.atomic():
-            return _store(
-                assignment,
-                schema,
-                checked,
-                client_id,
-                digest,
-                seconds,
-                comment,
-                is_flag,
-                now,
-            )
-    except IntegrityError:
-        # Two requests with one client id at once, or one person answering the same item through two leases.
+            return _store(assignment, schema, checked, client_id, digest, seconds, comment, is_flag, now)
+    except (IntegrityError, _AlreadyAnswered):
+        # The same answer has come through another connection meanwhile, or the item has an answer of this person.
         if replay := _replay(assignment, client_id, digest):
             return replay
         raise Conflict(
-            "You have already answered this item; your first answer counts. Undo it to change it.",
-            code="already_answered",
+            "You have already answered or skipped this item. Undo that first to change it.", code="already_answered"
         ) from None
+
+
+class _AlreadyAnswered(Exception):
+    pass
 
 
 def _replay(assignment: Assignment, client_id: str, digest: str) -> Submission | None:

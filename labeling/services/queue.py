@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Count, Exists, Min, OuterRef, Q
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from labeling.core.errors import Conflict
@@ -221,26 +221,52 @@ def _refill_in_order(*, project: Project, user: Any) -> int:
     """Queues the next open items in order of arrival: how many. The fallback of every smarter order."""
     queued = QueueEntry.objects.filter(item_id=OuterRef("pk"))
     seen = Assignment.objects.filter(item_id=OuterRef("pk"), user_id=user.pk, state__in=_TAKEN)
-    waiting = (
-        Item.objects.filter(Q(project=project, state=Item.State.OPEN), ~Exists(queued), ~Exists(seen))
-        .order_by("id")
-        .annotate(n_given=Count("annotations", filter=Q(annotations__withdrawn_at__isnull=True)))
-        .values_list("id", "split", "n_given")[:REFILL_SIZE]
-    )
-    entries = [
-        QueueEntry(
-            project=project,
-            item_id=item_id,
-            rank=BEHIND_THE_BATCH + item_id,
-            reason=_reason_in_order(split, n_given),
-            propensity=project.audit_share if split == Item.Split.AUDIT else None,
-            needed=project.overlap - n_given,
-        )
-        for item_id, split, n_given in waiting
-        if n_given < project.overlap
-    ]
-    QueueEntry.objects.bulk_create(entries, ignore_conflicts=True)
+    waiting = Item.objects.filter(Q(project=project, state=Item.State.OPEN), ~Exists(queued), ~Exists(seen))
+    with transaction.atomic():
+        wanted = _locked_open_items(project, list(waiting.order_by("id").values_list("pk", flat=True)[:REFILL_SIZE]))
+        entries = [
+            QueueEntry(
+                project=project,
+                item_id=item_id,
+                rank=BEHIND_THE_BATCH + item_id,
+                reason=_reason_in_order(split, n_given),
+                propensity=project.audit_share if split == Item.Split.AUDIT else None,
+                needed=project.overlap - n_given,
+            )
+            for item_id, (split, n_given) in wanted.items()
+        ]
+        QueueEntry.objects.bulk_create(entries, ignore_conflicts=True)
     return len(entries)
+
+
+def _locked_open_items(project: Project, item_ids: list[int]) -> dict[int, tuple[str, int]]:
+    """Those of the items that still want opinions, locked: their split and how many opinions they have.
+
+    Answers are stored under the item's lock, so the count is true until the transaction ends. An item that somebody
+    answers at this moment is left out: whoever does so looks after its queue entry.
+    """
+    found: dict[int, tuple[str, int]] = {}
+    for start in range(0, len(item_ids), 500):
+        items = Item.objects.filter(project=project, state=Item.State.OPEN, pk__in=item_ids[start : start + 500])
+        splits = dict(_for_update(items).order_by("pk").values_list("pk", "split"))
+        given = dict(
+            Annotation.objects.live()
+            .filter(item_id__in=splits)
+            .values_list("item_id")
+            .order_by()
+            .annotate(n=Count("id"))
+        )
+        for item_id, split in splits.items():
+            if (n_given := given.get(item_id, 0)) < project.overlap:
+                found[item_id] = (split, n_given)
+    return found
+
+
+def _for_update(items: QuerySet[Item]) -> QuerySet[Item]:
+    # SQLite has no row locks and needs none: the transaction is the only writer.
+    if connection.features.has_select_for_update_skip_locked:
+        return items.select_for_update(no_key=True, skip_locked=True)
+    return items
 
 
 _TAKEN = (Assignment.State.LEASED, Assignment.State.SUBMITTED, Assignment.State.SKIPPED)
@@ -352,10 +378,11 @@ def replace_queue(
                 "item_id", flat=True
             )
         )
-        kept = set(QueueEntry.objects.filter(project=project, item_id__in=leased).values_list("item_id", flat=True))
-        QueueEntry.objects.filter(project=project).exclude(item_id__in=kept).delete()
-        halfway = _halfway(project, kept)
-        open_ids = _unanswered(project, [entry.item_id for entry in entries])
+        # Items before entries, as a submit takes them.
+        halfway = _halfway(project)
+        wanted = _locked_open_items(project, halfway + [entry.item_id for entry in entries])
+        QueueEntry.objects.filter(project=project).exclude(item_id__in=leased).delete()
+        kept = set(QueueEntry.objects.filter(project=project).values_list("item_id", flat=True))
         rows = [
             QueueEntry(
                 project=project,
@@ -363,9 +390,10 @@ def replace_queue(
                 rank=2 * place + 0.5,
                 batch=batch,
                 reason=QueueEntry.Reason.SECOND_OPINION,
-                needed=project.overlap - n_given,
+                needed=project.overlap - wanted[item_id][1],
             )
-            for place, (item_id, n_given) in enumerate(halfway)
+            for place, item_id in enumerate(halfway)
+            if item_id in wanted and item_id not in kept
         ]
         rows += [
             QueueEntry(
@@ -379,45 +407,24 @@ def replace_queue(
                 needed=project.overlap,
             )
             for place, entry in enumerate(entries)
-            if entry.item_id in open_ids and entry.item_id not in kept
+            if wanted.get(entry.item_id, ("", 1))[1] == 0 and entry.item_id not in kept
         ]
         QueueEntry.objects.bulk_create(rows, batch_size=500, ignore_conflicts=True)
         Project.objects.filter(pk=project.pk).update(ordered_by=ordered_by[:60], ordered_at=now)
         return QueueEntry.objects.filter(project=project).count()
 
 
-def _halfway(project: Project, kept: set[int]) -> list[tuple[int, int]]:
+def _halfway(project: Project) -> list[int]:
+    """Open items that have some of the opinions they want, the longest waiting first; a bounded number."""
     if project.overlap == 1:
         return []
     rows = (
         Annotation.objects.live()
         .filter(project=project, item__state=Item.State.OPEN)
-        .values_list("item_id")
-        .annotate(n=Count("id"), first=Min("id"))
+        .values("item_id")
+        .order_by()
+        .annotate(first=Min("id"))
         .order_by("first")
-        .values_list("item_id", "n")
+        .values_list("item_id", flat=True)
     )
-    chosen: list[tuple[int, int]] = []
-    for item_id, n_given in rows.iterator(chunk_size=500):
-        if item_id not in kept and n_given < project.overlap:
-            chosen.append((item_id, n_given))
-        if len(chosen) == SECOND_OPINIONS_IN_FRONT:
-            break
-    return chosen
-
-
-def _unanswered(project: Project, item_ids: list[int]) -> set[int]:
-    answered = Annotation.objects.live().filter(item_id=OuterRef("pk"))
-    found: set[int] = set()
-    for start in range(0, len(item_ids), 500):
-        found.update(
-            Item.objects.filter(
-                Q(
-                    project=project,
-                    state=Item.State.OPEN,
-                    pk__in=item_ids[start : start + 500],
-                ),
-                ~Exists(answered),
-            ).values_list("pk", flat=True)
-        )
-    return found
+    return list(rows[:SECOND_OPINIONS_IN_FRONT])

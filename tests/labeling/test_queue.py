@@ -18,9 +18,7 @@ def ids(found):
 
 def answer(leased, value="positive", client_id=None):
     assignment = leased.assignment
-    return annotate.submit_annotation(
-        assignment=assignment, value=value, client_id=client_id or f"c{assignment.pk}"
-    )
+    return annotate.submit_annotation(assignment=assignment, value=value, client_id=client_id or f"c{assignment.pk}")
 
 
 def test_items_come_in_order_of_arrival_before_anything_else_orders_them(project, annotator):
