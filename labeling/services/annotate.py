@@ -107,10 +107,7 @@ def _store(
     is_late = assignment.state != Assignment.State.LEASED or assignment.expires_at <= now
     moved = Assignment.objects.filter(pk=assignment.pk, state__in=_ANSWERABLE).update(state=Assignment.State.SUBMITTED)
     if not moved:
-        raise Conflict(
-            "This assignment was already answered or skipped. Undo that first.",
-            code="already_answered",
-        )
+        raise _AlreadyAnswered
     if is_late:
         # The person may hold the item again by now: this answer is the one that was waited for.
         Assignment.objects.filter(item_id=item.pk, user_id=assignment.user_id, state=Assignment.State.LEASED).update(
