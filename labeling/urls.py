@@ -7,6 +7,7 @@ from labeling.api import jobs as jobs_api
 from labeling.api import labels as labels_api
 from labeling.api import projects as projects_api
 from labeling.api import work as work_api
+from labeling.views import annotate as annotate_views
 from labeling.views import exports as exports_views
 from labeling.views import imports as imports_views
 from labeling.views import items as items_views
@@ -59,6 +60,7 @@ _pages = [
     path("projects/", projects_views.projects, name="projects"),
     path("projects/new/", projects_views.new_project, name="new-project"),
     path("guidelines/preview/", projects_views.preview_guidelines, name="preview-guidelines"),
+    path("label/<slug:slug>/", annotate_views.annotate, name="annotate"),
     path("health/dot/", jobs_views.health_dot, name="health-dot"),
     # /projects/<slug>/
     path("projects/<slug:slug>/", projects_views.project, name="project"),

@@ -31,6 +31,8 @@ let state = initialState(rules);
 // How the page stands to the server. refusal: why the queue cannot be read at all.
 const link = { needsLogin: false, isOffline: false, refusal: null };
 let progress = null;
+// Answers less undos that the server has confirmed since it last counted.
+let nSinceCount = 0;
 let lookAgainAt = null;
 let stream = null;
 
@@ -120,8 +122,10 @@ function acted(op, body) {
   if (op.type === "submit" || op.type === "skip") {
     // An act from before a reload: the server's history knows it now.
     if (!state.history.some((entry) => entry.id === op.id)) isHistoryStale = true;
+    if (op.type === "submit" && op.project === page.slug) nSinceCount += 1;
     dispatch({ type: "sent", id: op.id, annotation: body.annotation?.id ?? null });
   } else if (body.assignment?.item) {
+    if (op.type === "undo") nSinceCount -= 1;
     dispatch({ type: "returned", assignment: op.assignment, card: cardOf(body.assignment) });
   }
 }
@@ -165,8 +169,10 @@ async function readHistory() {
 
 async function readProgress() {
   if (document.hidden) return;
+  const nCounted = nSinceCount;
   const answer = await api.progress();
   if (answer.kind === "ok") {
+    nSinceCount -= nCounted;
     const hasLearned = progress?.model && answer.body.model && progress.model.version !== answer.body.model.version;
     $("model").classList.toggle("is-new", Boolean(hasLearned));
     progress = answer.body;
@@ -372,12 +378,15 @@ function drawStatus() {
   lastMood = mood;
   if ($("trouble-dialog").open) showTrouble(status.refused);
   renderLease(state.cards);
-  if (progress) {
-    renderProgress(progress, outbox.entries().filter(({ op, error }) => op.type === "submit" && !error).length);
-  }
+  if (progress) renderProgress(progress, nSinceCount + nWaitingAnswers());
   if (currentCard(state)) return;
   const isOffline = link.isOffline || status.condition === "offline";
   renderEmpty({ ...link, isOffline, empty: state.empty, waiting: status.waiting }, lookAgainAt);
+}
+
+function nWaitingAnswers() {
+  const acts = outbox.entries().filter(({ op, error }) => op.project === page.slug && !error);
+  return acts.filter(({ op }) => op.type === "submit").length - acts.filter(({ op }) => op.type === "undo").length;
 }
 
 function showTrouble(refused) {
@@ -458,8 +467,8 @@ $("history").addEventListener("keydown", (event) => {
   else if (step !== -1) $("stage").focus({ preventScroll: true });
 });
 
-for (const reason of SKIP_REASONS) {
-  const button = el("button", { type: "button", class: "btn" }, keyCap(reason.key), reason.name);
+for (const [place, reason] of SKIP_REASONS.entries()) {
+  const button = el("button", { type: "button", class: "btn", autofocus: place === 0 }, keyCap(reason.key), reason.name);
   button.addEventListener("click", () => perform({ type: "skip-because", reason: reason.value }));
   $("skip-reasons").append(button);
 }

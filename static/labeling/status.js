@@ -60,8 +60,7 @@ export function renderTrouble(refused, { nameOfValue, onRetry, onDiscard }) {
 export function renderLease(cards) {
   const [card, ...behind] = cards;
   const n = behind.length;
-  setText($("ahead"), n ? `next ${n} ${n === 1 ? "is" : "are"} ready` : "");
-  $("lease").hidden = !card;
+  setText($("ahead"), n ? ` · next ${n} ${n === 1 ? "is" : "are"} ready` : "");
   if (!card) return;
   setText($("lease"), card.isLost ? "lease ran out: your answer still counts" : "held for you");
   $("lease").classList.toggle("warn", card.isLost);
