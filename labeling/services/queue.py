@@ -10,7 +10,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
@@ -132,81 +132,85 @@ def _held(assignment: Assignment) -> LeasedItem:
     return LeasedItem(assignment, item.external_id, item.data, item.meta)
 
 
+class _Available(NamedTuple):
+    entry_id: int
+    item_id: int
+    reason: str
+    detail: str
+    propensity: float | None
+    needed: int
+    external_id: str | None
+    data: str
+    meta: str
+    split: str
+    value: str | None
+    probabilities: str | None
+    words: str | None
+    source: str | None
+
+
 def _lease_new(project: Project, user: Any, n: int, now: datetime) -> list[LeasedItem]:
     if n <= 0:
         return []
-    rows = _available_rows(project, user, n, now)
-    if connection.features.has_select_for_update_skip_locked and rows:
-        rows = _still_free(rows, now)
     expires_at = now + timedelta(seconds=project.lease_seconds)
     leased: list[LeasedItem] = []
-    for (
-        _,
-        item_id,
-        reason,
-        detail,
-        propensity,
-        _,
-        external_id,
-        data,
-        meta,
-        split,
-        value,
-        p,
-        words,
-        source,
-    ) in rows:
-        suggestion = None
-        if source is not None:
-            probabilities = json.loads(p)
-            proposed = json.loads(value)
-            suggestion = {
-                "value": proposed,
-                "p": probabilities.get(str(proposed)),
-                "probabilities": probabilities,
-                "words": json.loads(words),
-                "source": source,
-            }
+    for row in _available(project, user, n, now):
+        suggestion = _suggestion(row)
         assignment = Assignment(
             project_id=project.pk,
-            item_id=item_id,
+            item_id=row.item_id,
             user_id=user.pk,
             leased_at=now,
             expires_at=expires_at,
-            reason=reason,
-            detail=json.loads(detail),
-            propensity=propensity,
+            reason=row.reason,
+            detail=json.loads(row.detail),
+            propensity=row.propensity,
             suggestion=suggestion,
-            suggestion_shown=suggestion is not None and _show_suggestion(project, split),
+            suggestion_shown=suggestion is not None and _show_suggestion(project, row.split),
         )
-        leased.append(LeasedItem(assignment, external_id, json.loads(data), json.loads(meta)))
+        leased.append(LeasedItem(assignment, row.external_id, json.loads(row.data), json.loads(row.meta)))
     Assignment.objects.bulk_create([item.assignment for item in leased])
     return leased
 
 
-def _available_rows(project: Project, user: Any, n: int, now: datetime) -> list[tuple]:
-    sql = _AVAILABLE
-    if connection.features.has_select_for_update_skip_locked:
-        sql += " FOR UPDATE OF e SKIP LOCKED"
-    moment = connection.ops.adapt_datetimefield_value(now)
+def _available(project: Project, user: Any, n: int, now: datetime) -> list[_Available]:
+    parameters = [project.pk, user.pk, connection.ops.adapt_datetimefield_value(now), n]
+    if not connection.features.has_select_for_update_skip_locked:
+        return _rows(_AVAILABLE, parameters)
+    free = _still_free(_rows(_AVAILABLE + " FOR UPDATE OF e SKIP LOCKED", parameters), now)
+    # Nothing but what others hold at this moment, perhaps a batch that is being swapped: wait for them once.
+    return free or _still_free(_rows(_AVAILABLE + " FOR UPDATE OF e", parameters), now)
+
+
+def _rows(sql: str, parameters: list[Any]) -> list[_Available]:
     with connection.cursor() as cursor:
-        cursor.execute(sql, [project.pk, user.pk, moment, n])
-        return cursor.fetchall()
+        cursor.execute(sql, parameters)
+        return [_Available(*row) for row in cursor.fetchall()]
 
 
-def _still_free(rows: list[tuple], now: datetime) -> list[tuple]:
-    # The lock was waited for or skipped by a statement with an older snapshot than the leases that others have just
-    # committed: count again now that the entries are locked.
-    live = dict(
-        Assignment.objects.filter(
-            item_id__in=[row[1] for row in rows],
-            state=Assignment.State.LEASED,
-            expires_at__gt=now,
-        )
-        .values_list("item_id")
-        .annotate(n=Count("id"))
+def _still_free(rows: list[_Available], now: datetime) -> list[_Available]:
+    # The statement that found the rows may be older than leases that others have just committed: count again now
+    # that the entries are locked.
+    if not rows:
+        return []
+    leases = Assignment.objects.filter(
+        item_id__in=[row.item_id for row in rows], state=Assignment.State.LEASED, expires_at__gt=now
     )
-    return [row for row in rows if row[5] > live.get(row[1], 0)]
+    live = dict(leases.values_list("item_id").order_by().annotate(n=Count("id")))
+    return [row for row in rows if row.needed > live.get(row.item_id, 0)]
+
+
+def _suggestion(row: _Available) -> dict[str, Any] | None:
+    if row.source is None or row.value is None:
+        return None
+    value, probabilities = json.loads(row.value), json.loads(row.probabilities or "{}")
+    return {
+        "value": value,
+        "p": probabilities.get(str(value)),
+        "probabilities": probabilities,
+        "words": json.loads(row.words or "[]"),
+        "source": row.source,
+    }
 
 
 def _show_suggestion(project: Project, split: str) -> bool:

@@ -112,7 +112,7 @@ def test_undo_and_submit_of_one_item_leave_a_consistent_state():
 def test_swapping_batches_while_people_label_loses_nothing():
     project = make_project()
     people = [make_member(project) for _ in range(4)]
-    items = make_items(project, 60)
+    items = make_items(project, 80)
     candidates = [QueueCandidate(item.pk, "acquisition") for item in items]
 
     def work(person):
