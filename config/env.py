@@ -10,7 +10,17 @@ from django.core.exceptions import ImproperlyConfigured
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
-_PLACEHOLDERS = ("changeme", "change-me", "change me", "secret", "password", "insecure", "example", "placeholder", "xxx")
+_PLACEHOLDERS = (
+    "changeme",
+    "change-me",
+    "change me",
+    "secret",
+    "password",
+    "insecure",
+    "example",
+    "placeholder",
+    "xxx",
+)
 _SECRET_LENGTH = 32
 
 
@@ -69,8 +79,8 @@ def env_secret(name: str, file: Path) -> str:
         return _kept_secret(file)
     if len(secret) < _SECRET_LENGTH or any(word in secret.lower() for word in _PLACEHOLDERS):
         raise ImproperlyConfigured(
-            f"{name} looks like a placeholder or is shorter than {_SECRET_LENGTH} characters. Unset it (one is made and "
-            f"kept in {file}) or make one: python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
+            f"{name} looks like a placeholder or is shorter than {_SECRET_LENGTH} characters. Unset it (one is made "
+            f"and kept in {file}) or make one: python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
         )
     return secret
 

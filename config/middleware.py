@@ -62,7 +62,9 @@ def _as_domain_error(exception: Exception) -> DomainError | None:
     if isinstance(exception, DomainError):
         return exception
     if isinstance(exception, RequestDataTooBig | TooManyFieldsSent | TooManyFilesSent):
-        return TooLarge("The request is larger than this server takes. Send it in smaller parts, or upload it as a file.")
+        return TooLarge(
+            "The request is larger than this server takes. Send it in smaller parts, or upload it as a file."
+        )
     if isinstance(exception, UnicodeDecodeError):
         return Invalid("The text is not valid UTF-8. Save it as UTF-8 and send it again.", code="not_utf8")
     if isinstance(exception, MultiPartParserError | UnreadablePostError | BadRequest):

@@ -65,7 +65,9 @@ def _database(url: str) -> dict[str, Any]:
     try:
         database = dict(environ.Env.db_url_config(url))
     except Exception as error:
-        raise ImproperlyConfigured("DATABASE_URL is not a database address such as postgres://user:pw@host/db.") from error
+        raise ImproperlyConfigured(
+            "DATABASE_URL is not a database address such as postgres://user:pw@host/db."
+        ) from error
     if database.get("ENGINE") == "django.db.backends.sqlite3":
         if database["NAME"] in ("", ":memory:"):
             raise ImproperlyConfigured("DATABASE_URL must name a file: web and worker share the database.")
@@ -358,7 +360,9 @@ LOGGING = {
             "processors": [
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 # Without the local variables: they hold people's texts and secrets.
-                structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+                structlog.processors.ExceptionRenderer(
+                    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+                ),
                 structlog.processors.JSONRenderer(),
             ],
         },

@@ -1,5 +1,3 @@
-import importlib.util
-
 from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
@@ -9,17 +7,16 @@ from config import views
 
 urlpatterns = [
     path("", views.home, name="home"),
-    path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", views.api_docs, name="api-docs"),
+    path("admin/login/", views.admin_login),
     path("admin/", admin.site.urls),
+    path("", include("labeling.urls")),
+    path("", include("active_learning.urls")),
 ]
-for _app in ("labeling", "active_learning"):
-    if importlib.util.find_spec(f"{_app}.urls"):
-        urlpatterns.append(path("", include(f"{_app}.urls")))
 
 handler400 = views.bad_request
 handler403 = views.permission_denied

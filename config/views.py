@@ -6,12 +6,14 @@ import structlog
 from csp.constants import NONE, SELF
 from csp.decorators import csp_replace
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
 from django.core.cache import cache
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from drf_spectacular.views import SpectacularSwaggerSplitView
@@ -29,6 +31,14 @@ log = structlog.get_logger(__name__)
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     return redirect("labeling:projects")
+
+
+@require_safe
+def admin_login(request: HttpRequest) -> HttpResponse:
+    """The one log-in page, which counts attempts, in place of the admin's own."""
+    if request.user.is_authenticated:
+        raise Forbidden("The administration is for staff accounts. Log in with one.")
+    return redirect_to_login(reverse("admin:index"))
 
 
 @require_safe
@@ -103,8 +113,11 @@ api_docs = csp_replace({"style-src": [SELF, "'unsafe-inline'"], "frame-ancestors
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _error(request, Invalid("The request was cut off, garbled or sent to a name that this server does not know.",
-                                   code="malformed"), 400)
+    return _error(
+        request,
+        Invalid("The request was cut off, garbled or sent to a name that this server does not know.", code="malformed"),
+        400,
+    )
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -113,8 +126,11 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     log.info("csrf_failed", reason=reason)
-    return _error(request, Forbidden("This page has grown old. Go back, load it again and repeat the last step.",
-                                     code="csrf"), 403)
+    return _error(
+        request,
+        Forbidden("This page has grown old. Go back, load it again and repeat the last step.", code="csrf"),
+        403,
+    )
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

