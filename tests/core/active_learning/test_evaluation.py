@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score
+
+from active_learning.core.evaluation import audit_wanted, compare, evaluate, wilson
+
+
+def test_wilson_agrees_with_the_published_example():
+    # Newcombe (1998), Statistics in Medicine 17, table I, method 3 without continuity correction.
+    for successes, n, low, high in (
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ):
+        found = wilson(successes, n)
+        assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_no_cases_no_number():
+    assert wilson(0, 0) is None
+    nothing = evaluate(np.zeros(0, dtype=int), np.zeros(0, dtype=int), ("a", "b"))
+    assert nothing.accuracy is None
+    assert nothing.macro_f1 is None
+
+
+@given(st.integers(0, 60), st.integers(1, 60))
+def test_the_interval_holds_the_share_and_stays_in_bounds(successes, extra):
+    found = wilson(successes, successes + extra)
+    assert 0 <= found.low <= found.value <= found.high <= 1
+
+
+def test_macro_f1_agrees_with_scikit_learn():
+    rng = np.random.default_rng(0)
+    truth, said = rng.integers(0, 4, 200), rng.integers(0, 4, 200)
+    found = evaluate(truth, said, ("a", "b", "c", "d"))
+    assert found.macro_f1 == pytest.approx(f1_score(truth, said, average="macro"))
+    assert sum(c.n_true for c in found.classes) == 200
+
+
+def test_macro_f1_of_one_class_is_not_defined():
+    assert evaluate(np.array([1, 1]), np.array([1, 1]), ("a", "b")).macro_f1 is None
+
+
+def test_several_labels_are_right_when_all_are():
+    truth = np.array([[1, 0], [1, 1], [0, 0]], dtype=bool)
+    said = np.array([[1, 0], [1, 0], [0, 0]], dtype=bool)
+    found = evaluate(truth, said, ("a", "b"))
+    assert found.accuracy.value == pytest.approx(2 / 3)
+    assert found.macro_f1 == pytest.approx((1.0 + 0.0) / 2)
+
+
+def test_mcnemar_known_value_and_its_mirror():
+    # 10 against 2 differing cases: P(X >= 10 | 12, 0.5) = 79/4096.
+    first = np.array([True] * 10 + [False] * 2 + [True] * 20)
+    second = np.array([False] * 10 + [True] * 2 + [True] * 20)
+    better, worse = compare(first, second), compare(second, first)
+    assert better.p_value == pytest.approx(79 / 4096)
+    assert better.is_better
+    assert not worse.is_better
+    assert better.difference == pytest.approx(-worse.difference) == pytest.approx(8 / 32)
+
+
+def test_equal_predictions_are_not_better_and_few_cases_never_are():
+    same = np.ones(100, dtype=bool)
+    assert compare(same, same).p_value == 1.0
+    few = compare(np.ones(19, dtype=bool), np.zeros(19, dtype=bool))
+    assert few.p_value < 0.001
+    assert not few.is_better
+
+
+def test_how_many_audit_items_an_interval_needs():
+    assert audit_wanted(0.05) == 246
