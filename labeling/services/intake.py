@@ -64,8 +64,9 @@ def add_items(*, project: Project, drafts: Iterable[Draft], origin: str = "impor
     Takes drafts and errors mixed, so that a report keeps the order of the rows.
     """
     report = IntakeReport()
-    for batch in _batches(drafts):
-        _add_batch(project, batch, origin, report)
+    with _full_disk_explained():
+        for batch in _batches(drafts):
+            _add_batch(project, batch, origin, report)
     report.errors.sort(key=lambda error: error.row)
     return report
 
@@ -275,7 +276,7 @@ def plan_import(*, project: Project, upload: Upload, mapping: Mapping, file_form
     mapping.check(rules)
     with uploads.opened(upload) as stream:
         reader = open_rows(stream, file_format, size=upload.size)
-        drafts = _drafts(reader, list(mapping.roles), rules)
+        drafts = drafts_of(reader, list(mapping.roles), rules)
         first = list(itertools.islice(drafts, PLANNED_ROWS))
         share = reader.share_read
         is_whole = next(drafts, None) is None
@@ -344,7 +345,7 @@ def _import_rows(job: RunningJob, upload: Upload, reader: RowReader) -> None:
     report = IntakeReport(created=job.params.get("created", 0), duplicates=job.params.get("duplicates", 0))
     n_stored_before = job.params.get("batches", 0)
     n_read = 0
-    for number, batch in enumerate(_batches(_drafts(reader, job.params["mapping"], rules)), start=1):
+    for number, batch in enumerate(_batches(drafts_of(reader, job.params["mapping"], rules)), start=1):
         n_read += len(batch)
         if number <= n_stored_before:
             # Stored and counted before the crash; only what was wrong is found once more.
@@ -374,8 +375,8 @@ def _import_rows(job: RunningJob, upload: Upload, reader: RowReader) -> None:
     )
 
 
-def _drafts(reader: RowReader, mapping: Sequence[Sequence[str]] | None, rules: SchemaRules) -> Iterator[Draft]:
-    # Without a mapping the rows are in the API's form.
+def drafts_of(reader: RowReader, mapping: Sequence[Sequence[str]] | None, rules: SchemaRules) -> Iterator[Draft]:
+    """The rows of a file as items or errors. Without a mapping they are in the API's form."""
     roles = None if mapping is None else Mapping(tuple((column, role) for column, role in mapping))
     for number, values in reader:
         if isinstance(values, RowError):
@@ -416,8 +417,8 @@ def _full_disk_explained() -> Iterator[None]:
         text = str(error).lower()
         if "disk is full" in text or "no space left" in text:
             raise Unavailable(
-                "The disk is full. The rows stored so far are kept; free some space and start the import again: "
-                "what is there already is counted as a duplicate."
+                "The disk is full. The rows stored so far are kept; free some space and import again: what is there "
+                "already is counted as a duplicate."
             ) from error
         raise
 

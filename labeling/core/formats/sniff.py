@@ -73,7 +73,9 @@ def sniff(stream: BinaryIO, name: str, *, encoding: str | None = None) -> FileFo
     for magic, what in _FOREIGN:
         if sample.startswith(magic):
             raise Invalid(f"The file is {what}.", code="not_a_table")
-    encoding = encoding or _encoding_of(sample)
+    detected = _encoding_of(sample)
+    # The mark at the start of a file is not a matter of opinion.
+    encoding = detected if encoding is None or detected == "utf-8-sig" and encoding == "utf-8" else encoding
     if encoding not in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"):
         raise Invalid(f"The encoding “{encoding}” is not known. Use one of: {', '.join(ENCODINGS)}.", code="encoding")
     if not encoding.startswith("utf-16") and b"\x00" in sample:
@@ -85,6 +87,8 @@ def sniff(stream: BinaryIO, name: str, *, encoding: str | None = None) -> FileFo
         raise Invalid(
             "The lines end with a carriage return alone. Save the file with ordinary line ends.", code="not_a_table"
         )
+    if text.lstrip().startswith("<") and suffix not in ("csv", "tsv"):
+        raise Invalid("The file is a web page or another XML document, not a table.", code="not_a_table")
     return _text_format(text, suffix, encoding)
 
 
