@@ -103,7 +103,9 @@ def lease_items(
         )
         return NextItems([], limit)
     leased = _lease(project, user, n, resume, left, now)
-    if not leased and _refill_in_order(project=project, user=user):
+    if not leased:
+        _refill_in_order(project=project, user=user)
+        # Also when nothing was refilled: another order may have been swapped in since the first look.
         leased = _lease(project, user, n, False, left, now)
     return NextItems(leased, None if leased else _why_empty(project, user, now))
 
