@@ -32,11 +32,18 @@ PROGRESS_SECONDS = 5
 MEDIAN_OVER = 50
 # Written by the sweep, which only a living worker runs.
 WORKER_ALIVE_KEY = "labeling:worker-alive"
+BEATING_SECONDS = 45
 
 
 def worker_alive() -> bool:
-    """Whether a worker has swept within the last 45 seconds. False also when the cache is down."""
-    return cache.get(WORKER_ALIVE_KEY) is not None
+    """Whether a worker has swept, or its job's heart has beaten, within the last 45 seconds.
+
+    A worker that is busy to the last process does not sweep; without the cache nobody knows of the sweep.
+    """
+    if cache.get(WORKER_ALIVE_KEY) is not None:
+        return True
+    since = timezone.now() - timedelta(seconds=BEATING_SECONDS)
+    return Job.objects.filter(state=Job.State.RUNNING, heartbeat_at__gt=since).exists()
 
 
 def item_counts(*, project: Project) -> dict[str, int]:

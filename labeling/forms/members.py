@@ -1,7 +1,10 @@
 """Who belongs to a project, and accounts of those who are invited."""
 
+from typing import Any
+
 from django import forms
 from django.contrib.auth.forms import UserCreationForm
+from django.contrib.auth.password_validation import password_validators_help_texts
 
 from labeling.models import Membership
 
@@ -28,3 +31,8 @@ class AccountForm(UserCreationForm):
 
     class Meta(UserCreationForm.Meta):
         fields = ("username",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # As sentences: a list does not fit into the line below a field.
+        self.fields["password1"].help_text = " ".join(password_validators_help_texts())

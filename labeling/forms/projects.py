@@ -184,10 +184,23 @@ class ProjectForm(SchemaForm):
         ),
     )
 
-    field_order = ("name", "slug", "description", "kind", *dict.fromkeys(sum(_FIELDS_OF_KIND.values(), ())))
+    # The order in which the page shows them and lists what is wrong with them.
+    field_order = ("name", "slug", "description", "kind", *SchemaForm.base_fields)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        wanted = _FIELDS_OF_KIND.get(self["kind"].value(), ())
+        for name in ("labels", "lowest", "highest"):
+            self.fields[name].required = not self.is_bound or name in wanted
 
     def clean_slug(self) -> str:
         return str(self.cleaned_data["slug"]).lower()
+
+    def clean(self) -> None:
+        # What was typed for another kind is not on the page any more, so it cannot be wrong.
+        wanted = _FIELDS_OF_KIND.get(self.cleaned_data.get("kind", ""), ())
+        for name in {field for fields in _FIELDS_OF_KIND.values() for field in fields}.difference(wanted):
+            self.errors.pop(name, None)
 
 
 class SettingsForm(forms.ModelForm):

@@ -70,7 +70,7 @@ def _rows(membership: Membership, found: list[Item]) -> list[dict[str, Any]]:
 
 
 def _row(schema: LabelSchema, item: Item, value: Any) -> dict[str, Any]:
-    return {"item": item, "words": first_words(item.data), "value": _words(schema, value)}
+    return {"item": item, "words": first_words(item.data, 110), "value": _words(schema, value)}
 
 
 def _words(schema: LabelSchema, value: Any) -> list[LabelWord]:

@@ -1,6 +1,6 @@
 """What works in the background: the list of jobs, and the dot in the top bar that says whether anything does."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from labeling import access, selectors
 from labeling.core.errors import DomainError, NotFound
 from labeling.core.wording import job_words, result_words
 from labeling.models import Job, Membership
-from labeling.services.jobs import STALE_SECONDS, retry_job
+from labeling.services.jobs import retry_job
 from labeling.views.fragments import logged_in_fragment
 
 JOBS_A_PAGE = 30
@@ -53,7 +53,7 @@ def _context(request: HttpRequest, membership: Membership) -> dict[str, Any]:
         "is_busy": is_busy and before is None,
         "is_first_page": before is None,
         "older": shown[-1].created_at.isoformat() if len(found) > JOBS_A_PAGE else "",
-        "no_worker": not (selectors.worker_alive() or any(_is_beating(job) for job in shown)),
+        "no_worker": not selectors.worker_alive(),
     }
 
 
@@ -63,13 +63,6 @@ def _moment(text: str) -> datetime | None:
     except ValueError:
         return None
     return moment if moment is not None and timezone.is_aware(moment) else None
-
-
-def _is_beating(job: Job | None) -> bool:
-    """Whether a worker is at it now. One that is busy may have no time to sweep, and yet is alive."""
-    if job is None or job.state != Job.State.RUNNING or job.heartbeat_at is None:
-        return False
-    return job.heartbeat_at > timezone.now() - timedelta(seconds=STALE_SECONDS)
 
 
 def _row(job: Job, membership: Membership) -> dict[str, Any]:
@@ -117,11 +110,10 @@ def retry(request: HttpRequest, slug: str, pk: UUID) -> HttpResponse:
 @require_safe
 def health_dot(request: HttpRequest) -> HttpResponse:
     job = selectors.busiest_job(user=request.user)
-    if _is_beating(job):
-        assert job is not None
-        colour, words = "info", f"{job_words(job.kind).lower()} {round(100 * job.progress)} %"
-    elif selectors.worker_alive():
+    if not selectors.worker_alive():
+        colour, words = "bad", "no worker running"
+    elif job is None:
         colour, words = "good", "worker idle"
     else:
-        colour, words = "bad", "no worker running"
+        colour, words = "info", f"{job_words(job.kind).lower()} {round(100 * job.progress)} %"
     return render(request, "labeling/_health_dot.html", {"colour": colour, "words": words})

@@ -3,6 +3,7 @@
 import hashlib
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
@@ -10,9 +11,8 @@ from django.http import HttpRequest, HttpResponse
 
 from labeling.api.throttles import ScopeThrottle, count_hit
 
-# Attempts a minute: at one name from one address, and from one address at all (an office shares one).
-TRIES_AT_A_NAME = 10
-TRIES_FROM_AN_ADDRESS = 100
+# Attempts from one address at all, as a multiple of those at one name: an office shares an address.
+NAMES_AT_AN_ADDRESS = 5
 
 
 class RefusingForm(AuthenticationForm):
@@ -23,7 +23,7 @@ class RefusingForm(AuthenticationForm):
 
 
 class LoginView(auth_views.LoginView):
-    """Django's, with a limit on attempts."""
+    """Django's, with a limit on attempts (settings.THROTTLE_PER_MINUTE["login"], at one name from one address)."""
 
     redirect_authenticated_user = True
 
@@ -31,9 +31,10 @@ class LoginView(auth_views.LoginView):
         address = ScopeThrottle().get_ident(request)
         # A digest: what people type here is not always a name, and a cache key may not hold every character.
         name = hashlib.sha256(request.POST.get("username", "").lower().encode()).hexdigest()[:16]
+        limit = settings.THROTTLE_PER_MINUTE["login"]
         waits = [
-            count_hit("login", f"{address}:{name}", TRIES_AT_A_NAME),
-            count_hit("login", address, TRIES_FROM_AN_ADDRESS),
+            count_hit("login", f"{address}:{name}", limit),
+            count_hit("login", address, limit * NAMES_AT_AN_ADDRESS),
         ]
         if waits == [None, None]:
             return super().post(request, *args, **kwargs)

@@ -102,10 +102,10 @@ def remove_member(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 def _back(request: HttpRequest, membership: Membership, changed: Membership) -> HttpResponse:
     """The members page, or the list of projects for an owner who has just stepped down or out."""
-    still_sees_it = changed.user_id != membership.user_id or changed.pk is not None and changed.role != "annotator"
-    if still_sees_it:
-        return redirect("labeling:members", membership.project.slug)
-    return redirect("labeling:projects")
+    is_self = changed.user_id == membership.user_id
+    if is_self and (changed.pk is None or changed.role == Membership.Role.ANNOTATOR):
+        return redirect("labeling:projects")
+    return redirect("labeling:members", membership.project.slug)
 
 
 @never_cache

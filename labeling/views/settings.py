@@ -54,7 +54,7 @@ def schema(request: HttpRequest, slug: str) -> HttpResponse:
         if request.POST.get("based_on") != str(current.version):
             form.add_error(
                 None,
-                f"Version {current.version} was saved while you were editing. Nothing of yours was stored: look at that "
+                f"Version {current.version} was saved while you were editing, so yours was not stored. Look at that "
                 "version below, carry over what you need, and save again.",
             )
         elif _save_schema(request, membership, current, form):

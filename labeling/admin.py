@@ -1,0 +1,187 @@
+"""What staff see of the tables. Mostly for looking: what changes something goes through the services."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.functional import cached_property
+
+from labeling.core.wording import first_words
+from labeling.models import (
+    Annotation,
+    ApiKey,
+    Assignment,
+    AuditEntry,
+    Item,
+    Job,
+    Membership,
+    Project,
+)
+from labeling.services.audit import record_audit
+from labeling.services.projects import revoke_api_key
+from labeling.services.queue import release_lease
+
+
+class CappedPaginator(Paginator):
+    """Pages of the first 10,000 rows: a table may have a million, and counting them all would cost each look."""
+
+    MOST = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        return int(self.object_list[: self.MOST].count())
+
+
+class LookingAdmin(admin.ModelAdmin):
+    """Rows to look at, neither to add nor to change."""
+
+    paginator = CappedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Project)
+class ProjectAdmin(LookingAdmin):
+    list_display = ("slug", "name", "overlap", "created_by", "created_at")
+    list_select_related = ("created_by",)
+    search_fields = ("slug", "name")
+
+
+@admin.register(Membership)
+class MembershipAdmin(LookingAdmin):
+    """Staff may add people and change roles: a project whose owner has left needs a new one."""
+
+    list_display = ("project", "user", "role", "created_at")
+    list_select_related = ("project", "user")
+    list_filter = ("role",)
+    search_fields = ("project__slug", "user__username")
+    raw_id_fields = ("project", "user")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return admin.ModelAdmin.has_change_permission(self, request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        return ("project", "user", "created_at") if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Membership, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        record_audit(
+            action="member.role" if change else "member.add",
+            actor=request.user,
+            project=obj.project,
+            target=obj.user.get_username(),
+            detail={"role": obj.role, "by": "staff"},
+        )
+
+
+@admin.register(Item)
+class ItemAdmin(LookingAdmin):
+    list_display = ("id", "external_id", "project", "words", "state", "split", "created_at")
+    list_select_related = ("project",)
+    list_filter = ("state", "split")
+    # Exact: a million ids are found by their index, and not by reading them.
+    search_fields = ("external_id__exact",)
+    exclude = ("features",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Item]:
+        return super().get_queryset(request).defer("features")
+
+    @admin.display(description="item")
+    def words(self, item: Item) -> str:
+        return first_words(item.data, 80)
+
+
+@admin.register(Annotation)
+class AnnotationAdmin(LookingAdmin):
+    list_display = ("id", "project", "item_id", "user", "rater", "value", "source", "created_at", "withdrawn_at")
+    list_select_related = ("project", "user")
+    list_filter = ("source", "is_late")
+    search_fields = ("item__external_id__exact", "user__username__exact")
+    raw_id_fields = ("item", "assignment")
+
+
+@admin.register(Assignment)
+class AssignmentAdmin(LookingAdmin):
+    """Leases. Releasing one gives the item back to the queue; an answer that comes all the same is kept as late."""
+
+    list_display = ("id", "project", "item_id", "user", "state", "leased_at", "expires_at", "is_live")
+    list_select_related = ("project", "user")
+    list_filter = ("state",)
+    search_fields = ("item__external_id__exact", "user__username__exact")
+    raw_id_fields = ("item",)
+    actions = ("release",)
+
+    def has_release_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("labeling.change_assignment")
+
+    @admin.display(boolean=True, description="live")
+    def is_live(self, assignment: Assignment) -> bool:
+        return assignment.state == Assignment.State.LEASED and assignment.expires_at > timezone.now()
+
+    @admin.action(description="Release the selected leases", permissions=["release"])
+    def release(self, request: HttpRequest, chosen: QuerySet[Assignment]) -> None:
+        live = chosen.filter(state=Assignment.State.LEASED).select_related("project", "user")
+        for assignment in live:
+            release_lease(assignment=assignment)
+            record_audit(
+                action="lease.release",
+                actor=request.user,
+                project=assignment.project,
+                target=f"item {assignment.item_id}",
+                detail={"of": assignment.user.get_username()},
+            )
+        n = len(live)
+        self.message_user(request, f"{n} released. Whoever held them can still answer.", messages.SUCCESS)
+
+
+@admin.register(Job)
+class JobAdmin(LookingAdmin):
+    list_display = ("kind", "project", "state", "progress", "attempt", "worker", "created_by", "created_at")
+    list_select_related = ("project", "created_by")
+    list_filter = ("state", "kind")
+    search_fields = ("id__exact", "project__slug")
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(LookingAdmin):
+    list_display = ("at", "action", "target", "project", "actor", "request_id")
+    list_select_related = ("project", "actor")
+    list_filter = ("action",)
+    search_fields = ("target", "request_id__exact", "actor__username__exact")
+    ordering = ("-id",)
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(LookingAdmin):
+    """Keys by their first characters. Neither the secret, which nobody has, nor its digest is shown."""
+
+    list_display = ("prefix", "user", "project", "name", "scopes", "created_at", "last_used_at", "revoked_at")
+    list_select_related = ("user", "project")
+    search_fields = ("prefix", "user__username__exact")
+    exclude = ("digest",)
+    actions = ("revoke",)
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("labeling.change_apikey")
+
+    @admin.action(description="Revoke the selected keys", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, chosen: QuerySet[ApiKey]) -> None:
+        keys = list(chosen.filter(revoked_at__isnull=True).select_related("project"))
+        for key in keys:
+            revoke_api_key(key=key, actor=request.user)
+        self.message_user(request, f"{len(keys)} revoked.", messages.SUCCESS)
