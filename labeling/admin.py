@@ -32,7 +32,7 @@ class CappedPaginator(Paginator):
 
     @cached_property
     def count(self) -> int:
-        return int(self.object_list[: self.MOST].count())
+        return int(self.object_list[: self.MOST].count())  # type: ignore[attr-defined]
 
 
 class LookingAdmin(admin.ModelAdmin):

@@ -1,7 +1,7 @@
 """A project's rules as people type them: labels one a line, shares in percent."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 
@@ -34,21 +34,15 @@ _FIELDS_OF_KIND = {
 class PercentField(forms.FloatField):
     """A share between 0 and 1, typed and shown in percent."""
 
+    def __init__(self, *, most: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(min_value=0, max_value=100 * most, **kwargs)
+
     def prepare_value(self, value: Any) -> Any:
         return f"{100 * value:.6g}" if isinstance(value, float) else value
 
-    def to_python(self, value: Any) -> float | None:
-        percent = super().to_python(value)
+    def clean(self, value: Any) -> float | None:
+        percent = super().clean(value)
         return None if percent is None else percent / 100
-
-    def validate(self, value: float | None) -> None:
-        super().validate(value)
-        if value is not None and not 0 <= value <= self.most:
-            raise forms.ValidationError(f"Between 0 and {100 * self.most:g} %.")
-
-    def __init__(self, *, most: float = 1.0, **kwargs: Any) -> None:
-        self.most = most
-        super().__init__(widget=forms.NumberInput(attrs={"min": 0, "max": f"{100 * most:g}", "step": "any"}), **kwargs)
 
 
 class LinesField(forms.CharField):
@@ -215,14 +209,14 @@ class SettingsForm(forms.ModelForm):
     class Meta:
         model = Project
         fields = SETTINGS
-        labels: ClassVar = {
+        labels = {
             "overlap": "People for each item",
             "lease_seconds": "Lease in seconds",
             "submit_on_choice": "A single choice submits at once, without Enter",
             "suggestion_policy": "The model's suggestion",
             "person_limit": "Most answers of one person",
         }
-        help_texts: ClassVar = {
+        help_texts = {
             "overlap": "Counts for items that are open. Those that are settled stay settled.",
             "submit_on_choice": "",
             "person_limit": "Empty: no limit.",

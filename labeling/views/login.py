@@ -9,7 +9,8 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 
-from labeling.api.throttles import ScopeThrottle, count_hit
+from labeling.services.limits import count_hit
+from labeling.views.addresses import client_address
 
 # Attempts from one address at all, as a multiple of those at one name: an office shares an address.
 NAMES_AT_AN_ADDRESS = 5
@@ -28,7 +29,7 @@ class LoginView(auth_views.LoginView):
     redirect_authenticated_user = True
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        address = ScopeThrottle().get_ident(request)
+        address = client_address(request)
         # A digest: what people type here is not always a name, and a cache key may not hold every character.
         name = hashlib.sha256(request.POST.get("username", "").lower().encode()).hexdigest()[:16]
         limit = settings.THROTTLE_PER_MINUTE["login"]

@@ -13,13 +13,14 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labeling import access, selectors
-from labeling.api.throttles import ScopeThrottle, count_hit
 from labeling.core.errors import DomainError, NotFound
 from labeling.forms.errors import add_domain_error
 from labeling.forms.members import AccountForm, InviteForm
 from labeling.models import Membership
 from labeling.services import accounts
 from labeling.services import projects as services
+from labeling.services.limits import count_hit
+from labeling.views.addresses import client_address
 
 # New accounts a minute and address: a class that joins together fits, a machine that makes accounts does not.
 ACCOUNTS_PER_MINUTE = 30
@@ -136,7 +137,7 @@ def invitation_account(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "labeling/invite_closed.html", {"error": error}, status=error.status)
     form = AccountForm(request.POST)
     status = 422
-    if count_hit("account", ScopeThrottle().get_ident(request), ACCOUNTS_PER_MINUTE) is not None:
+    if count_hit("account", client_address(request), ACCOUNTS_PER_MINUTE) is not None:
         form.add_error(None, "Too many new accounts from your address in a minute. Wait a minute and try again.")
         status = 429
     elif form.is_valid():
