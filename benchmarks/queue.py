@@ -91,7 +91,12 @@ def _fill(n_items: int, options: argparse.Namespace) -> tuple[list[str], str | N
     users = get_user_model().objects
     owner = users.create_user("owner")
     project = projects.create_project(
-        owner=owner, name="Load", slug="load", kind="choice", config={"labels": ["a", "b", "c"]}, overlap=options.overlap
+        owner=owner,
+        name="Load",
+        slug="load",
+        kind="choice",
+        config={"labels": ["a", "b", "c"]},
+        overlap=options.overlap,
     )
     rng = random.Random(0)
     for start in range(0, n_items, 5_000):
@@ -117,14 +122,27 @@ def _fill(n_items: int, options: argparse.Namespace) -> tuple[list[str], str | N
         ids = labeled[start : start + 5_000]
         rows = Assignment.objects.bulk_create(
             Assignment(
-                project=project, item_id=pk, user=busy, state="submitted", leased_at=now, expires_at=now, reason="random"
+                project=project,
+                item_id=pk,
+                user=busy,
+                state="submitted",
+                leased_at=now,
+                expires_at=now,
+                reason="random",
             )
             for pk in ids
         )
         Annotation.objects.bulk_create(
             Annotation(
-                project=project, item_id=row.item_id, user=busy, schema=schema, assignment=row, value="a",
-                client_id=f"history-{row.pk}", created_at=now, seconds=2.0,
+                project=project,
+                item_id=row.item_id,
+                user=busy,
+                schema=schema,
+                assignment=row,
+                value="a",
+                client_id=f"history-{row.pk}",
+                created_at=now,
+                seconds=2.0,
             )
             for row in rows
         )
@@ -208,9 +226,7 @@ def _verdict(*runs: dict[str, Any]) -> dict[str, int]:
     from labeling.models import Annotation, Project
 
     overlap = Project.objects.get(slug="load").overlap
-    above = (
-        Annotation.objects.live().values("item_id").order_by().annotate(n=Count("id")).filter(n__gt=overlap).count()
-    )
+    above = Annotation.objects.live().values("item_id").order_by().annotate(n=Count("id")).filter(n__gt=overlap).count()
     acknowledged = {answer for run in runs for answer in run["answer_ids"]}
     stored = set(Annotation.objects.live().exclude(client_id__startswith="history-").values_list("pk", flat=True))
     connections.close_all()
