@@ -384,7 +384,7 @@ def drafts_of(reader: RowReader, mapping: Sequence[Sequence[str]] | None, rules:
         elif roles is None:
             yield draft_from_api(number, values, rules)
         else:
-            yield roles.draft(number, values, rules)
+            yield roles.draft(number, values, rules, reader.line)
 
 
 def _progress_message(report: IntakeReport, rows_per_second: float, share: float, seconds: float) -> str:

@@ -33,6 +33,7 @@ class DelimitedRows:
         self._stream = stream
         self._size = size
         self._encoding = encoding
+        self.line: int | None = None
         # What the csv module took since the last row, to bound a row and to say where a bad byte is.
         self._taken: list[Line] = []
         self._taken_size = 0
@@ -95,13 +96,13 @@ class DelimitedRows:
             if not problem and not record:
                 continue  # A blank line.
             number += 1
-            first = self._taken[0]
+            self.line = self._taken[0].number
             if not problem and len(record) != width:
                 problem = f"It has {len(record)} fields; the header has {width}."
             if problem or not all(line.text.isascii() for line in self._taken):
                 problem = self._bad_bytes() or problem
             if problem:
-                yield number, RowError(number, problem, line=first.number)
+                yield number, RowError(number, problem, line=self.line)
             else:
                 yield number, dict(zip(self.columns, record, strict=True))
             if self._taken[-1].is_cut or self._taken_size > MAX_ROW_SIZE:

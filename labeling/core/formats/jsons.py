@@ -22,6 +22,7 @@ class JsonLines:
         self._stream = stream
         self._size = size
         self._encoding = encoding
+        self.line: int | None = None
 
     @property
     def share_read(self) -> float:
@@ -30,6 +31,7 @@ class JsonLines:
     def __iter__(self) -> Iterator[Row]:
         self._stream.seek(0)
         for line in lines(self._stream, self._encoding):
+            self.line = line.number
             if line.is_cut:
                 yield line.number, _error(line.number, f"The row is longer than {size_text(MAX_ROW_SIZE)}.")
                 continue
@@ -66,6 +68,7 @@ class JsonList:
         self._stream = stream
         self._size = size
         self._encoding = encoding
+        self.line: int | None = None
 
     @property
     def share_read(self) -> float:

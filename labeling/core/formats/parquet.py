@@ -25,6 +25,7 @@ class ParquetRows:
     def __init__(self, stream: BinaryIO) -> None:
         self._file = _open(stream)
         self._n_read = 0
+        self.line: int | None = None
         # pandas writes its index as a column of this name.
         self.columns = check_columns([name for name in self._file.schema_arrow.names if not name.startswith("__index")])
 

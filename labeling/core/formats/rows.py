@@ -38,6 +38,9 @@ Row = tuple[int, "dict[str, Any] | RowError"]
 class RowReader(Protocol):
     """Rows of a file in order, read as they are asked for."""
 
+    # Where the latest row begins in a text file.
+    line: int | None
+
     def __iter__(self) -> Iterator[Row]: ...
 
     @property
