@@ -5,13 +5,13 @@ import pytest
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
+from active_learning.core import learners
 from active_learning.core.featurize import Featurizer, RawItem, infer_spec
 from active_learning.core.learners import (
     LinearLearner,
     LinearModel,
     Rule,
     Targets,
-    _standardized,
     decide,
     dense_scaling,
     encode_targets,
@@ -91,19 +91,32 @@ def test_a_sample_weight_of_two_counts_like_two_rows():
     texts, topics = topic_texts(30, np.random.default_rng(1))
     block = block_of(texts)
     targets = encode_targets(topics, TOPICS, is_multilabel=False)
-    twice = np.concatenate([np.arange(30), [0, 1, 2]])
+    twice = np.concatenate([np.arange(30), np.arange(3)])
     weight = np.ones(30)
     weight[:3] = 2
-    learner = LinearLearner(balance=0.0)
-    scaling = scaling_of(block)
-    weighed = learner._weights(_rows(block, scaling), targets, weight * 30 / weight.sum())
-    repeated = learner._weights(_rows(block.take(twice), scaling, like=block), targets.take(twice), np.ones(33))
-    # The penalty is divided by n on one side only; the direction is what must agree.
-    assert np.corrcoef(weighed[0].ravel(), repeated[0].ravel())[0, 1] > 0.999
+
+    def fit(rows, weights, C):
+        # Few enough rows that no temperature is fitted, and no class weights: the regression alone.
+        learner = LinearLearner(C=C, balance=0.0)
+        return learner.fit(block.take(rows), targets.take(rows), weights, np.random.default_rng(0), scaling_of(block))
+
+    weighed = fit(np.arange(30), weight, 10.0 * 33 / 30)
+    repeated = fit(twice, np.ones(33), 10.0)
+    assert np.allclose(weighed.scores(block), repeated.scores(block), atol=0.02)
 
 
-def _rows(block, scaling, like=None):
-    return _standardized(block, np.unique((like or block).sparse.indices).astype(np.int64), scaling)
+def test_many_and_few_rows_are_solved_alike(monkeypatch):
+    folded, block, _ = fitted()
+    monkeypatch.setattr(learners, "FOLD_UP_TO", 10)
+    plain = fitted()[0]
+    assert np.allclose(folded.predict_proba(block), plain.predict_proba(block), atol=5e-3)
+
+
+def test_equal_rows_do_no_harm():
+    block = block_of(["goal match"] * 30 + ["bank loan"] * 30 + [""] * 4)
+    targets = Targets(TOPICS, np.array([2] * 30 + [1] * 30 + [0] * 4))
+    model = LinearLearner().fit(block, targets, np.ones(64), np.random.default_rng(0), scaling_of(block))
+    assert (model.predict_proba(block).argmax(axis=1) == targets.y).all()
 
 
 def test_two_classes_give_a_proper_pair_of_probabilities():
