@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the virtual environment and runs the project's commands in it. Needs nothing but Python 3.11 or newer.
 
-    python3 bootstrap.py install | run | test | check | lock
+python3 bootstrap.py install | run | test | check | lock
 """
 
 import hashlib
@@ -18,6 +18,7 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 OLDEST = (3, 11)
 UV_VERSION = "0.13.8"
+TEST_PROCESSES = min(os.cpu_count() or 1, 4)
 
 
 def main(arguments: list[str]) -> int:
@@ -108,9 +109,9 @@ def _make_venv(base: str) -> None:
     # Debian without python3-venv leaves a half-made folder behind. A pip from elsewhere can fill one without pip.
     shutil.rmtree(VENV, ignore_errors=True)
     pip = _some_pip(base)
-    if pip and _quietly([base, "-m", "venv", "--without-pip", str(VENV)]) and _works(PYTHON):
-        if _quietly([*pip, "--python", str(PYTHON), "install", "--quiet", "pip"]):
-            return
+    bare = pip and _quietly([base, "-m", "venv", "--without-pip", str(VENV)]) and _works(PYTHON)
+    if bare and _quietly([*pip, "--python", str(PYTHON), "install", "--quiet", "pip"]):
+        return
     shutil.rmtree(VENV, ignore_errors=True)
     version = ".".join(map(str, sys.version_info[:2]))
     raise Stop(
@@ -146,8 +147,8 @@ def _install(name: str) -> None:
     if subprocess.run(command).returncode != 0:
         raise Stop(
             "The packages could not be installed; the lines above say why.\n"
-            "Without a network: connect once, or point pip at a local index. On musl (Alpine) and Windows some packages\n"
-            "have no ready-made build: use a glibc system or WSL."
+            "Without a network: connect once, or point pip at a local index.\n"
+            "On musl (Alpine) and Windows some packages have no ready-made build: use a glibc system or WSL."
         )
 
 
@@ -198,10 +199,12 @@ def test(arguments: list[str]) -> int:
     """The whole suite on SQLite, then on PostgreSQL, then the JavaScript tests. Arguments go to pytest."""
     install(["--dev"])
     failed = []
-    for database in ("sqlite", "postgres"):
+    pytest = [str(PYTHON), "-m", "pytest", "-n", str(TEST_PROCESSES), *arguments]
+    runs = {"SQLite": pytest, "PostgreSQL": [str(PYTHON), "-m", "tests.services.postgres", *pytest]}
+    plain = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    for database, command in runs.items():
         say(f"\n== pytest on {database}")
-        command = [str(PYTHON), "-m", "pytest", f"--database={database}", *arguments]
-        if subprocess.run(command).returncode != 0:
+        if subprocess.run(command, env=plain).returncode != 0:
             failed.append(f"pytest on {database}")
     node = shutil.which("node")
     scripts = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests" / "js").glob("*.test.js"))
@@ -236,7 +239,7 @@ def check(arguments: list[str]) -> int:
         ("imports", [str(BIN / "lint-imports")], {}),
         ("migrations", [python, "manage.py", "makemigrations", "--check", "--dry-run"], {}),
         ("deployment", [python, "manage.py", "check", "--deploy", "--fail-level", "WARNING"], deployed),
-        ("documentation", [python, "-m", "pytest", "-q", "-n0", "tests/docs"], {}),
+        ("documentation", [python, "-m", "pytest", "-q", "tests/docs"], {}),
     ]
     failed = []
     for name, command, env in steps:

@@ -72,5 +72,5 @@ class ForgivingRedisCache(RedisCache):
     def delete_many(self, keys: Any, version: int | None = None) -> None:
         self._or(None, lambda: super(ForgivingRedisCache, self).delete_many(keys, version))
 
-    def clear(self) -> bool:
-        return self._or(False, lambda: super(ForgivingRedisCache, self).clear())
+    def clear(self) -> None:
+        self._or(None, lambda: super(ForgivingRedisCache, self).clear())

@@ -1,6 +1,6 @@
 """How static files are found, collected and named."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.staticfiles.finders import AppDirectoriesFinder
@@ -17,7 +17,7 @@ class ServedAppsFinder(AppDirectoriesFinder):
     def __init__(self, app_names: Iterable[str] | None = None, *args: Any, **kwargs: Any) -> None:
         super().__init__(app_names or self._SERVED, *args, **kwargs)
 
-    def list(self, ignore_patterns: Iterable[str] | None) -> Iterator[tuple[str, Any]]:
+    def list(self, ignore_patterns: Iterable[str] | None) -> Iterable[Any]:
         return super().list([*(ignore_patterns or []), *self._UNUSED])
 
 

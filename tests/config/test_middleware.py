@@ -1,0 +1,132 @@
+import re
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
+from django.urls import path
+
+from config.middleware import DomainErrorMiddleware, answer
+from labeling.core.errors import Conflict, Invalid, TooLarge
+
+
+def _refuse(request):
+    raise Conflict("Somebody was faster.", fields={"item": "taken"})
+
+
+def _not_utf8(request):
+    b"\xff".decode()
+
+
+def _broken(request):
+    raise RuntimeError("a bug")
+
+
+def _read(request):
+    return HttpResponse(request.body)
+
+
+urlpatterns = [
+    path("refuse/", _refuse),
+    path("api/v1/refuse/", _refuse),
+    path("api/v1/broken/", _broken),
+    path("not-utf8/", _not_utf8),
+    path("broken/", _broken),
+    path("read/", _read),
+]
+handler404 = "config.views.page_not_found"
+handler500 = "config.views.server_error"
+CSP = "Content-Security-Policy"
+
+
+@pytest.fixture
+def refusing(settings, client) -> Client:
+    settings.ROOT_URLCONF = __name__
+    client.raise_request_exception = False
+    return client
+
+
+@pytest.fixture
+def http(rf: RequestFactory) -> RequestFactory:
+    return rf
+
+
+def test_a_program_gets_json(refusing):
+    response = refusing.post("/api/v1/refuse/")
+    assert response.status_code == 409
+    assert response.json() == {
+        "error": {"code": "conflict", "message": "Somebody was faster.", "fields": {"item": "taken"}}
+    }
+    assert refusing.get("/refuse/", headers={"Accept": "application/json"}).json()["error"]["code"] == "conflict"
+
+
+def test_htmx_gets_a_fragment(refusing):
+    response = refusing.get("/refuse/", headers={"HX-Request": "true"})
+    assert response.status_code == 409
+    assert "Somebody was faster." in response.text
+    assert "<html" not in response.text
+
+
+@pytest.mark.parametrize(("error", "status"), [(Conflict("c"), 409), (Invalid("i"), 422), (TooLarge("t"), 413)])
+def test_a_person_gets_a_page(http, error, status):
+    error.message = "What happened, in words."
+    response = answer(http.get("/projects/a/"), error)
+    assert response.status_code == status
+    assert "What happened, in words." in response.content.decode()
+    assert "<html" in response.content.decode()
+
+
+def test_text_that_is_not_utf8_is_the_senders_mistake(refusing):
+    assert refusing.get("/not-utf8/").status_code == 422
+
+
+def test_a_body_that_is_too_large_is_413(refusing, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
+    assert refusing.post("/read/", b"x" * 101, content_type="text/plain").status_code == 413
+    assert refusing.post("/read/", b"x" * 99, content_type="text/plain").status_code == 200
+
+
+def test_a_bug_is_500_and_names_the_request(refusing):
+    response = refusing.get("/broken/")
+    assert response.status_code == 500
+    assert response["X-Request-ID"] in response.text
+    body = refusing.get("/api/v1/broken/").json()
+    assert body["error"]["code"] == "server_error"
+
+
+def test_other_exceptions_are_left_alone():
+    assert DomainErrorMiddleware(_read).process_exception(RequestFactory().get("/"), RuntimeError()) is None
+
+
+def test_a_request_keeps_a_well_formed_id_of_its_caller(client):
+    assert client.get("/healthz", headers={"X-Request-ID": "trace-12345678"})["X-Request-ID"] == "trace-12345678"
+    for bad in ("", "short", "a" * 65, "line\tbreak12345", "<script>alert</script>"):
+        given = client.get("/healthz", headers={"X-Request-ID": bad})["X-Request-ID"]
+        assert re.fullmatch(r"[0-9a-f]{32}", given)
+
+
+@pytest.mark.django_db
+def test_pages_carry_the_security_headers(client):
+    response = client.get("/login/")
+    policy = response[CSP]
+    for directive in (
+        "default-src 'self'",
+        "img-src 'self' https: data:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+        "form-action 'self'",
+    ):
+        assert directive in policy
+    assert "unsafe" not in policy
+    assert response["X-Frame-Options"] == "DENY"
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert response["Referrer-Policy"] == "same-origin"
+
+
+@pytest.mark.django_db
+def test_a_form_without_its_token_is_refused_in_words():
+    strict = Client(enforce_csrf_checks=True)
+    response = strict.post("/login/", {"username": "ann", "password": "x"})
+    assert response.status_code == 403
+    assert "load it again" in response.text

