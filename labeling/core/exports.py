@@ -3,13 +3,10 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    import pyarrow
+from typing import Any, Protocol
 
 FORMATS = {"jsonl": "JSON Lines", "csv": "CSV", "parquet": "Parquet"}
 KINDS = {"annotations": "One row per annotation", "resolved": "One row per resolved item"}
@@ -81,7 +78,11 @@ class Encoder(Protocol):
 
 def encoder_for(file_format: str, kind: str) -> Encoder:
     """The encoder of one of FORMATS for rows of one of KINDS."""
-    encoders = {"jsonl": _JsonLinesEncoder, "csv": _CsvEncoder, "parquet": _ParquetEncoder}
+    encoders: dict[str, Callable[[str], Encoder]] = {
+        "jsonl": _JsonLinesEncoder,
+        "csv": _CsvEncoder,
+        "parquet": _ParquetEncoder,
+    }
     return encoders[file_format](kind)
 
 
@@ -137,7 +138,7 @@ class _CsvEncoder:
 
     def _cell(self, value: Any, of_type: str) -> Any:
         # Numbers stay numbers: "-4" is a rating, not a formula.
-        if value is None or isinstance(value, (int, float)) and not isinstance(value, bool):
+        if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
             return value
         if of_type == "bool":
             return "true" if value else "false"

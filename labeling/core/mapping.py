@@ -245,10 +245,10 @@ def _guess_content(
         return
     if not texts:
         return
-    named = [column for column in texts if _TEXT_NAME.search(column.lower())]
-    chosen = max(named or texts, key=lambda column: (column.lower() == "text", _mean_length(values[column])))
+    named_texts = [column for column in texts if _TEXT_NAME.search(column.lower())]
+    chosen = max(named_texts or texts, key=lambda column: (column.lower() == "text", _mean_length(values[column])))
     has_image = any(guess.role == "image" for guess in guesses.values())
-    if named:
+    if named_texts:
         guesses[chosen] = ColumnGuess(chosen, "text", "Its name says so and it holds texts.")
     elif not has_image or _mean_length(values[chosen]) > _SHORT_TEXT:
         guesses[chosen] = ColumnGuess(chosen, "text", "It holds the longest texts.")

@@ -7,6 +7,7 @@ that the same place in the list is the same person, so nothing here names a rate
 import html
 import io
 import json
+import math
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -64,15 +65,15 @@ def read_distribution(archive: bytes, domains: list[str]) -> list[RatedText]:
 
 def _read_domain(tar: tarfile.TarFile, domain: str) -> Iterator[RatedText]:
     stem = DOMAINS[domain]
-    rated = {}
+    rated: dict[str, tuple[float, tuple[int, ...]]] = {}
     for line in _lines(_member(tar, f"{stem}_anonDataRatings.txt")):
-        text_id, mean, _, ratings = line.split("\t")
-        rated[text_id] = (float(mean), tuple(int(rating) for rating in json.loads(ratings)))
+        text_id, mean_text, _, listed = line.split("\t")
+        rated[text_id] = (float(mean_text), tuple(int(rating) for rating in json.loads(listed)))
     for line in _lines(_member(tar, f"{stem}_GroundTruth.txt")):
         text_id, mean_text, text = line.split("\t", 2)
-        mean, ratings = rated.get(text_id, (None, ()))
+        rated_mean, ratings = rated.get(text_id, (math.nan, ()))
         # Of 199 tweets the files give different means: their ratings were collected on another wording.
-        is_same = mean is not None and abs(mean - float(mean_text)) <= _SAME_MEAN
+        is_same = abs(rated_mean - float(mean_text)) <= _SAME_MEAN
         yield RatedText(domain, text_id, html.unescape(text).strip(), ratings if is_same else ())
 
 

@@ -218,7 +218,7 @@ def _write(job: RunningJob) -> dict[str, Any]:
         "schema_versions": list(
             LabelSchema.objects.filter(project=project).order_by("version").values_list("version", flat=True)
         ),
-        # CSV puts an apostrophe before cells that a spreadsheet would run as formulas; the other formats change nothing.
+        # CSV puts an apostrophe before cells that a spreadsheet would run; the other formats change nothing.
         "csv_safe": file_format == "csv",
         "changed_cells": encoder.n_changed_cells,
         "is_lossless": encoder.n_changed_cells == 0,

@@ -126,7 +126,8 @@ def _sort_out(project: Project, drafts: list[ItemDraft]) -> tuple[list[ItemDraft
     for part in _parts([draft.content_hash for draft in drafts]):
         hashes.update(items.filter(content_hash__in=part).values_list("content_hash", flat=True))
     for part in _parts([draft.external_id for draft in drafts if draft.external_id is not None]):
-        hash_of_id.update(items.filter(external_id__in=part).values_list("external_id", "content_hash"))
+        stored = items.filter(external_id__in=part).values_list("external_id", "content_hash")
+        hash_of_id.update((external_id or "", its_hash) for external_id, its_hash in stored)
     length = _vector_length(project)
     fresh: list[ItemDraft] = []
     conflicts: list[RowError] = []

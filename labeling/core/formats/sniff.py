@@ -3,6 +3,7 @@
 import codecs
 import csv
 import json
+import re
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO, Self
 
@@ -12,6 +13,7 @@ SAMPLE_SIZE = 64 * 1024
 # A form is offered these; the rest of the world should be saved as UTF-8.
 ENCODINGS = {"utf-8": "UTF-8", "utf-16": "UTF-16", "cp1252": "Windows-1252"}
 
+_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f]")
 _DELIMITERS = ",\t;|"
 _FOREIGN = (
     (b"PK\x03\x04", "an Excel workbook or a ZIP archive. Save the sheet as CSV, or unpack the archive first"),
@@ -75,14 +77,15 @@ def sniff(stream: BinaryIO, name: str, *, encoding: str | None = None) -> FileFo
             raise Invalid(f"The file is {what}.", code="not_a_table")
     detected = _encoding_of(sample)
     # The mark at the start of a file is not a matter of opinion.
-    encoding = detected if encoding is None or detected == "utf-8-sig" and encoding == "utf-8" else encoding
+    encoding = detected if encoding is None or (detected == "utf-8-sig" and encoding == "utf-8") else encoding
     if encoding not in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"):
         raise Invalid(f"The encoding “{encoding}” is not known. Use one of: {', '.join(ENCODINGS)}.", code="encoding")
-    if not encoding.startswith("utf-16") and b"\x00" in sample:
+    text = sample.decode(encoding, "replace").lstrip("\ufeff")
+    n_controls = len(_CONTROLS.findall(text))
+    if "\x00" in text or n_controls > len(text) / 20:
         raise Invalid(
             "The file is binary, not a table. Import CSV, TSV, JSON, JSON Lines or Parquet.", code="not_a_table"
         )
-    text = sample.decode(encoding, "replace").lstrip("\ufeff")
     if "\r" in text and "\n" not in text and len(sample) == SAMPLE_SIZE:
         raise Invalid(
             "The lines end with a carriage return alone. Save the file with ordinary line ends.", code="not_a_table"
@@ -110,7 +113,7 @@ def _text_format(text: str, suffix: str, encoding: str) -> FileFormat:
     start = text.lstrip()[:1]
     if suffix in ("jsonl", "ndjson"):
         return FileFormat("jsonl", encoding)
-    if suffix not in ("csv", "tsv") and start == "[" or suffix == "json" and start != "{":
+    if (suffix not in ("csv", "tsv") and start == "[") or (suffix == "json" and start != "{"):
         return FileFormat("json", encoding)
     if suffix not in ("csv", "tsv") and start == "{":
         first, _, rest = text.lstrip().partition("\n")

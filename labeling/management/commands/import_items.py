@@ -52,8 +52,8 @@ class Command(BaseCommand):
             raise CommandError(error.message) from None
         except OSError as error:
             raise CommandError(f"{options['file']}: {error.strerror}.") from None
-        for error in report.errors:
-            self.stderr.write(_described(error), self.style.WARNING)
+        for row in report.errors:
+            self.stderr.write(_described(row), self.style.WARNING)
         if report.n_errors > len(report.errors):
             self.stderr.write(f"and {report.n_errors - len(report.errors):,} more", self.style.WARNING)
         summary = f"{report.created:,} created, {report.duplicates:,} there already, {report.n_errors:,} left out."
