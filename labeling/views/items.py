@@ -46,7 +46,7 @@ def items(request: HttpRequest, slug: str) -> HttpResponse:
         "form": form,
         "not_found": words,
         "page": page,
-        "rows": _rows(membership, page.items),
+        "rows": _rows(membership, request.user, page.items),
         "is_filtered": bool(filters),
         "earlier": "?" + urlencode(filters | {"before": page.items[0].pk}) if page.items else "?",
         "later": "?" + urlencode(filters | {"after": page.items[-1].pk}) if page.items else "?",
@@ -54,11 +54,11 @@ def items(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "labeling/items.html", context)
 
 
-def _rows(membership: Membership, found: list[Item]) -> list[dict[str, Any]]:
+def _rows(membership: Membership, user: Any, found: list[Item]) -> list[dict[str, Any]]:
     """What stands in the list. An annotator sees their own answer and nothing of the others'."""
     schema = LabelSchema.objects.current(membership.project_id)
     if membership.role == Membership.Role.ANNOTATOR:
-        answers = selectors.own_answers(items=found, user=membership.user)
+        answers = selectors.own_answers(items=found, user=user)
         return [_row(schema, item, answers.get(item.pk)) for item in found]
     facts = selectors.item_facts(items=found)
     rows = []
