@@ -305,6 +305,8 @@ REST_FRAMEWORK = {
     # The proxies in front whose X-Forwarded-For may be believed.
     "NUM_PROXIES": 1 if HTTPS else 0,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    # `format` in a query belongs to the endpoint: labels/?format=csv.
+    "URL_FORMAT_OVERRIDE": None,
 }
 
 # Requests a minute and caller, by the scope that the endpoint needs. Far above what a person does.
