@@ -179,7 +179,7 @@ async function readProgress() {
     if (link.isOffline || link.needsLogin) {
       link.isOffline = link.needsLogin = false;
       outbox.wake();
-      stream.wake();
+      stream?.wake();
     }
   } else if (answer.kind === "auth") {
     link.needsLogin = true;
@@ -198,7 +198,7 @@ async function renewLeases() {
       dispatch({ type: "lost", assignment: card.assignment });
     }
   }
-  stream.fill();
+  stream?.fill();
 }
 
 // State
@@ -267,7 +267,7 @@ function perform(action) {
     retry: () => {
       lookAgainAt = null;
       outbox.wake();
-      stream.wake();
+      stream?.wake();
     },
     filter: () => $("filter")?.focus(),
     "choose-first": () => {
@@ -411,7 +411,7 @@ function drawEntry(entry) {
     "button",
     { type: "button", class: ["label-chip history-entry", ...looks].join(" ").trim(), title: `Go back to: ${entry.card.title}` },
     el("span", { class: "history-name" }, name),
-    el("span", { class: "visually-hidden" }, `: go back to ${entry.card.title}`),
+    el("span", { class: "visually-hidden" }, `(go back to: ${entry.card.title})`),
   );
   button.addEventListener("click", () => perform({ type: "go-back", id: entry.id }));
   return el("li", {}, button);
@@ -495,17 +495,18 @@ $("shortcuts").addEventListener("change", () => {
 
 const RELEASED = `touchstone.released.${page.slug}`;
 
-// What this tab gave back when it was last left. The release may still be under way: these are not taken up at once.
-let justReleased = takeReleased();
-
-function takeReleased() {
+// What this tab gave back when it was last left, with a reload most of all: the release may still be under way. It is
+// waited for (releasing twice does no harm), else an item could be taken up again and its lease be lost a moment later.
+async function finishReleases() {
+  let assignments = [];
   try {
-    const assignments = JSON.parse(sessionStorage.getItem(RELEASED) ?? "[]");
+    assignments = JSON.parse(sessionStorage.getItem(RELEASED) ?? "[]");
     sessionStorage.removeItem(RELEASED);
-    return new Set(assignments);
   } catch {
-    return new Set();
+    return;
   }
+  const patience = new Promise((resolve) => setTimeout(resolve, 2000));
+  await Promise.race([Promise.all(assignments.map(api.release)), patience]);
 }
 
 addEventListener("pagehide", () => {
@@ -561,13 +562,13 @@ function takeAssignments(assignments) {
   // Answered here and not known there: the server still counts them as held.
   const acts = outbox.entries().filter(({ op }) => op.type === "submit" || op.type === "skip");
   const answered = new Set(acts.map(({ op }) => op.assignment));
-  const fresh = assignments.filter(({ id }) => !answered.has(id) && !justReleased.has(id));
-  justReleased = new Set();
+  const fresh = assignments.filter(({ id }) => !answered.has(id));
   dispatch({ type: "leased", cards: fresh.map(cardOf), now: Date.now() });
 }
 
 async function start() {
   render(state);
+  await finishReleases();
   stream = createStream({
     ask: api.next,
     nCards: () => state.cards.length,

@@ -67,7 +67,7 @@ export function createAnswerBar({ kind, config, answers, typed, submitOnChoice, 
       button.classList.toggle("is-suggested", suggested.has(value));
       const p = suggested.has(value) ? chanceOf(value, suggestion) : null;
       setText(mark, suggested.has(value) ? `✦${p === null ? "" : ` ${p.toFixed(2).replace(/^0/, "")}`}` : "");
-      setText(voice, suggested.has(value) ? `, suggested by the model${p === null ? "" : `, ${percent(p)}`}` : "");
+      setText(voice, suggested.has(value) ? `(suggested by the model${p === null ? "" : `, ${percent(p)}`})` : "");
     }
     if (number) renderNumber(draft, suggestion);
     if (kind === "choices") {

@@ -6,7 +6,9 @@ from labeling.core.guidelines import render_guidelines
 
 
 def test_what_markdown_can_say_is_kept() -> None:
-    html = render_guidelines("# Tone\n\nJudge the **tone**.\n\n- *negative*\n- neutral\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n")
+    html = render_guidelines(
+        "# Tone\n\nJudge the **tone**.\n\n- *negative*\n- neutral\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n"
+    )
     assert "<h3>Tone</h3>" in html  # the page and the panel have the headings above
     assert "<strong>tone</strong>" in html
     assert "<li><em>negative</em></li>" in html
