@@ -36,9 +36,9 @@ def data_folder(database: str) -> Iterator[dict[str, str]]:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="touchstone-benchmark-")))
         env = os.environ | {"TOUCHSTONE_HOME": str(home), "DJANGO_SETTINGS_MODULE": "benchmarks.settings"}
         if database == "postgresql":
-            from tests.services.postgresql import running_postgresql
+            from tests.services import postgres
 
-            env["DATABASE_URL"] = stack.enter_context(running_postgresql())
+            env["DATABASE_URL"] = stack.enter_context(postgres.running())
         else:
             env.pop("DATABASE_URL", None)
         os.environ.update(env)

@@ -39,7 +39,12 @@ def measure(database: str, n_rows: int, file_format: str) -> None:
         django.setup()
         path = Path(folder) / f"rows.{file_format}"
         _write_file(path, n_rows, file_format)
-        common = {"database": database, "rows": n_rows, "format": file_format, "file_mb": round(path.stat().st_size / 2**20, 1)}
+        common = {
+            "database": database,
+            "rows": n_rows,
+            "format": file_format,
+            "file_mb": round(path.stat().st_size / 2**20, 1),
+        }
         _in_a_child(_import, path, common)
         _annotate_all()
         for kind in ("jsonl", "csv", "parquet"):
@@ -93,7 +98,9 @@ def _annotate_all() -> None:
     ids = list(Item.objects.filter(project=project).values_list("pk", flat=True))
     for start in range(0, len(ids), 5_000):
         Annotation.objects.bulk_create(
-            Annotation(project=project, item_id=pk, schema=schema, value="a", source="import", rater="w1", created_at=now)
+            Annotation(
+                project=project, item_id=pk, schema=schema, value="a", source="import", rater="w1", created_at=now
+            )
             for pk in ids[start : start + 5_000]
         )
     connections.close_all()

@@ -65,7 +65,7 @@ def job_for(user: Any, job_id: Any, key: ApiKey | None = None) -> Job:
     job = Job.objects.select_related("project").filter(pk=job_id).first()
     if job is None or job.project is None:
         raise NotFound("There is no such job.")
-    membership = Membership.objects.filter(user_id=user.pk, project_id=job.project_id).first()
+    membership = Membership.objects.filter(user_id=user.pk, project_id=job.project.pk).first()
     if membership is None or (key is not None and key.project_id not in (None, job.project_id)):
         raise NotFound("There is no such job.")
     if membership.role == Role.ANNOTATOR and job.created_by_id != user.pk:

@@ -95,9 +95,8 @@ def progress(*, project: Project, user: Any) -> dict[str, Any]:
     """Counts of the project, the caller's own part, and whether anything works in the background."""
     mine = Annotation.objects.live().filter(project=project, user=user)
     midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    seconds = list(
-        mine.filter(seconds__isnull=False).order_by("-created_at").values_list("seconds", flat=True)[:MEDIAN_OVER]
-    )
+    latest = mine.filter(seconds__isnull=False).order_by("-created_at").values_list("seconds", flat=True)
+    seconds = [value for value in latest[:MEDIAN_OVER] if value is not None]
     return item_counts(project=project) | {
         "mine": {
             "annotations": mine.count(),

@@ -26,7 +26,7 @@ def plurality(values: Sequence[Value]) -> Verdict:
     n = len(values)
     if isinstance(values[0], list):
         return _labelwise([set(v) for v in values if isinstance(v, list)], n)
-    counts = Counter(values).most_common()  # type: ignore[arg-type]
+    counts = Counter(values).most_common()
     top, votes = counts[0]
     if len(counts) > 1 and counts[1][1] == votes:
         return Verdict(None, votes / n, n)

