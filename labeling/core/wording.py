@@ -151,9 +151,9 @@ def job_words(kind: str) -> str:
 
 
 def result_words(result: Mapping[str, Any] | None) -> str:
-    """What came of a job: "created 120 · duplicates 3". Lists and objects in it are for programs."""
+    """What came of a job: "created 120 · duplicates 3", by name. Lists and objects in it are for programs."""
     shown = []
-    for name, value in (result or {}).items():
+    for name, value in sorted((result or {}).items()):  # PostgreSQL keeps no order of keys
         if isinstance(value, float):
             value = f"{value:.4g}"
         elif isinstance(value, int) and not isinstance(value, bool):

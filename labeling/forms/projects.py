@@ -260,7 +260,9 @@ def _initial(schema: LabelSchema) -> dict[str, Any]:
     config = schema.config
     initial: dict[str, Any] = {"guidelines": schema.guidelines}
     if schema.kind == "rating":
-        names = [f"{point}{NAMED_AS}{name}" for point, name in config.get("labels", {}).items()]
+        # Sorted, because PostgreSQL keeps no order of keys.
+        points = sorted(config.get("labels", {}).items(), key=lambda named: int(named[0]))
+        names = [f"{point}{NAMED_AS}{name}" for point, name in points]
         return initial | {"lowest": config["min"], "highest": config["max"], "point_names": "\n".join(names)}
     if schema.kind == "pair":
         return initial | {"tie": config["tie"]}

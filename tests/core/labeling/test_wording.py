@@ -101,5 +101,5 @@ def test_durations(seconds: float | None, words: str) -> None:
 
 def test_a_result_in_words_leaves_lists_to_programs() -> None:
     result = {"created": 1200, "macro_f1": 0.71239, "errors": [], "note": "", "is_final": True, "file": "labels.csv"}
-    assert result_words(result) == "created 1,200 · macro f1 0.7124 · file labels.csv"
+    assert result_words(result) == "created 1,200 · file labels.csv · macro f1 0.7124"
     assert result_words(None) == ""
