@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -13,6 +14,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 START_SECONDS = 60
+
+
+WORDS = (
+    "the",
+    "a",
+    "gold",
+    "stone",
+    "streak",
+    "label",
+    "model",
+    "queue",
+    "people",
+    "answer",
+    "right",
+    "wrong",
+    "never",
+)
+
+
+def made_up_text(rng: random.Random) -> str:
+    """Twenty words."""
+    return " ".join(rng.choices(WORDS, k=20))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +49,7 @@ class Installation:
 
     def web_cpu_seconds(self) -> float:
         """CPU seconds that the web server and its children have used so far."""
-        return sum(_cpu_seconds(pid) for pid in _with_children(self.web_pid))
+        return sum(_cpu_seconds(pid) for pid in with_children(self.web_pid))
 
 
 @contextlib.contextmanager
@@ -52,7 +75,7 @@ def web_server(env: dict[str, str]) -> Iterator[Installation]:
     home = Path(env["TOUCHSTONE_HOME"])
     with contextlib.ExitStack() as stack:
         stack.enter_context(_process(_valkey_command(env), env))
-        port = _free_port()
+        port = free_port()
         command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
         command += ["--workers", "1", "--blocking-threads", "4", "--log-level", "warning", "config.wsgi:application"]
         web = stack.enter_context(_process(command, env))
@@ -85,7 +108,7 @@ def _valkey_command(env: dict[str, str]) -> list[str]:
     return [*command, "--dir", env["TOUCHSTONE_HOME"], "--logfile", os.devnull]
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -104,11 +127,11 @@ def _wait_for(port: int) -> None:
     raise TimeoutError(f"The web server did not answer on port {port} within {START_SECONDS} s.")
 
 
-def _with_children(pid: int) -> list[int]:
+def with_children(pid: int) -> list[int]:
     pids = [pid]
     for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in tasks.read_text().split():
-            pids += _with_children(int(child))
+            pids += with_children(int(child))
     return pids
 
 

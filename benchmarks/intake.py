@@ -16,9 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.installation import data_folder
-
-WORDS = "the a gold stone streak label model queue people answer right wrong never always may night day light".split()
+from benchmarks.installation import data_folder, made_up_text
 
 
 def main() -> None:
@@ -112,7 +110,7 @@ def _write_file(path: Path, n_rows: int, file_format: str) -> None:
         if file_format == "csv":
             file.write("id,text,lang\n")
         for place in range(n_rows):
-            text = " ".join(rng.choices(WORDS, k=20)) + f" {place}"
+            text = made_up_text(rng) + f" {place}"
             if file_format == "csv":
                 file.write(f"r{place},{text},en\n")
             else:
@@ -120,7 +118,7 @@ def _write_file(path: Path, n_rows: int, file_format: str) -> None:
 
 
 def _null() -> Any:
-    return open(os.devnull, "w")  # noqa: SIM115 - lives as long as the child process
+    return open(os.devnull, "w")
 
 
 def _in_a_child(act: Any, *arguments: Any) -> None:

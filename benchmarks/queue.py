@@ -18,9 +18,7 @@ import time
 import uuid
 from typing import Any
 
-from benchmarks.installation import Installation, data_folder, web_server
-
-WORDS = "the a gold stone streak label model queue people answer right wrong never always may night day light".split()
+from benchmarks.installation import Installation, data_folder, made_up_text, web_server
 
 
 def main() -> None:
@@ -105,7 +103,7 @@ def _fill(n_items: int, options: argparse.Namespace) -> tuple[list[str], str | N
                 Item(
                     project=project,
                     content_hash=f"{place:032x}",
-                    data={"text": " ".join(rng.choices(WORDS, k=20))},
+                    data={"text": made_up_text(rng)},
                     split="audit" if place % 20 == 0 else "pool",
                 )
                 for place in range(start, min(start + 5_000, n_items))
