@@ -138,9 +138,13 @@ def _install(name: str) -> None:
     uv = shutil.which("uv") or _uv_inside()
     if uv:
         command = [uv, "pip", "sync", "--quiet", "--python", str(PYTHON), "--require-hashes", name]
-        if subprocess.run(command).returncode == 0:
+        # As pip does, uv is to trust the certificates of the system: a company's proxy may have its own.
+        trust = {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}
+        done = subprocess.run(command, env=trust | os.environ, stderr=subprocess.PIPE, text=True)
+        if done.returncode == 0:
             return
-        say("uv could not install them; trying pip.")
+        first_words = (done.stderr.strip().splitlines() or ["no reason given"])[0]
+        say(f"uv could not install them ({first_words}); trying pip, which takes longer.")
     if not _quietly([str(PYTHON), "-m", "pip", "--version"]) and not _quietly([str(PYTHON), "-m", "ensurepip"]):
         raise Stop("Neither uv nor pip could be used in .venv. Install pip for this Python and try again.")
     command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", name]

@@ -66,7 +66,7 @@ def env_folder(name: str, default: Path) -> Path:
     """The folder as an absolute path, made when it is missing."""
     folder = Path(env_text(name, str(default))).expanduser().absolute()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what people wrote is nobody else's business
     except OSError as error:
         raise ImproperlyConfigured(f"{name} must be a folder that can be written: {error}") from error
     return folder
@@ -124,7 +124,7 @@ def env_storage_folder(name: str, default: Path) -> Path:
         )
     folder = folder.absolute()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what people wrote is nobody else's business
     except OSError as error:
         raise ImproperlyConfigured(f"{name} must be a folder that can be written: {error}") from error
     return folder

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from config.supervisor import answers_http
 from tests.config.test_supervisor import is_alive
-from tests.services import valkey
+from tests.services import processes, valkey
 from tests.services.missing import missing
 from tests.services.processes import wait_until
 
@@ -129,3 +130,34 @@ def test_a_bad_setting_stops_the_start_and_is_named(tmp_path):
     )
     assert done.returncode != 0
     assert "STORAGE_URL" in done.stderr
+
+
+LINES_APP = """
+from config.wsgi import with_whole_lines
+
+@with_whole_lines
+def application(environ, start_response):
+    body = environ["wsgi.input"]
+    by_line = 0
+    while line := body.readline(1_000_000):
+        by_line += line.endswith(b"\\n")
+    text = str(by_line).encode()
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))])
+    return [text]
+"""
+
+
+def test_the_web_server_hands_over_every_line_of_a_body(tmp_path):
+    """granian alone ends after the first."""
+    (tmp_path / "lines.py").write_text(LINES_APP)
+    port = free_port()
+    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port), "lines:application"]
+    env = environment(tmp_path / "home") | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{settings.BASE_DIR}"}
+    server = processes.start(command, log=tmp_path / "log", env=env, cwd=tmp_path)
+    try:
+        wait_until(lambda: answers_http("127.0.0.1", port), seconds=30, what=(tmp_path / "log").read_text())
+        body = b'{"data": {"text": "a row"}}\n' * 20_000
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", data=body, timeout=20) as response:
+            assert response.read() == b"20000"
+    finally:
+        processes.kill(server)
