@@ -1,5 +1,6 @@
 """What screens and programs read of the labeling tables."""
 
+import itertools
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -225,21 +226,27 @@ def item_page(
 
 
 def _ids_in_order(project: Project, state: str, split: str, edge: int | None, backwards: bool, limit: int) -> list[int]:
-    # The index ends in state, split, id: each pair of them is one short walk along it, and the walks are merged. A
-    # plain ORDER BY id would walk past every other project's items.
+    # The index ends in state, split, id: each pair of them is one short walk along it, and the walks are merged.
     comparison, order = ("<", "DESC") if backwards else (">", "ASC")
-    walks: list[str] = []
-    params: list[Any] = []
-    for one_state in [state] if state else Item.State.values:
-        for one_split in [split] if split else Item.Split.values:
-            bound = "" if edge is None else f"AND id {comparison} %s"
-            walks.append(
-                "SELECT id FROM (SELECT id FROM labeling_item WHERE project_id = %s AND state = %s AND split = %s "
-                f"{bound} ORDER BY id {order} LIMIT %s) AS walk{len(walks)}"
-            )
-            params += [project.pk, one_state, one_split, *([] if edge is None else [edge]), limit]
+    if connection.vendor == "postgresql":
+        # Ordered by id alone it may walk along the primary key instead, past every other project's items. Ordered by
+        # split too, a walk may end in the next split; those items are dropped.
+        along = f"(split, id) {comparison} (%s, %s) ORDER BY split {order}, id {order}"
+    else:
+        # SQLite finds no place in the index by a pair.
+        along = f"split = %s AND id {comparison} %s ORDER BY id {order}"
+    walk = (
+        "SELECT id FROM (SELECT id, split FROM labeling_item WHERE project_id = %s AND state = %s AND "
+        f"{along} LIMIT %s) AS walk WHERE split = %s"
+    )
+    walks = [
+        (project.pk, one_state, one_split, edge or 0, limit, one_split)
+        for one_state in ([state] if state else Item.State.values)
+        for one_split in ([split] if split else Item.Split.values)
+    ]
+    sql = f"{' UNION ALL '.join([walk] * len(walks))} ORDER BY id {order} LIMIT %s"
     with connection.cursor() as cursor:
-        cursor.execute(f"{' UNION ALL '.join(walks)} ORDER BY id {order} LIMIT %s", [*params, limit])
+        cursor.execute(sql, [*itertools.chain(*walks), limit])
         return [pk for (pk,) in cursor.fetchall()]
 
 
