@@ -156,10 +156,10 @@ def _sort_out(project: Project, drafts: list[ItemDraft]) -> tuple[list[ItemDraft
 
 
 def _parts(values: list[Any]) -> Iterator[list[Any]]:
-    size = connection.features.max_query_params or len(values) or 1
-    # One parameter is the project's.
-    for start in range(0, len(values), size - 1):
-        yield values[start : start + size - 1]
+    """The values in parts that fit into one query. One of its parameters is the project's."""
+    size = (connection.features.max_query_params or BATCH_SIZE + 1) - 1
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
 
 
 def _vector_length(project: Project) -> int | None:
@@ -180,37 +180,38 @@ def _wrong_length(given: int, wanted: int) -> str:
 
 
 # By hand, because building model objects took more time than everything else together.
-_INSERT = """
-INSERT INTO labeling_item
-    (project_id, external_id, content_hash, data, features, meta, split, state, gold, origin, created_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-"""
+_COLUMNS = "project_id, external_id, content_hash, data, features, meta, split, state, gold, origin, created_at"
+_INSERT = f"INSERT INTO labeling_item ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+_COPY = f"COPY labeling_item ({_COLUMNS}) FROM STDIN"
 
 
 def _insert(project: Project, drafts: list[ItemDraft], origin: str) -> None:
     if not drafts:
         return
     now = connection.ops.adapt_datetimefield_value(timezone.now())
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            _INSERT,
-            [
-                (
-                    project.pk,
-                    draft.external_id,
-                    draft.content_hash,
-                    json.dumps(draft.data),
-                    draft.features,
-                    json.dumps(draft.meta),
-                    _split(draft.content_hash, project.audit_share),
-                    Item.State.OPEN.value,
-                    None if draft.gold is None else json.dumps(draft.gold),
-                    origin,
-                    now,
-                )
-                for draft in drafts
-            ],
+    rows = [
+        (
+            project.pk,
+            draft.external_id,
+            draft.content_hash,
+            json.dumps(draft.data),
+            draft.features,
+            json.dumps(draft.meta),
+            _split(draft.content_hash, project.audit_share),
+            Item.State.OPEN.value,
+            None if draft.gold is None else json.dumps(draft.gold),
+            origin,
+            now,
         )
+        for draft in drafts
+    ]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            with cursor.copy(_COPY) as copy:
+                for row in rows:
+                    copy.write_row(row)
+        else:
+            cursor.executemany(_INSERT, rows)
 
 
 def _split(content_hash: str, audit_share: float) -> str:
