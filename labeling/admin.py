@@ -40,6 +40,7 @@ class LookingAdmin(admin.ModelAdmin):
 
     paginator = CappedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -91,7 +92,7 @@ class MembershipAdmin(LookingAdmin):
 
 @admin.register(Item)
 class ItemAdmin(LookingAdmin):
-    list_display = ("id", "external_id", "project", "words", "state", "split", "created_at")
+    list_display = ("id", "external_id", "words", "state", "split", "project", "created_at")
     list_select_related = ("project",)
     list_filter = ("state", "split")
     # Exact: a million ids are found by their index, and not by reading them.
