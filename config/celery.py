@@ -1,12 +1,23 @@
 """The Celery application and its schedule. The queue of record is the Job table; these tasks keep it moving."""
 
+import gc
+import importlib
 import os
+import sys
 import time
 from typing import Any
 
 import structlog
 from celery import Celery
-from celery.signals import heartbeat_sent, setup_logging, worker_process_init, worker_ready, worker_shutting_down
+from celery.signals import (
+    heartbeat_sent,
+    import_modules,
+    setup_logging,
+    worker_init,
+    worker_process_init,
+    worker_ready,
+    worker_shutting_down,
+)
 from celery.worker import state as worker_state
 from django.utils import timezone
 from django_structlog.celery.steps import DjangoStructLogInitStep
@@ -19,6 +30,22 @@ log = structlog.get_logger(__name__)
 
 app = Celery("touchstone")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+
+
+@import_modules.connect(sender=app, weak=False)
+def load_scikit_learn_without_pandas(**kwargs: Any) -> None:
+    """Before the tasks are imported. scikit-learn loads pandas and Arrow (80 MB) only to know a data frame when it
+    meets one, and here it meets arrays alone; the code that does need pandas still imports it.
+    """
+    if "sklearn" in sys.modules or "pandas" in sys.modules:
+        return
+    sys.modules["pandas"] = None  # type: ignore[assignment]
+    try:
+        importlib.import_module("sklearn.utils.fixes")
+    finally:
+        del sys.modules["pandas"]
+
+
 app.autodiscover_tasks()
 app.steps["worker"].add(DjangoStructLogInitStep)
 app.conf.beat_schedule = {
@@ -40,6 +67,14 @@ _alive_noted_at = -ALIVE_EVERY_SECONDS
 @setup_logging.connect
 def keep_the_settings_logging(**kwargs: Any) -> None:
     """Django has set logging up already; being connected is what keeps Celery from doing it again."""
+
+
+@worker_init.connect
+def share_what_is_loaded(**kwargs: Any) -> None:
+    """Before the children are forked: what the collector never looks at stays one copy for all of them."""
+    app.loader.import_default_modules()
+    gc.collect()
+    gc.freeze()
 
 
 @worker_process_init.connect

@@ -127,7 +127,7 @@ def _worker() -> Iterator[Finding]:
         yield (
             "warn",
             "none gave a sign of life: imports, exports and training wait",
-            "Start manage.py serve, or: celery -A config worker -Q default,train, and: celery -A config beat",
+            "Start manage.py serve, or: celery -A config worker -Q default,train, and: celery -A config.clock beat",
         )
 
 

@@ -168,7 +168,7 @@ def _plan(home: Path, host: str, port: int, broker: list[str] | None) -> dict[st
         "-n", "worker@%h",
     ]  # fmt: skip
     beat = [
-        *python, "-m", "celery", "--quiet", "-A", "config", "--workdir", root, "beat",
+        *python, "-m", "celery", "--quiet", "-A", "config.clock", "--workdir", root, "beat",
         "--schedule", str(home / "beat-schedule"), "--pidfile", "", "-l", "warning",
     ]  # fmt: skip
     address = f"http://{_reachable(host)}:{port}"
