@@ -18,6 +18,7 @@ from scipy.stats import entropy as shannon_entropy
 
 from active_learning.core.blocks import FeatureBlock, stack_blocks
 from active_learning.core.diversity import near_duplicates, spread
+from active_learning.core.strategies import RANDOM, RECOMMENDED
 
 # A batch is spread over the ten times as many items that the model is least sure of (active-learning literature and
 # our own runs: docs/learning.md).
@@ -48,12 +49,10 @@ class Strategy:
     """
 
     name: str
-    title: str
     query: Query
     narrow: Query
     is_ordered: bool = True
     narrowest: int | None = None
-    for_kinds: tuple[str, ...] = ("choice", "choices", "rating", "pair")
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,33 +245,29 @@ def modal_query(module: str, function: str, estimator: Any, X: Any, n_instances:
     return query(estimator, X, n_instances=n_instances, random_tie_break=False)
 
 
-def _modal(module: str, function: str, title: str, **options: Any) -> Strategy:
+def _modal(module: str, function: str, **options: Any) -> Strategy:
     query = partial(modal_query, module, function)
     defaults: dict[str, Any] = {"narrow": query, "is_ordered": False} | options
-    return Strategy(f"modal:{function}", f"modAL: {title}", query, **defaults)
+    return Strategy(f"modal:{function}", query, **defaults)
 
 
 STRATEGIES: dict[str, Strategy] = {
     strategy.name: strategy
     for strategy in (
-        Strategy(
-            "recommended", "Recommended: cluster start, then margin with diversity", recommended_query, margin_query
-        ),
-        Strategy("margin", "Margin between the two likeliest labels", margin_query, margin_query),
-        Strategy("entropy", "Entropy", entropy_query, entropy_query),
-        Strategy("uncertainty", "Least confidence", least_confidence_query, least_confidence_query),
-        Strategy("random", "Random order", random_query, random_query),
-        _modal("uncertainty", "margin_sampling", "margin"),
-        _modal("uncertainty", "entropy_sampling", "entropy"),
-        _modal("uncertainty", "uncertainty_sampling", "least confidence"),
+        Strategy(RECOMMENDED, recommended_query, margin_query),
+        Strategy("margin", margin_query, margin_query),
+        Strategy("entropy", entropy_query, entropy_query),
+        Strategy("uncertainty", least_confidence_query, least_confidence_query),
+        Strategy(RANDOM, random_query, random_query),
+        _modal("uncertainty", "margin_sampling"),
+        _modal("uncertainty", "entropy_sampling"),
+        _modal("uncertainty", "uncertainty_sampling"),
         # Its cost grows with candidates x picks, so it sees the 500 most torn.
-        _modal(
-            "batch", "uncertainty_batch_sampling", "ranked batch", narrow=margin_query, is_ordered=True, narrowest=500
-        ),
-        _modal("multilabel", "min_confidence", "least confident label", for_kinds=("choices",)),
-        _modal("multilabel", "avg_confidence", "mean confidence of the labels", for_kinds=("choices",)),
-        _modal("multilabel", "max_score", "best label score", for_kinds=("choices",)),
-        _modal("multilabel", "avg_score", "mean label score", for_kinds=("choices",)),
+        _modal("batch", "uncertainty_batch_sampling", narrow=margin_query, is_ordered=True, narrowest=500),
+        _modal("multilabel", "min_confidence"),
+        _modal("multilabel", "avg_confidence"),
+        _modal("multilabel", "max_score"),
+        _modal("multilabel", "avg_score"),
     )
 }
 

@@ -41,15 +41,21 @@ def compose_queue(
         for name, places in streams.items()
     }
     taken = dict.fromkeys(waiting, 0)
+    next_place = dict.fromkeys(waiting, 0)
+    standing: set[int] = set()
     line: list[QueuePlace] = []
     while len(line) < size:
-        alive = [name for name in waiting if taken[name] < len(waiting[name]) and shares[name] > 0]
+        alive = [name for name in waiting if next_place[name] < len(waiting[name]) and shares[name] > 0]
         if not alive:
             break
         # Who is furthest behind its share comes next; the larger share wins a tie.
         name = min(alive, key=lambda s: ((taken[s] + 1) / shares[s], -shares[s]))
-        line.append(waiting[name][taken[name]])
-        taken[name] += 1
+        place = waiting[name][next_place[name]]
+        next_place[name] += 1
+        if place.item_id not in standing:
+            standing.add(place.item_id)
+            taken[name] += 1
+            line.append(place)
     return line
 
 

@@ -38,6 +38,8 @@ class Frame:
 class Dot:
     x: float
     y: float
+    y_low: float
+    y_high: float
     point: CurvePoint
 
 
@@ -69,6 +71,10 @@ class Chart:
         return self.frame.width - self.frame.right
 
     @property
+    def last(self) -> CurvePoint:
+        return self.dots[-1].point
+
+    @property
     def plot_bottom(self) -> int:
         return self.frame.height - self.frame.bottom
 
@@ -95,7 +101,7 @@ def draw_curve(points: Sequence[CurvePoint], baselines: Sequence[Baseline], fram
     def y(share: float) -> float:
         return round(frame.top + plot_height * (1 - share), 1)
 
-    dots = tuple(Dot(x(p.n_labels), y(p.accuracy), p) for p in ordered)
+    dots = tuple(Dot(x(p.n_labels), y(p.accuracy), y(p.low), y(p.high), p) for p in ordered)
     edge = [(x(p.n_labels), y(p.high)) for p in ordered] + [(x(p.n_labels), y(p.low)) for p in reversed(ordered)]
     return Chart(
         frame=frame,

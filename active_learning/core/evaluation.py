@@ -12,9 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-# Fewer audited items than this say nothing about a model that a person should act on.
-MIN_AUDITED = 20
-Z95 = 1.959963984540054
+from active_learning.core.audit import MIN_AUDITED, Z95
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +121,3 @@ def compare(right_first: NDArray[np.bool_], right_second: NDArray[np.bool_]) -> 
     p_value = float(binomtest(only_first, differing, 0.5, alternative="greater").pvalue) if differing else 1.0
     n = len(right_first)
     return Comparison((only_first - only_second) / n if n else 0.0, n, only_first, only_second, p_value)
-
-
-def audit_wanted(half_width: float = 0.05) -> int:
-    """How many audited items give an accuracy near 0.8 an interval of at most plus or minus `half_width`."""
-    return math.ceil(Z95 * Z95 * 0.8 * 0.2 / (half_width * half_width))

@@ -179,7 +179,8 @@ def infer_spec(sample: Sequence[RawItem], *, is_pair: bool = False, embedder: Em
         scale = rms if rms > 0 and math.isfinite(rms) else 1.0
     embeds = bool(texts) and embedder is not None
     return FeaturizerSpec(
-        text_fields=tuple(texts),
+        # The main text comes first: the places of its words are then places in the joined text.
+        text_fields=tuple(sorted(texts, key=lambda name: (name != "text", name))),
         numeric_fields=tuple(numbers),
         categorical_fields=tuple(categories),
         is_pair=is_pair,
@@ -196,6 +197,11 @@ def sides(data: Mapping[str, Any], is_pair: bool) -> list[Mapping[str, Any]]:
     if not is_pair:
         return [data]
     return [side if isinstance(side, Mapping) else {"text": side} for side in (data.get("a"), data.get("b"))]
+
+
+def text_of(row: Mapping[str, Any], spec: FeaturizerSpec) -> str:
+    """The texts of a flattened item, the main one first."""
+    return "\n".join(_text(row.get(name)) for name in spec.text_fields)
 
 
 def _kind_of(name: str, values: Sequence[Any]) -> str:
@@ -254,12 +260,9 @@ class Featurizer:
             self._put_vectors(dense, [item.vector for item in items])
         return FeatureBlock(_tidy(difference), dense.astype(np.float16))
 
-    def text_of(self, row: Mapping[str, Any]) -> str:
-        return "\n".join(_text(row.get(name)) for name in self.spec.text_fields)
-
     def _rows(self, rows: Sequence[Mapping[str, Any]], vectors: Sequence[NDArray[np.float32] | None]) -> FeatureBlock:
         spec = self.spec
-        texts = [self.text_of(row) for row in rows]
+        texts = [text_of(row, spec) for row in rows]
         sparse = _unit_rows(_dampen(self._hash(tokens(text, spec.ngram_max) for text in texts)))
         if spec.categorical_fields or spec.numeric_fields:
             named = self._hash(self._named_values(row) for row in rows)

@@ -396,33 +396,6 @@ class _Rows:
         return np.vstack([np.asarray(self.words.T @ by_row), self.dense.T @ by_row])
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Says `value` of a text that contains one of the words or phrases, whatever their case."""
-
-    contains: tuple[str, ...]
-    value: object
-
-    def applies(self, text: str) -> bool:
-        lowered = text.lower()
-        return any(phrase.lower() in lowered for phrase in self.contains)
-
-
-def parse_rules(stored: object) -> tuple[Rule, ...]:
-    """Rules from JSON: an ordered list of {"contains": [...], "value": ...}. Raises ValueError naming the place."""
-    if not isinstance(stored, list):
-        raise ValueError("Rules are a list.")
-    rules = []
-    for number, entry in enumerate(stored, start=1):
-        phrases = entry.get("contains") if isinstance(entry, Mapping) else None
-        if not isinstance(phrases, list) or not phrases or not all(isinstance(p, str) and p.strip() for p in phrases):
-            raise ValueError(f'Rule {number} needs "contains": a list of words.')
-        if "value" not in entry:
-            raise ValueError(f'Rule {number} needs a "value".')
-        rules.append(Rule(tuple(phrases), entry["value"]))
-    return tuple(rules)
-
-
 def majority_prediction(targets: Targets) -> NDArray[Any]:
     """What the majority baseline says of any item: the commonest label, or each label's commoner state."""
     if targets.is_multilabel:
@@ -435,11 +408,6 @@ def random_predictions(targets: Targets, n: int, rng: np.random.Generator) -> ND
     if targets.is_multilabel:
         return rng.random((n, len(targets.labels))) < targets.y.mean(axis=0)
     return rng.choice(len(targets.labels), size=n, p=targets.counts() / len(targets))
-
-
-def rule_predictions(rules: Sequence[Rule], texts: Sequence[str], otherwise: object) -> list[object]:
-    """The value of the first rule that applies to each text, else `otherwise`."""
-    return [next((rule.value for rule in rules if rule.applies(text)), otherwise) for text in texts]
 
 
 def decide(probabilities: NDArray[np.float32], *, is_multilabel: bool) -> NDArray[Any]:

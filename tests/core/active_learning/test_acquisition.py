@@ -18,6 +18,7 @@ from active_learning.core.acquisition import (
     top,
 )
 from active_learning.core.blocks import FeatureBlock
+from active_learning.core.strategies import FOR_SEVERAL_LABELS, TITLES, titles_for
 from tests.core.active_learning.synthetic import block_of, topic_texts
 
 
@@ -63,9 +64,14 @@ def test_random_keys_depend_on_id_and_seed_alone():
     assert ((keys >= 0) & (keys < 1)).all()
 
 
+def test_every_strategy_has_a_title_and_every_title_a_strategy():
+    assert set(TITLES) == set(STRATEGIES)
+    assert set(titles_for("choices")) - set(titles_for("choice")) == FOR_SEVERAL_LABELS
+
+
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
 def test_every_strategy_orders_the_pool_without_repeats_and_repeatably(pool, name):
-    options = {"is_multilabel": True} if STRATEGIES[name].for_kinds == ("choices",) else {}
+    options = {"is_multilabel": True} if name in FOR_SEVERAL_LABELS else {}
     labeled = np.asarray(pool.block.dense[:24])
     first = order_candidates(search(name, **options), pool, labeled)
     second = order_candidates(search(name, **options), pool, labeled)
@@ -93,7 +99,7 @@ def test_modal_and_our_own_measures_pick_the_same_items(pool, ours, theirs, meas
 @pytest.mark.parametrize("name", [name for name in STRATEGIES if name.startswith("modal:")])
 def test_modal_contract_on_the_installed_scikit_learn(pool, name):
     """modAL's functions take our estimator and answer (indices, values) or indices, without touching the estimator."""
-    several = STRATEGIES[name].for_kinds == ("choices",)
+    several = name in FOR_SEVERAL_LABELS
     estimator = PoolEstimator(pool, is_multilabel=several, seed=0, labeled=np.asarray(pool.block.dense[:5]))
     answer = STRATEGIES[name].query(estimator, estimator.X, n_instances=6)
     indices = indices_of(answer)

@@ -50,3 +50,8 @@ def test_draws_are_uniform_and_say_so():
 def test_no_share_no_place():
     streams = {"model": places("acquisition", [1]), "random": places("random", [2], 1.0), "audit": []}
     assert count_reasons(compose_queue(streams, SHARES | {"random": 0.0}, 10)) == {"acquisition": 1}
+
+
+def test_nobody_stands_in_line_twice():
+    streams = {"model": places("random", [1, 2], 0.5), "random": places("random", [2, 1], 0.5), "audit": []}
+    assert sorted(p.item_id for p in compose_queue(streams, SHARES, 10)) == [1, 2]

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from active_learning.core.evaluation import audit_wanted, compare, evaluate, wilson
+from active_learning.core.audit import audit_wanted
+from active_learning.core.evaluation import compare, evaluate, wilson
 
 
 def test_wilson_agrees_with_the_published_example():

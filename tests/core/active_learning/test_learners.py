@@ -10,16 +10,13 @@ from active_learning.core.featurize import Featurizer, RawItem, infer_spec
 from active_learning.core.learners import (
     LinearLearner,
     LinearModel,
-    Rule,
     Targets,
     decide,
     dense_scaling,
     encode_targets,
     fit_temperature,
     majority_prediction,
-    parse_rules,
     random_predictions,
-    rule_predictions,
 )
 from tests.core.active_learning.synthetic import LetterEmbedder, block_of, scaling_of, topic_texts
 
@@ -199,7 +196,7 @@ def test_a_pair_model_prefers_the_side_that_has_the_better_words():
     texts, topics = topic_texts(200, rng, ("sport", "money"))
     items = [
         RawItem({"a": texts[i], "b": texts[i + 1]} if i % 4 else {"a": texts[i + 1], "b": texts[i]})
-        for i in range(0, 198)
+        for i in range(198)
     ]
     values = ["a" if ("goal" in i.data["a"] or topics[texts.index(i.data["a"])] == "sport") else "b" for i in items]
     spec = infer_spec(items, is_pair=True, embedder=LetterEmbedder())
@@ -252,25 +249,3 @@ def test_baselines():
     several = encode_targets([["food"], ["food", "money"], []], TOPICS, is_multilabel=True)
     assert majority_prediction(several).tolist() == [True, False, False]
     assert random_predictions(several, 5, np.random.default_rng(0)).shape == (5, 3)
-
-
-def test_the_first_rule_that_applies_decides():
-    rules = parse_rules([{"contains": ["Goal", "penalty"], "value": "sport"}, {"contains": ["bank"], "value": "money"}])
-    texts = ["A late GOAL at the bank", "the bank", "bread"]
-    assert rule_predictions(rules, texts, "food") == ["sport", "money", "food"]
-    assert rules[0] == Rule(("Goal", "penalty"), "sport")
-
-
-@pytest.mark.parametrize(
-    "stored",
-    [
-        {},
-        [{"contains": "goal", "value": "x"}],
-        [{"contains": [], "value": "x"}],
-        [{"contains": ["x"]}],
-        [{"contains": [" "], "value": "x"}],
-    ],
-)
-def test_malformed_rules_are_refused(stored):
-    with pytest.raises(ValueError, match="Rule"):
-        parse_rules(stored)

@@ -1,0 +1,71 @@
+"""What staff see of the learning tables: all of it, to look at."""
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
+from active_learning.models import (
+    AliasEvent,
+    Dataset,
+    FeatureShard,
+    LearningPolicy,
+    ModelVersion,
+    ScoringRun,
+    TrainingRun,
+)
+
+
+class LookingAdmin(admin.ModelAdmin):
+    """Rows to look at: what changes them are the services."""
+
+    list_select_related = ("project",)
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(LearningPolicy)
+class LearningPolicyAdmin(LookingAdmin):
+    list_display = ("project", "is_enabled", "strategy", "exploration_share", "retrain_after")
+
+
+@admin.register(ModelVersion)
+class ModelVersionAdmin(LookingAdmin):
+    list_display = ("project", "number", "state", "state_reason", "sha256", "created_at")
+    list_filter = ("state",)
+    search_fields = ("project__slug", "sha256")
+
+
+@admin.register(AliasEvent)
+class AliasEventAdmin(LookingAdmin):
+    list_display = ("at", "project_id", "from_number", "to_number", "actor", "reason")
+    list_select_related = ("actor",)
+
+
+@admin.register(TrainingRun)
+class TrainingRunAdmin(LookingAdmin):
+    list_display = ("created_at", "project", "trigger", "reason", "n_labels_at_start", "outcome")
+    list_filter = ("trigger",)
+
+
+@admin.register(ScoringRun)
+class ScoringRunAdmin(LookingAdmin):
+    list_display = ("created_at", "project", "strategy", "n_scored", "n_queued", "seconds")
+
+
+@admin.register(Dataset)
+class DatasetAdmin(LookingAdmin):
+    list_display = ("project", "number", "n_items", "schema_version", "sha256", "created_at")
+
+
+@admin.register(FeatureShard)
+class FeatureShardAdmin(LookingAdmin):
+    list_display = ("project", "number", "n", "first_id", "last_id", "sha256", "created_at")

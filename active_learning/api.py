@@ -1,0 +1,98 @@
+"""Training and model versions for programs."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from active_learning import selectors
+from active_learning.models import ModelVersion
+from active_learning.services.triggers import request_training
+from labeling import access
+from labeling.models import Membership
+
+MAX_LISTED = 500
+
+
+class TrainInput(serializers.Serializer):
+    reason = serializers.CharField(max_length=200, default="asked for through the API")
+
+
+class JobStarted(serializers.Serializer):
+    id = serializers.UUIDField()
+    state = serializers.CharField()
+    reason = serializers.CharField()
+
+
+class TrainOutput(serializers.Serializer):
+    job = JobStarted()
+
+
+class VersionOutput(serializers.Serializer):
+    number = serializers.IntegerField()
+    state = serializers.ChoiceField(choices=ModelVersion.State.choices)
+    state_reason = serializers.CharField()
+    metrics = serializers.JSONField(help_text="On the audit split alone: accuracy with interval and n, baselines.")
+    n_labels = serializers.IntegerField()
+    sha256 = serializers.CharField()
+    dataset = serializers.JSONField()
+    parent = serializers.IntegerField(allow_null=True)
+    parameters = serializers.JSONField()
+    environment = serializers.JSONField()
+    code_version = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+
+class ModelsOutput(serializers.Serializer):
+    models = VersionOutput(many=True)
+
+
+def version_body(version: ModelVersion) -> dict[str, Any]:
+    return {
+        "number": version.number,
+        "state": version.state,
+        "state_reason": version.state_reason,
+        "metrics": version.metrics,
+        "n_labels": version.dataset.n_items,
+        "sha256": version.sha256,
+        "dataset": {
+            "number": version.dataset.number,
+            "sha256": version.dataset.sha256,
+            "schema_version": version.dataset.schema_version,
+            "class_counts": version.dataset.class_counts,
+        },
+        "parent": version.parent.number if version.parent else None,
+        "parameters": version.parameters,
+        "environment": version.environment,
+        "code_version": version.code_version,
+        "created_at": version.created_at.isoformat(),
+    }
+
+
+class TrainView(APIView):
+    """Asks for a training. One that waits already is answered instead of a second one."""
+
+    scope = "manage"
+
+    @extend_schema(request=TrainInput, responses={202: TrainOutput}, operation_id="train")
+    def post(self, request: Request, slug: str) -> Response:
+        project = access.project_for(request.user, slug, Membership.Role.REVIEWER, request.auth)
+        body = TrainInput(data=request.data)
+        body.is_valid(raise_exception=True)
+        job = request_training(project=project, reason=body.validated_data["reason"], actor=request.user)
+        return Response({"job": {"id": str(job.pk), "state": job.state, "reason": job.reason}}, status=202)
+
+
+class ModelsView(APIView):
+    """The versions, newest first, at most 500."""
+
+    scope = "annotate"
+
+    @extend_schema(responses={200: ModelsOutput}, operation_id="list_models")
+    def get(self, request: Request, slug: str) -> Response:
+        project = access.project_for(request.user, slug, key=request.auth)
+        versions = selectors.versions_of(project=project, n=MAX_LISTED)
+        return Response({"models": [version_body(version) for version in versions]})

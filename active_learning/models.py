@@ -1,0 +1,227 @@
+"""The model chooses what to ask: what it learns from, what came of it, and who moved which version where."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+
+from active_learning.core.strategies import RECOMMENDED
+from labeling.models import Job, Project
+
+
+class LearningPolicy(models.Model):
+    """How a project learns: when it retrains, how it orders the queue, how its items become numbers."""
+
+    project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="learning_policy")
+    is_enabled = models.BooleanField(default=True, help_text="Retrain and order the queue by itself.")
+    strategy = models.CharField(max_length=60, default=RECOMMENDED)
+    exploration_share = models.FloatField(
+        default=0.1,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text="Share of the queue that is drawn at random.",
+    )
+    retrain_after = models.PositiveIntegerField(
+        default=20,
+        validators=[MinValueValidator(1), MaxValueValidator(1_000_000)],
+        help_text="New labels after which the model learns again.",
+    )
+    min_seconds_between = models.PositiveIntegerField(default=10, validators=[MaxValueValidator(86_400)])
+    queue_size = models.PositiveIntegerField(
+        default=2_000, validators=[MinValueValidator(10), MaxValueValidator(20_000)]
+    )
+    rules = models.JSONField(
+        default=list, blank=True, help_text='A baseline: [{"contains": ["refund"], "value": "complaint"}, ...].'
+    )
+    # Inferred from the items. Shards are told apart by its fingerprint.
+    featurizer = models.JSONField(null=True, blank=True)
+    n_items_inferred_from = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name_plural = "learning policies"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(exploration_share__gte=0.0) & Q(exploration_share__lte=1.0),
+                name="exploration_share_is_a_share",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.project_id}: {self.strategy}"
+
+
+class FeatureShard(models.Model):
+    """A file with the features of up to 8,192 items. Its content never changes; a larger one may replace it."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="feature_shards", db_index=False)
+    fingerprint = models.CharField(max_length=64)
+    number = models.PositiveIntegerField()
+    n = models.PositiveIntegerField()
+    first_id = models.BigIntegerField()
+    last_id = models.BigIntegerField()
+    path = models.CharField(max_length=300, help_text="Below the storage folder.")
+    sha256 = models.CharField(max_length=64)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["project", "fingerprint", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "fingerprint", "number"], name="one_shard_per_number"),
+        ]
+
+    def __str__(self) -> str:
+        return f"shard {self.number} of project {self.project_id}"
+
+
+class Dataset(models.Model):
+    """Exactly what a model learned from: item ids, values and weights, frozen in a file named by its digest."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="datasets", db_index=False)
+    number = models.PositiveIntegerField()
+    sha256 = models.CharField(max_length=64)
+    path = models.CharField(max_length=300, help_text="Below the storage folder.")
+    n_items = models.PositiveIntegerField()
+    class_counts = models.JSONField(default=dict)
+    schema_version = models.PositiveIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "number"], name="one_dataset_per_number"),
+            models.UniqueConstraint(fields=["project", "sha256"], name="one_dataset_per_content"),
+        ]
+
+    def __str__(self) -> str:
+        return f"data {self.number} of project {self.project_id}: {self.n_items} items"
+
+
+class AppendOnlyQuerySet(models.QuerySet[Any]):
+    def update(self, **kwargs: Any) -> int:
+        raise ValidationError("These rows are only ever added.")
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise ValidationError("These rows are only ever added.")
+
+
+class ModelVersion(models.Model):
+    """A trained model. What it is never changes; only its state does, and every such move is an AliasEvent."""
+
+    class State(models.TextChoices):
+        CANDIDATE = "candidate", "Candidate"
+        LIVE = "live", "Live"
+        RETIRED = "retired", "Retired"
+        REJECTED = "rejected", "Rejected"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="model_versions", db_index=False)
+    number = models.PositiveIntegerField()
+    sha256 = models.CharField(max_length=64)
+    path = models.CharField(max_length=300, help_text="Below the storage folder.")
+    dataset = models.ForeignKey(Dataset, on_delete=models.RESTRICT, related_name="versions")
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+", help_text="What was live before."
+    )
+    state = models.CharField(max_length=9, choices=State, default=State.CANDIDATE)
+    state_reason = models.CharField(max_length=300, blank=True)
+    parameters = models.JSONField(default=dict)
+    environment = models.JSONField(default=dict)
+    code_version = models.CharField(max_length=40)
+    metrics = models.JSONField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["project", "-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "number"], name="one_version_per_number"),
+            models.UniqueConstraint(fields=["project", "sha256"], name="one_version_per_artifact"),
+            models.UniqueConstraint(fields=["project"], condition=Q(state="live"), name="one_live_version_per_project"),
+        ]
+
+    def __str__(self) -> str:
+        return f"model {self.number} of project {self.project_id}"
+
+
+class AliasEvent(models.Model):
+    """A move of the live alias: from which version to which, who, why and on what evidence. Rows are only added."""
+
+    # Kept when the project goes: the trail outlives what it is about.
+    project = models.ForeignKey(
+        Project, null=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="alias_events"
+    )
+    alias = models.CharField(max_length=20, default="live")
+    from_number = models.PositiveIntegerField(null=True, blank=True)
+    to_number = models.PositiveIntegerField(null=True, blank=True)
+    to_sha256 = models.CharField(max_length=64, blank=True)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    reason = models.CharField(max_length=300)
+    evidence = models.JSONField(default=dict)
+    at = models.DateTimeField(auto_now_add=True)
+
+    objects = AppendOnlyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.alias}: {self.from_number} -> {self.to_number}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.pk is not None:
+            raise ValidationError("An event is never edited.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise ValidationError("An event is never deleted.")
+
+
+class TrainingRun(models.Model):
+    """One training: what asked for it, what it learned from, what came of it and how long each part took."""
+
+    class Trigger(models.TextChoices):
+        LABELS = "labels", "New labels"
+        PERSON = "person", "A person"
+        COMMAND = "command", "A command"
+
+    job = models.OneToOneField(Job, on_delete=models.CASCADE, related_name="training_run")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="training_runs", db_index=False)
+    trigger = models.CharField(max_length=10, choices=Trigger)
+    reason = models.CharField(max_length=200)
+    # The newest answer that it saw: what came later are new labels.
+    last_annotation_id = models.BigIntegerField(default=0)
+    n_labels_at_start = models.PositiveIntegerField(default=0)
+    dataset = models.ForeignKey(Dataset, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs")
+    version = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs")
+    outcome = models.CharField(max_length=300, blank=True)
+    seconds = models.JSONField(default=dict, help_text="Seconds of each part.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["project", "-id"], name="runs_of_project")]
+
+    def __str__(self) -> str:
+        return f"training {self.pk}: {self.outcome or self.reason}"
+
+
+class ScoringRun(models.Model):
+    """One ordering of the queue: by which version, over how many items, and what stood in line afterwards."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="scoring_runs", db_index=False)
+    job = models.ForeignKey(Job, null=True, blank=True, on_delete=models.SET_NULL, related_name="scoring_runs")
+    version = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    strategy = models.CharField(max_length=60)
+    n_scored = models.PositiveIntegerField()
+    n_queued = models.PositiveIntegerField()
+    composition = models.JSONField(default=dict, help_text="Places in line by reason.")
+    seconds = models.FloatField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["project", "-id"], name="scorings_of_project")]
+
+    def __str__(self) -> str:
+        return f"scoring {self.pk}: {self.n_queued} of {self.n_scored}"

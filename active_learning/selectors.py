@@ -1,0 +1,250 @@
+"""What learning reads of the labels, and what the model page shows. No numeric libraries: pages use these too."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from django.db.models import Max, Q, QuerySet, Sum
+
+from active_learning.core.audit import MIN_AUDITED
+from active_learning.models import FeatureShard, LearningPolicy, ModelVersion, ScoringRun, TrainingRun
+from labeling.core.consensus import plurality
+from labeling.core.errors import Invalid
+from labeling.core.schema import SchemaRules, Value, rules_of
+from labeling.models import Annotation, Item, Job, LabelSchema, Project, QueueEntry, Resolution
+
+LEARNING_JOBS = ("train", "score", "features")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSet:
+    """Items with the value that most people gave them and the share of those people, in order of id.
+
+    `n_dropped` counts items left out: their answers are tied, or their value is no longer in the schema.
+    """
+
+    ids: list[int]
+    values: list[Value]
+    weights: list[float]
+    n_annotations: int
+    n_dropped: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def policy_of(project: Project) -> LearningPolicy:
+    """The project's policy; its defaults are stored at the first look."""
+    return LearningPolicy.objects.get_or_create(project=project)[0]
+
+
+def current_rules(project: Project) -> tuple[LabelSchema, SchemaRules]:
+    schema = LabelSchema.objects.current(project.pk)
+    return schema, rules_of(schema.kind, schema.config)
+
+
+def training_labels(*, project: Project, rules: SchemaRules) -> LabelSet:
+    """What a model may learn from: live answers and adjudicated values of the pool. Never of the audit split."""
+    adjudicated = dict(
+        Resolution.objects.filter(
+            project=project,
+            superseded_at__isnull=True,
+            method=Resolution.Method.ADJUDICATED,
+            item__split=Item.Split.POOL,
+        )
+        .exclude(item__state=Item.State.EXCLUDED)
+        .values_list("item_id", "value")
+    )
+    return _settled(_live_answers(project, Item.Split.POOL), rules, adjudicated)
+
+
+def audit_labels(*, project: Project, rules: SchemaRules) -> LabelSet:
+    """What the audited items are: the majority of answers that were given without seeing a suggestion."""
+    blind = _live_answers(project, Item.Split.AUDIT).exclude(assignment__suggestion_shown=True)
+    return _settled(blind, rules, {})
+
+
+def _live_answers(project: Project, split: str) -> QuerySet[Annotation]:
+    return Annotation.objects.live().filter(project=project, item__split=split).exclude(item__state=Item.State.EXCLUDED)
+
+
+def _settled(answers: QuerySet[Annotation], rules: SchemaRules, adjudicated: dict[int, Any]) -> LabelSet:
+    rows = answers.order_by("item_id", "id").values_list("item_id", "value").iterator(chunk_size=5_000)
+    found: dict[int, tuple[Value, float]] = {}
+    n_annotations = n_dropped = 0
+    for item_id, group in groupby(rows, key=itemgetter(0)):
+        given = [value for _, value in group]
+        n_annotations += len(given)
+        if item_id in adjudicated:
+            continue
+        verdict = plurality(given)
+        if verdict.value is None or not _is_legal(rules, verdict.value):
+            n_dropped += 1
+        else:
+            found[item_id] = (verdict.value, verdict.share)
+    for item_id, value in adjudicated.items():
+        if _is_legal(rules, value):
+            found[item_id] = (value, 1.0)
+        else:
+            n_dropped += 1
+    ids = sorted(found)
+    return LabelSet(
+        ids, [found[i][0] for i in ids], [found[i][1] for i in ids], n_annotations=n_annotations, n_dropped=n_dropped
+    )
+
+
+def _is_legal(rules: SchemaRules, value: object) -> bool:
+    try:
+        rules.check(value)
+    except Invalid:
+        return False
+    return True
+
+
+def last_annotation_id(*, project: Project) -> int:
+    """The id of the newest answer, 0 without any."""
+    return Annotation.objects.filter(project=project).order_by("-id").values_list("id", flat=True).first() or 0
+
+
+def n_new_labels(*, project: Project, since_id: int, at_most: int) -> int:
+    """Live answers to pool items that came after the answer `since_id`; counting stops at `at_most`."""
+    new = Annotation.objects.live().filter(project=project, id__gt=since_id, item__split=Item.Split.POOL)
+    return new.order_by("id")[:at_most].count()
+
+
+def answered_or_closed_ids(*, project: Project) -> set[int]:
+    """Items that a fresh queue leaves out: those with an answer that counts, and those that are not open."""
+    answered = Annotation.objects.live().filter(project=project).values_list("item_id", flat=True)
+    closed = Item.objects.filter(project=project).exclude(state=Item.State.OPEN).values_list("id", flat=True)
+    return {*answered.iterator(chunk_size=10_000), *closed.iterator(chunk_size=10_000)}
+
+
+def n_audited(*, project: Project) -> int:
+    """Audit items with an answer that counts."""
+    return _live_answers(project, Item.Split.AUDIT).values("item_id").distinct().count()
+
+
+def newest_item_id(*, project: Project) -> int:
+    """The largest id of the project's items, 0 without any. Eight index look-ups, whatever the number of items."""
+    # The index is ordered by id within state and split only.
+    newest = (
+        Item.objects.filter(project=project, state=state, split=split).aggregate(newest=Max("id"))["newest"]
+        for state in Item.State.values
+        for split in Item.Split.values
+    )
+    return max((found for found in newest if found is not None), default=0)
+
+
+def item_ids(*, project: Project) -> Iterator[int]:
+    """The ids of all items, in no particular order; read from an index."""
+    return Item.objects.filter(project=project).values_list("id", flat=True).order_by().iterator(chunk_size=20_000)
+
+
+def item_data(*, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """What the named items show, by id."""
+    found: dict[int, dict[str, Any]] = {}
+    for start in range(0, len(ids), 1_000):
+        found |= dict(Item.objects.filter(pk__in=ids[start : start + 1_000]).values_list("pk", "data"))
+    return found
+
+
+def n_featurized(*, project: Project, fingerprint: str) -> int:
+    shards = FeatureShard.objects.filter(project=project, fingerprint=fingerprint)
+    return shards.aggregate(total=Sum("n"))["total"] or 0
+
+
+def last_featurized_id(*, project: Project, fingerprint: str) -> int:
+    shards = FeatureShard.objects.filter(project=project, fingerprint=fingerprint)
+    return shards.aggregate(last=Max("last_id"))["last"] or 0
+
+
+def latest_run(*, project: Project) -> TrainingRun | None:
+    """The last training that has begun."""
+    begun = TrainingRun.objects.filter(project=project).exclude(job__state=Job.State.QUEUED)
+    return begun.select_related("job").order_by("-id").first()
+
+
+def latest_learned_run(*, project: Project) -> TrainingRun | None:
+    """The last training that has come to its end, with or without a model."""
+    return TrainingRun.objects.filter(project=project, job__state=Job.State.SUCCEEDED).order_by("-id").first()
+
+
+def newest_version(*, project: Project) -> ModelVersion | None:
+    return ModelVersion.objects.filter(project=project).select_related("dataset").order_by("-number").first()
+
+
+def live_version(*, project: Project) -> ModelVersion | None:
+    return ModelVersion.objects.filter(project=project, state=ModelVersion.State.LIVE).first()
+
+
+def versions_of(*, project: Project, n: int | None = None) -> list[ModelVersion]:
+    """Versions with their data, newest first."""
+    versions = ModelVersion.objects.filter(project=project).select_related("dataset", "parent").order_by("-number")
+    return list(versions if n is None else versions[:n])
+
+
+def curve_versions(*, project: Project, most: int = 200) -> list[ModelVersion]:
+    """Versions for a learning curve, newest first: all, or `most` spread evenly over a long history."""
+    newest = ModelVersion.objects.filter(project=project).order_by("-number").values_list("number", flat=True).first()
+    if newest is None or newest <= most:
+        return versions_of(project=project)
+    # Numbers follow each other without gaps.
+    numbers = {round(1 + i * (newest - 1) / (most - 1)) for i in range(most)}
+    versions = ModelVersion.objects.filter(project=project, number__in=numbers).select_related("dataset")
+    return list(versions.order_by("-number"))
+
+
+def n_versions(*, project: Project) -> int:
+    return ModelVersion.objects.filter(project=project).count()
+
+
+def latest_scoring(*, project: Project) -> ScoringRun | None:
+    return ScoringRun.objects.filter(project=project).select_related("version").order_by("-id").first()
+
+
+def n_queued(*, project: Project) -> int:
+    return QueueEntry.objects.filter(project=project).count()
+
+
+def learning_jobs(*, project: Project, n: int = 10) -> list[Job]:
+    """The latest jobs of the learning loop, newest first, with what their trainings came to."""
+    jobs = Job.objects.filter(project=project, kind__in=LEARNING_JOBS).select_related("training_run", "created_by")
+    return list(jobs.order_by("-created_at")[:n])
+
+
+def is_learning(*, project: Project) -> bool:
+    waiting = Q(state=Job.State.QUEUED) | Q(state=Job.State.RUNNING)
+    return Job.objects.filter(waiting, project=project, kind__in=LEARNING_JOBS).exists()
+
+
+@dataclass(frozen=True, slots=True)
+class WhatNext:
+    """How far it is to the next training, and to a number that may be believed."""
+
+    n_new: int
+    n_needed: int
+    n_audited: int
+    n_audited_needed: int
+    is_enabled: bool
+
+    @property
+    def n_missing(self) -> int:
+        return max(0, self.n_needed - self.n_new)
+
+    @property
+    def n_audits_missing(self) -> int:
+        return max(0, self.n_audited_needed - self.n_audited)
+
+
+def what_next(*, project: Project, policy: LearningPolicy) -> WhatNext:
+    run = latest_learned_run(project=project)
+    since = run.last_annotation_id if run else 0
+    return WhatNext(
+        n_new=n_new_labels(project=project, since_id=since, at_most=policy.retrain_after),
+        n_needed=policy.retrain_after,
+        n_audited=n_audited(project=project),
+        n_audited_needed=MIN_AUDITED,
+        is_enabled=policy.is_enabled,
+    )

@@ -1,0 +1,37 @@
+"""Where the files of learning are, and the key that signs models."""
+
+import hashlib
+from pathlib import Path
+
+from django.conf import settings
+
+
+def storage_root() -> Path:
+    return Path(settings.STORAGE_ROOT)
+
+
+def features_folder(project_id: int, fingerprint: str) -> Path:
+    return storage_root() / "features" / str(project_id) / fingerprint[:16]
+
+
+def datasets_folder(project_id: int) -> Path:
+    return storage_root() / "datasets" / str(project_id)
+
+
+def models_folder() -> Path:
+    return storage_root() / "models"
+
+
+def relative(path: Path) -> str:
+    """A path as it is stored: below the storage folder, which may move."""
+    return path.relative_to(storage_root()).as_posix()
+
+
+def absolute(stored: str) -> Path:
+    return storage_root() / stored
+
+
+def signing_keys() -> list[bytes]:
+    """The key that signs models, then older ones whose signatures still count."""
+    secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    return [hashlib.sha256(b"touchstone.model\0" + str(secret).encode()).digest() for secret in secrets]

@@ -1,0 +1,302 @@
+"""From answers to a model version: freeze the data, fit, calibrate, judge on the audit split, store, order."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import structlog
+from django.db import transaction
+from django.db.models import Max
+from numpy.typing import NDArray
+
+from active_learning import selectors
+from active_learning.core.artifacts import canonical_json
+from active_learning.core.blocks import FeatureBlock
+from active_learning.core.evaluation import compare, evaluate, is_right
+from active_learning.core.featurize import FeaturizerSpec, flatten, sides, text_of
+from active_learning.core.learners import (
+    DenseScaling,
+    LinearLearner,
+    LinearModel,
+    Targets,
+    decide,
+    encode_targets,
+    majority_prediction,
+    random_predictions,
+)
+from active_learning.core.rules import parse_rules, rule_predictions
+from active_learning.core.shards import write_atomically
+from active_learning.models import Dataset, LearningPolicy, ModelVersion, TrainingRun
+from active_learning.selectors import LabelSet
+from active_learning.services import features, files, registry
+from active_learning.services.registry import Recipe
+from active_learning.services.scoring import order_queue
+from labeling.core.schema import SchemaRules
+from labeling.models import Project
+from labeling.services.jobs import RunningJob, running_job
+
+log = structlog.get_logger(__name__)
+
+
+class LeakedAudit(RuntimeError):
+    """An audit item got into the training set. This must never happen; the training is given up."""
+
+
+class Stopwatch:
+    """Seconds that each named part took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.perf_counter() - began, 3)
+
+
+def train(*, job_id: str) -> None:
+    """Runs a training job to its end: a new version, or the reason why there is none; then orders the queue."""
+    with running_job(job_id) as job:
+        if job is not None:
+            _train(job)
+
+
+def _train(job: RunningJob) -> None:
+    project = job.project
+    run, _ = TrainingRun.objects.get_or_create(
+        job=job.job,
+        defaults={
+            "project": project,
+            "trigger": job.params.get("trigger", TrainingRun.Trigger.PERSON),
+            "reason": job.job.reason,
+        },
+    )
+    watch = Stopwatch()
+    job.report(0.05, "reading the answers")
+    # Before the answers are read: one that comes in between counts as new for the next training.
+    run.last_annotation_id = selectors.last_annotation_id(project=project)
+    version = _learn(project, run, job, watch)
+    job.report(0.7, "putting the queue in order")
+    with watch.part("order"):
+        scoring = order_queue(project=project, job=job.job)
+    run.seconds = watch.seconds
+    run.save()
+    result: dict[str, Any] = {"outcome": run.outcome, "labels": run.n_labels_at_start}
+    if version is not None:
+        result |= {"version": version.number, "state": version.state}
+    if scoring is not None:
+        result |= {"queued": scoring.n_queued}
+    job.finish(result)
+
+
+def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch) -> ModelVersion | None:
+    schema, rules = selectors.current_rules(project)
+    with watch.part("labels"):
+        labels = selectors.training_labels(project=project, rules=rules)
+        audit = selectors.audit_labels(project=project, rules=rules)
+    run.n_labels_at_start = len(labels)
+    if why_not := _too_little(labels, rules):
+        run.outcome = why_not
+        return None
+    dataset = freeze_dataset(project=project, schema_version=schema.version, rules=rules, labels=labels)
+    run.dataset = dataset
+    job.report(0.15, f"learning from {len(labels):,} items")
+    with watch.part("features"):
+        spec = features.ensure_spec(project=project)
+        material = _material(project, spec, rules, labels)
+    recipe = Recipe(dataset.sha256, spec, asdict(LinearLearner()), seed_of(dataset.sha256))
+    with watch.part("fit"):
+        model = fit(recipe=recipe, material=material)
+    job.report(0.5, "measuring on the audit split")
+    with watch.part("evaluate"):
+        policy = selectors.policy_of(project)
+        metrics = _measure(project, spec, rules, policy, model, material.targets, audit, recipe.seed)
+    metrics |= {"n_labels": len(material.targets), "temperature": round(model.temperature, 4)}
+    with watch.part("store"):
+        sha256, path = registry.store_model(recipe=recipe, model=model, scaling=material.scaling)
+        version = registry.register_version(
+            project=project, dataset=dataset, sha256=sha256, path=path, recipe=recipe, metrics=metrics
+        )
+        version = registry.judge_version(version=version)
+    run.version = version
+    run.outcome = _outcome(version, labels)
+    return version
+
+
+def _too_little(labels: LabelSet, rules: SchemaRules) -> str:
+    """Why nothing can be learned yet, or the empty string."""
+    if not len(labels):
+        return "There are no labels to learn from yet."
+    if rules.kind != "choices" and len({str(value) for value in labels.values}) < 2:
+        return f"All {len(labels)} labels say {labels.values[0]}; a model needs two different answers."
+    if rules.kind == "choices" and len(labels) < 2:
+        return "One label alone teaches nothing."
+    return ""
+
+
+def _outcome(version: ModelVersion, labels: LabelSet) -> str:
+    text = f"model {version.number}: {version.state}"
+    if version.state_reason:
+        text += f", {version.state_reason}"
+    if labels.n_dropped:
+        text += f"; {labels.n_dropped} tied or outdated answers left out"
+    return text[:300]
+
+
+def seed_of(sha256: str) -> int:
+    """The same data draws the same dice."""
+    return int(sha256[:8], 16)
+
+
+def freeze_dataset(*, project: Project, schema_version: int, rules: SchemaRules, labels: LabelSet) -> Dataset:
+    """The stored data set with exactly these items, values and weights; the same one when nothing has changed."""
+    rows = [[i, v, round(w, 6)] for i, v, w in zip(labels.ids, labels.values, labels.weights, strict=True)]
+    content = canonical_json({"kind": rules.kind, "labels": list(rules.labels), "rows": rows})
+    sha256 = hashlib.sha256(content).hexdigest()
+    same = Dataset.objects.filter(project=project, sha256=sha256).first()
+    if same is not None and files.absolute(same.path).exists():
+        return same
+    path = files.datasets_folder(project.pk) / f"{sha256}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content)
+    if same is not None:
+        return same
+    counts: dict[str, int] = {}
+    for value in labels.values:
+        for label in value if isinstance(value, list) else [value]:
+            counts[str(label)] = counts.get(str(label), 0) + 1
+    with transaction.atomic():
+        Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+        last = Dataset.objects.filter(project=project).aggregate(last=Max("number"))["last"] or 0
+        return Dataset.objects.get_or_create(
+            project=project,
+            sha256=sha256,
+            defaults={
+                "number": last + 1,
+                "path": files.relative(path),
+                "n_items": len(labels),
+                "class_counts": counts,
+                "schema_version": schema_version,
+            },
+        )[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Features, targets and weights of the labeled items, and how dense columns are scaled."""
+
+    block: FeatureBlock
+    targets: Targets
+    weights: NDArray[np.float64]
+    scaling: DenseScaling
+
+
+def _material(project: Project, spec: FeaturizerSpec, rules: SchemaRules, labels: LabelSet) -> Material:
+    found = features.gather(project=project, spec=spec, ids=labels.ids)
+    if found.audit_places:
+        leaked = [labels.ids[place] for place in sorted(found.audit_places)[:3]]
+        raise LeakedAudit(f"Audit items {leaked} were about to be trained on.")
+    assert found.block is not None  # there are labels, and what is not stored is computed
+    targets = encode_targets(
+        [labels.values[place] for place in found.places], rules.labels, is_multilabel=rules.kind == "choices"
+    )
+    weights = np.array([labels.weights[place] for place in found.places], dtype=np.float64)
+    scaling = features.pool_scaling(project=project, spec=spec, fallback=found.block)
+    return Material(found.block, targets, weights, scaling)
+
+
+def fit(*, recipe: Recipe, material: Material) -> LinearModel:
+    """The model that this recipe makes of this material: the same to the bit each time."""
+    learner = LinearLearner(**recipe.parameters)
+    rng = np.random.default_rng(recipe.seed)
+    return learner.fit(material.block, material.targets, material.weights, rng, material.scaling)
+
+
+def _measure(
+    project: Project,
+    spec: FeaturizerSpec,
+    rules: SchemaRules,
+    policy: LearningPolicy,
+    model: LinearModel,
+    learned: Targets,
+    audit: LabelSet,
+    seed: int,
+) -> dict[str, Any]:
+    """What the audit split says about the model and the baselines."""
+    several = rules.kind == "choices"
+    if not len(audit):
+        return {"n_audited": 0, "audit": None, "baselines": {}}
+    found_features = features.gather(project=project, spec=spec, ids=audit.ids)
+    places, block = found_features.places, found_features.block
+    assert block is not None
+    values = [audit.values[place] for place in places]
+    truth = encode_targets(values, rules.labels, is_multilabel=several)
+    n = len(truth)
+    said = decide(model.predict_proba(block), is_multilabel=several)
+    right = is_right(truth.y, said)
+    majority = majority_prediction(learned)
+    baselines: dict[str, NDArray[Any]] = {
+        "majority": np.broadcast_to(majority, (n, *majority.shape)),
+        "random": random_predictions(learned, n, np.random.default_rng(seed)),
+    }
+    if policy.rules:
+        baselines["rules"] = _by_rules(policy, spec, rules, [audit.ids[place] for place in places], majority)
+    metrics: dict[str, Any] = {
+        "n_audited": n,
+        "audit": evaluate(truth.y, said, rules.labels).to_json(),
+        "baselines": {},
+    }
+    for name, predicted in baselines.items():
+        found = evaluate(truth.y, predicted, rules.labels)
+        metrics["baselines"][name] = {
+            "accuracy": asdict(found.accuracy) if found.accuracy else None,
+            "macro_f1": found.macro_f1,
+            "comparison": compare(right, is_right(truth.y, predicted)).to_json(),
+        }
+    return metrics
+
+
+def _by_rules(
+    policy: LearningPolicy, spec: FeaturizerSpec, rules: SchemaRules, ids: list[int], majority: NDArray[Any]
+) -> NDArray[Any]:
+    data = selectors.item_data(ids=ids)
+    texts = ["\n".join(text_of(flatten(side), spec) for side in sides(data[pk], spec.is_pair)) for pk in ids]
+    several = rules.kind == "choices"
+    otherwise: object
+    if several:
+        otherwise = [label for label, usual in zip(rules.labels, majority, strict=True) if usual]
+    else:
+        otherwise = rules.labels[int(majority)]
+    said = rule_predictions(parse_rules(policy.rules), texts, otherwise)
+    return encode_targets(said, rules.labels, is_multilabel=several).y
+
+
+def rebuild_version(*, version: ModelVersion) -> str:
+    """Makes a version again from its manifest, its data set and the stored features: the digest of what comes out.
+
+    It equals the version's own digest as long as code and libraries are the ones in the manifest.
+    """
+    artifact = registry.load_artifact(version=version)
+    stored = json.loads(files.absolute(version.dataset.path).read_bytes())
+    ids, values, weights = (list(column) for column in zip(*stored["rows"], strict=True))
+    spec = FeaturizerSpec.from_json(artifact.documents["featurizer"])
+    several = stored["kind"] == "choices"
+    found = features.gather(project=version.project, spec=spec, ids=ids)
+    assert found.block is not None
+    material = Material(
+        found.block,
+        encode_targets([values[place] for place in found.places], stored["labels"], is_multilabel=several),
+        np.array([weights[place] for place in found.places], dtype=np.float64),
+        registry.stored_scaling(artifact),
+    )
+    recipe = Recipe(artifact.about["dataset"], spec, artifact.about["parameters"], artifact.about["seed"])
+    model = fit(recipe=recipe, material=material)
+    return registry.store_model(recipe=recipe, model=model, scaling=material.scaling)[0]

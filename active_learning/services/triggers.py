@@ -1,0 +1,175 @@
+"""When to learn, when to put the queue in order, when to compute features. Asks only; workers do."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.core.cache import cache
+from django.db import transaction
+from django.utils import timezone
+
+from active_learning import selectors
+from active_learning.models import LearningPolicy, ScoringRun, TrainingRun
+from labeling.models import Item, Job, Project
+from labeling.services.jobs import enqueue_job
+
+log = structlog.get_logger(__name__)
+
+QUEUE = "train"
+# A training that failed is tried again by itself after this long, or at once by a person.
+RETRY_FAILED_AFTER = timedelta(minutes=5)
+# The queue is filled again when it holds fewer entries than this, or than a quarter of its size.
+LOW_WATER = 200
+# Between two orderings that only follow a growing feature store.
+RESCORE_SECONDS = 30
+# How often the items are counted, to notice rows that came in beside or before the last ones.
+COUNT_SECONDS = 300
+
+
+def request_training(
+    *, project: Project, reason: str, trigger: str = TrainingRun.Trigger.PERSON, actor: Any = None
+) -> Job:
+    """The training job that is queued now: at most one a project waits and one runs."""
+    reason = reason.strip()[:200] or "asked for"
+    with transaction.atomic():
+        job = enqueue_job(
+            kind="train",
+            task="active_learning.run_training",
+            project=project,
+            reason=reason,
+            created_by=actor,
+            lane=f"train:{project.pk}",
+            queue=QUEUE,
+            params={"trigger": str(trigger)},
+        )
+        TrainingRun.objects.get_or_create(job=job, defaults={"project": project, "trigger": trigger, "reason": reason})
+    return job
+
+
+def request_ordering(*, project: Project, reason: str) -> Job:
+    """The job that puts the queue in order with the newest model."""
+    return enqueue_job(
+        kind="score",
+        task="active_learning.run_scoring",
+        project=project,
+        reason=reason,
+        lane=f"score:{project.pk}",
+        queue=QUEUE,
+    )
+
+
+def request_features(*, project: Project, reason: str) -> Job:
+    """The job that computes the features of the items that have none yet."""
+    return enqueue_job(
+        kind="features",
+        task="active_learning.run_features",
+        project=project,
+        reason=reason,
+        lane=f"features:{project.pk}",
+        queue=QUEUE,
+    )
+
+
+def check_triggers(*, now: datetime | None = None) -> dict[str, int]:
+    """Asks for what is due in each project: how many trainings, orderings and feature jobs. Runs every few seconds."""
+    now = now or timezone.now()
+    asked = {"train": 0, "score": 0, "features": 0}
+    for project in Project.objects.select_related("learning_policy").iterator(chunk_size=200):
+        try:
+            for kind in _check_project(project, now):
+                asked[kind] += 1
+        except Exception:  # one project's trouble must not stop the others
+            log.exception("trigger_check_failed", project=project.slug)
+    return asked
+
+
+def _check_project(project: Project, now: datetime) -> list[str]:
+    policy = getattr(project, "learning_policy", None) or selectors.policy_of(project)
+    if not policy.is_enabled:
+        return []
+    busy = set(
+        Job.objects.filter(
+            project=project, kind__in=selectors.LEARNING_JOBS, state__in=(Job.State.QUEUED, Job.State.RUNNING)
+        ).values_list("kind", flat=True)
+    )
+    fingerprint = _fingerprint(policy)
+    featurized = selectors.n_featurized(project=project, fingerprint=fingerprint) if fingerprint else 0
+    asked: list[str] = []
+    if "features" not in busy and (reason := _features_due(project, fingerprint, featurized)):
+        request_features(project=project, reason=reason)
+        asked.append("features")
+    if "train" not in busy and (reason := _training_due(project, policy, now)):
+        request_training(project=project, reason=reason, trigger=TrainingRun.Trigger.LABELS)
+        asked.append("train")
+    elif not busy & {"train", "score"} and (reason := _ordering_due(project, policy, featurized, busy, now)):
+        request_ordering(project=project, reason=reason)
+        asked.append("score")
+    return asked
+
+
+def _fingerprint(policy: LearningPolicy) -> str:
+    stored = policy.featurizer or {}
+    return str(stored.get("fingerprint", ""))
+
+
+def _features_due(project: Project, fingerprint: str, featurized: int) -> str:
+    """Why features are to be computed, or the empty string."""
+    newest = selectors.newest_item_id(project=project)
+    if not newest:
+        return ""
+    if not featurized:
+        return "first features"
+    last = selectors.last_featurized_id(project=project, fingerprint=fingerprint)
+    if newest > last:
+        return "new items"
+    if cache.add(f"active_learning:counted:{project.pk}", True, COUNT_SECONDS):
+        n_items = Item.objects.filter(project=project).count()
+        if n_items != featurized:
+            return "items that came in late"
+    return ""
+
+
+def _training_due(project: Project, policy: LearningPolicy, now: datetime) -> str:
+    latest = selectors.latest_run(project=project)
+    if latest is not None:
+        ended = latest.job.finished_at or latest.created_at
+        if now < ended + timedelta(seconds=policy.min_seconds_between):
+            return ""
+        if latest.job.state == Job.State.FAILED and now < ended + RETRY_FAILED_AFTER:
+            return ""
+    learned = selectors.latest_learned_run(project=project)
+    since = learned.last_annotation_id if learned else 0
+    n = selectors.n_new_labels(project=project, since_id=since, at_most=policy.retrain_after)
+    if n >= policy.retrain_after:
+        return f"{n} new label{'s' if n != 1 else ''}"
+    version = selectors.newest_version(project=project)
+    fingerprint = _fingerprint(policy)
+    if version is not None and fingerprint and version.parameters.get("fingerprint") != fingerprint:
+        return "the features of the items have changed"
+    return ""
+
+
+def _ordering_due(project: Project, policy: LearningPolicy, featurized: int, busy: set[str], now: datetime) -> str:
+    if not featurized:
+        return ""
+    last = selectors.latest_scoring(project=project)
+    if last is None:
+        return "first order of the queue"
+    if now < last.created_at + timedelta(seconds=RESCORE_SECONDS):
+        return ""
+    # While features are being computed, every half as many again; once they are complete, whatever is new.
+    if featurized >= last.n_scored * 1.5 or (featurized > last.n_scored and "features" not in busy):
+        return "more items have features"
+    n_queued = selectors.n_queued(project=project)
+    if n_queued < _low_water(policy) and n_queued <= _half_of(last):
+        return "the queue is running low"
+    return ""
+
+
+def _low_water(policy: LearningPolicy) -> int:
+    return min(LOW_WATER, policy.queue_size // 4)
+
+
+def _half_of(last: ScoringRun) -> int:
+    # What one ordering could not fill the next one cannot either: wait until half of it is used up.
+    return last.n_queued // 2

@@ -1,0 +1,25 @@
+"""The doorbell's other end: each task calls the service of its name."""
+
+from celery import shared_task
+
+from active_learning.services import features, scoring, training, triggers
+
+
+@shared_task(name="active_learning.check_triggers")
+def check_triggers() -> dict[str, int]:
+    return triggers.check_triggers()
+
+
+@shared_task(name="active_learning.run_training")
+def run_training(job_id: str) -> None:
+    training.train(job_id=job_id)
+
+
+@shared_task(name="active_learning.run_scoring")
+def run_scoring(job_id: str) -> None:
+    scoring.score(job_id=job_id)
+
+
+@shared_task(name="active_learning.run_features")
+def run_features(job_id: str) -> None:
+    features.compute_features(job_id=job_id)

@@ -1,0 +1,177 @@
+"""The model page: what was learned, what comes next, what stands in line, what the jobs are doing."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from active_learning import selectors
+from active_learning.core.audit import MIN_AUDITED
+from active_learning.core.curves import Baseline, CurvePoint, draw_curve
+from active_learning.core.strategies import TITLES
+from active_learning.forms import PolicyForm
+from active_learning.models import ModelVersion
+from active_learning.services.policy import change_policy
+from active_learning.services.triggers import request_training
+from labeling import access
+from labeling import selectors as labeling_selectors
+from labeling.core.errors import DomainError
+from labeling.core.wording import job_words, result_words
+from labeling.models import Job, Membership
+
+VERSIONS_SHOWN = 12
+JOBS_SHOWN = 8
+BASELINE_NAMES = {"majority": "Majority", "random": "Random", "rules": "Rules"}
+
+
+@login_required
+@never_cache
+@require_safe
+def learning(request: HttpRequest, slug: str) -> HttpResponse:
+    membership = access.membership_for(request.user, slug)
+    return render(request, "active_learning/learning.html", _page(membership, _form(membership)))
+
+
+@never_cache
+@require_safe
+def learning_now(request: HttpRequest, slug: str) -> HttpResponse:
+    """The part of the page that changes by itself; the page asks for it again and again."""
+    if not request.user.is_authenticated:  # a redirect would put the log-in page into the middle of this one
+        return HttpResponse("Log in again to go on.", status=401, content_type="text/plain")
+    membership = access.membership_for(request.user, slug)
+    return render(request, "active_learning/_learning_now.html", _now(membership))
+
+
+@login_required
+@require_POST
+def train(request: HttpRequest, slug: str) -> HttpResponse:
+    project = access.project_for(request.user, slug, Membership.Role.REVIEWER)
+    reason = request.POST.get("reason", "").strip() or f"{request.user.get_username()} asked for it"
+    request_training(project=project, reason=reason, actor=request.user)
+    messages.success(request, "Training waits in line. People go on labeling meanwhile.")
+    return redirect("active_learning:learning", slug)
+
+
+@login_required
+@require_POST
+def settings(request: HttpRequest, slug: str) -> HttpResponse:
+    membership = access.membership_for(request.user, slug, Membership.Role.OWNER)
+    form = _form(membership, request.POST)
+    if form.is_valid():
+        try:
+            change_policy(project=membership.project, actor=request.user, **form.changes())
+        except DomainError as error:
+            for field, text in error.fields.items():
+                form.add_error(field if field in form.fields else None, text if field in form.fields else error.message)
+        else:
+            messages.success(request, "Saved. It holds from the next training on.")
+            return redirect("active_learning:learning", slug)
+    return render(request, "active_learning/learning.html", _page(membership, form), status=422)
+
+
+def _form(membership: Membership, data: Any = None) -> PolicyForm:
+    schema, _ = selectors.current_rules(membership.project)
+    return PolicyForm(data, policy=selectors.policy_of(membership.project), kind=schema.kind)
+
+
+def _page(membership: Membership, form: PolicyForm) -> dict[str, Any]:
+    role = membership.role
+    return _now(membership) | {
+        "membership": membership,
+        "form": form,
+        "is_owner": role == Membership.Role.OWNER,
+        "may_train": role != Membership.Role.ANNOTATOR,
+    }
+
+
+def _now(membership: Membership) -> dict[str, Any]:
+    project = membership.project
+    policy = selectors.policy_of(project)
+    versions = selectors.versions_of(project=project, n=VERSIONS_SHOWN)
+    jobs = selectors.learning_jobs(project=project, n=JOBS_SHOWN)
+    ordering = selectors.latest_scoring(project=project)
+    queue = labeling_selectors.queue_composition(project=project)
+    n_queued = sum(part["n"] for part in queue)
+    return {
+        "project": project,
+        "chart": _chart(selectors.curve_versions(project=project)),
+        "live": selectors.live_version(project=project),
+        "newest": _row(versions[0]) if versions else None,
+        "versions": [_row(version) for version in versions],
+        "n_versions": selectors.n_versions(project=project),
+        "next": selectors.what_next(project=project, policy=policy),
+        "strategy": TITLES.get(policy.strategy, policy.strategy),
+        "ordering": ordering,
+        "queue": [part | {"share": part["n"] / n_queued} for part in queue],
+        "n_queued": n_queued,
+        "jobs": [_job(job) for job in jobs],
+        "is_busy": any(job.state in (Job.State.QUEUED, Job.State.RUNNING) for job in jobs),
+        "no_worker": not labeling_selectors.worker_alive(),
+        "min_audited": MIN_AUDITED,
+    }
+
+
+def _chart(versions: list[ModelVersion]) -> Any:
+    """The learning curve of the versions that were measured on enough audit items."""
+    points = [
+        CurvePoint(v.number, v.dataset.n_items, audit["value"], audit["low"], audit["high"], audit["n"])
+        for v in versions
+        if (audit := _accuracy(v)) is not None
+    ]
+    if not points:
+        return None
+    measured = next(v for v in versions if _accuracy(v) is not None)
+    baselines = [
+        Baseline(BASELINE_NAMES[name], entry["accuracy"]["value"])
+        for name, entry in measured.metrics["baselines"].items()
+        if entry["accuracy"]
+    ]
+    return draw_curve(points, baselines)
+
+
+def _accuracy(version: ModelVersion) -> dict[str, Any] | None:
+    """The audited accuracy with its interval, or None where too few items were audited to say."""
+    audit = version.metrics.get("audit") or {}
+    accuracy = audit.get("accuracy")
+    return accuracy if accuracy and accuracy["n"] >= MIN_AUDITED else None
+
+
+def _row(version: ModelVersion) -> dict[str, Any]:
+    baselines = version.metrics.get("baselines", {})
+    best = max(
+        (
+            (entry["accuracy"]["value"], name, entry["comparison"])
+            for name, entry in baselines.items()
+            if entry["accuracy"]
+        ),
+        key=lambda found: found[:2],
+        default=None,
+    )
+    return {
+        "version": version,
+        "accuracy": _accuracy(version),
+        "n_audited": version.metrics.get("n_audited", 0),
+        "macro_f1": (version.metrics.get("audit") or {}).get("macro_f1"),
+        "baseline": BASELINE_NAMES[best[1]].lower() if best else "",
+        "points": 100 * best[2]["difference"] if best else None,
+        "p_value": best[2]["p_value"] if best else None,
+    }
+
+
+def _job(job: Job) -> dict[str, Any]:
+    run = getattr(job, "training_run", None)
+    outcome = run.outcome if run is not None and job.state == Job.State.SUCCEEDED else ""
+    return {
+        "job": job,
+        "name": job_words(job.kind),
+        "seconds": job.duration_seconds,
+        "is_running": job.state == Job.State.RUNNING,
+        "outcome": outcome
+        or job.error
+        or (job.message if job.state == Job.State.RUNNING else "")
+        or result_words(job.result),
+    }
