@@ -74,7 +74,8 @@ def _read_domain(tar: tarfile.TarFile, domain: str) -> Iterator[RatedText]:
         rated_mean, ratings = rated.get(text_id, (math.nan, ()))
         # Of 199 tweets the files give different means: their ratings were collected on another wording.
         is_same = abs(rated_mean - float(mean_text)) <= _SAME_MEAN
-        yield RatedText(domain, text_id, html.unescape(text).strip(), ratings if is_same else ())
+        # Some texts were escaped twice.
+        yield RatedText(domain, text_id, html.unescape(html.unescape(text)).strip(), ratings if is_same else ())
 
 
 def _member(tar: tarfile.TarFile, ending: str) -> bytes:

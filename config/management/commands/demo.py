@@ -1,18 +1,26 @@
+import logging
 import time
 from argparse import ArgumentTypeError
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from active_learning.models import ModelVersion
+from active_learning.selectors import n_featurized, policy_of
+from active_learning.services import features, training, triggers
 from labeling.core.errors import DomainError
 from labeling.core.vader import DOMAINS, RatedText, read_distribution
-from labeling.models import Item, Project
+from labeling.models import Item, Job, Project
 from labeling.services import demo
 
 # Labels in the pool before each training: enough for a learning curve with three points.
 LABELS_AT_TRAINING = (50, 100, 200)
+# More texts than this get their features from the worker: the demo should be ready within a minute.
+FEATURIZED_AT_ONCE = 8_000
 
 
 class Command(BaseCommand):
@@ -31,6 +39,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.started = time.monotonic()
+        self.n_changes = 0
+        # `make run` starts the broker after this: bells that ring in vain are no news here.
+        logging.getLogger("labeling.services.jobs").setLevel(logging.ERROR)
         try:
             # First, so that somebody can log in even where the texts cannot be fetched.
             logins = demo.make_people(home=settings.TOUCHSTONE_HOME)
@@ -53,22 +64,66 @@ class Command(BaseCommand):
             f"project “{project.name}” {'created' if is_new else 'was there'}: {report.created:,} texts added, "
             f"{report.duplicates:,} were there; {counts['audit']:,} of {counts.total():,} are in the audit split"
         )
+        self.n_changes += is_new + report.created
         without = sum(not text.ratings for text in texts)
         if without:
             self._say(f"the source's two files disagree about {without:,} texts: those get no recorded answers")
         self._answer(project, texts, Item.Split.AUDIT, demo.AUDIT_ANSWERS, None)
-        for n_labels in LABELS_AT_TRAINING:
+        if counts.total() == self._n_featurized(project):
+            pass
+        elif counts.total() <= FEATURIZED_AT_ONCE:
+            job = self._run(triggers.request_features(project=project, reason="demo"), features.compute_features)
+            self._say(f"features of {(job.result or {}).get('items', 0):,} texts computed")
+        else:
+            self._say(f"the worker will compute the features of {counts.total():,} texts, once it runs")
+        for number, n_labels in enumerate(LABELS_AT_TRAINING, start=1):
             self._answer(project, texts, Item.Split.POOL, demo.POOL_ANSWERS, n_labels)
+            if ModelVersion.objects.filter(project=project).count() < number:
+                self._learn(project, n_labels)
+        if not self.n_changes:
+            self._say("everything was there already: nothing was changed")
 
     def _answer(self, project: Project, texts: list[RatedText], split: str, n_each: int, n_items: int | None) -> None:
         n_answered, n_answers = demo.add_recorded_answers(
             project=project, texts=texts, split=split, n_each=n_each, n_items=n_items
         )
         if n_answered:
+            self.n_changes += 1
             self._say(
                 f"{n_answers:,} recorded answers for {n_answered:,} {split} items: real ratings by anonymous people, "
                 f"{n_each} a text, drawn by chance"
             )
+
+    def _n_featurized(self, project: Project) -> int:
+        fingerprint = (policy_of(project).featurizer or {}).get("fingerprint", "")
+        return n_featurized(project=project, fingerprint=fingerprint) if fingerprint else 0
+
+    def _learn(self, project: Project, n_labels: int) -> None:
+        olga = get_user_model().objects.get(username="olga")
+        wanted = triggers.request_training(project=project, reason=f"demo: {n_labels} labeled items", actor=olga)
+        job = self._run(wanted, training.train)
+        if job.state == Job.State.FAILED:
+            raise CommandError(f"The training failed: {job.error}")
+        version = ModelVersion.objects.filter(project=project).order_by("-number").first()
+        accuracy = ((version.metrics.get("audit") or {}).get("accuracy") or {}) if version else {}
+        if version is not None and accuracy:
+            why = f" ({version.state_reason})" if version.state_reason else ""
+            self._say(
+                f"model {version.number} learned: {100 * accuracy['value']:.0f} % right on {accuracy['n']} audit items "
+                f"(95 % interval {100 * accuracy['low']:.0f} to {100 * accuracy['high']:.0f}), {version.state}{why}"
+            )
+        else:
+            self._say(str((job.result or {}).get("outcome", "")))
+
+    def _run(self, job: Job, work: Callable[..., None]) -> Job:
+        """The job when it has ended. Done here, or by a worker that was faster."""
+        self.n_changes += 1
+        work(job_id=str(job.pk))
+        while True:
+            job.refresh_from_db()
+            if job.state in (Job.State.SUCCEEDED, Job.State.FAILED):
+                return job
+            time.sleep(0.5)
 
     def _print_logins(self, logins: list[demo.Login]) -> None:
         self.stdout.write(f"\nLog in at http://localhost:{settings.PORT}/ as")
