@@ -239,8 +239,8 @@ def _ids_in_order(project: Project, state: str, split: str, edge: int | None, ba
         "SELECT id FROM (SELECT id, split FROM labeling_item WHERE project_id = %s AND state = %s AND "
         f"{along} LIMIT %s) AS walk WHERE split = %s"
     )
-    walks = [
-        (project.pk, one_state, one_split, edge or 0, limit, one_split)
+    walks: list[list[Any]] = [
+        [project.pk, one_state, one_split, edge or 0, limit, one_split]
         for one_state in ([state] if state else Item.State.values)
         for one_split in ([split] if split else Item.Split.values)
     ]
