@@ -85,7 +85,8 @@ def wilson(successes: int, n: int) -> Proportion | None:
     z2 = Z95 * Z95
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return Proportion(share, max(0.0, middle - half), min(1.0, middle + half), n)
+    # At 0 and 1 a bound meets the share exactly; rounding must not push it past.
+    return Proportion(share, max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half)), n)
 
 
 def is_right(truth: NDArray[Any], predicted: NDArray[Any]) -> NDArray[np.bool_]:
