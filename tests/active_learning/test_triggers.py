@@ -1,0 +1,201 @@
+from datetime import timedelta
+
+import pytest
+from django.core.cache import cache
+from django.utils import timezone
+
+from active_learning.models import TrainingRun
+from active_learning.services import triggers
+from active_learning.services.policy import change_policy
+from active_learning.services.triggers import check_triggers, request_features, request_training
+from labeling.models import Item, Job, QueueEntry
+from tests.active_learning.pools import (
+    add_texts,
+    answer,
+    make_pool,
+    pool_items,
+    run_features,
+    run_ordering,
+    run_training,
+)
+from tests.factories import make_project
+
+pytestmark = pytest.mark.django_db
+LATER = timedelta(minutes=10)
+
+
+@pytest.fixture(autouse=True)
+def forget():
+    cache.clear()
+
+
+@pytest.fixture
+def ordered(owner):
+    """A project that has its features and its first order."""
+    project = make_pool(owner, 120)
+    run_features(project)
+    run_ordering(project)
+    return project
+
+
+def check(after=timedelta(0)):
+    return check_triggers(now=timezone.now() + after)
+
+
+def waiting(project):
+    return sorted(Job.objects.filter(project=project, state="queued").values_list("kind", flat=True))
+
+
+def test_an_empty_project_asks_for_nothing(owner):
+    make_project(owner)
+    assert check() == {"train": 0, "score": 0, "features": 0}
+
+
+def test_first_features_then_the_first_order(owner):
+    project = make_pool(owner, 40)
+    assert check()["features"] == 1
+    assert check() == {"train": 0, "score": 0, "features": 0}  # it waits already
+    run_features(project)
+    assert check() == {"train": 0, "score": 1, "features": 0}
+    run_ordering(project)
+    assert check() == {"train": 0, "score": 0, "features": 0}
+
+
+def test_enough_new_labels_start_a_training(ordered):
+    answer(pool_items(ordered, 19))
+    assert check()["train"] == 0
+    answer(pool_items(ordered, 1, offset=19))
+    assert check()["train"] == 1
+    job = Job.objects.get(project=ordered, kind="train")
+    assert job.reason == "20 new labels"
+    assert job.lane == f"train:{ordered.pk}"
+    assert job.training_run.trigger == "labels"
+    assert check()["train"] == 0
+
+
+def test_only_labels_after_the_last_training_count(ordered):
+    answer(pool_items(ordered, 20))
+    run_training(ordered)
+    assert check(LATER)["train"] == 0
+    answer(pool_items(ordered, 19, offset=20))
+    assert check(LATER)["train"] == 0
+    answer(pool_items(ordered, 1, offset=39))
+    assert check(LATER)["train"] == 1
+
+
+def test_audit_answers_start_no_training(ordered):
+    answer(list(ordered.items.filter(split="audit")))
+    assert ordered.annotations.count() == 30
+    assert check()["train"] == 0
+
+
+def test_a_training_that_came_to_nothing_waits_for_new_labels_too(ordered):
+    answer(pool_items(ordered, 20), "food")
+    run_training(ordered)
+    assert check(LATER)["train"] == 0
+
+
+def test_trainings_keep_their_distance(ordered):
+    change_policy(project=ordered, actor=None, min_seconds_between=60)
+    answer(pool_items(ordered, 20))
+    run_training(ordered)
+    answer(pool_items(ordered, 20, offset=20))
+    assert check(timedelta(seconds=30))["train"] == 0
+    assert check(timedelta(seconds=61))["train"] == 1
+
+
+def test_a_failed_training_is_tried_again_after_a_while(ordered):
+    answer(pool_items(ordered, 20))
+    job = request_training(project=ordered, reason="will fail")
+    Job.objects.filter(pk=job.pk).update(state="failed", finished_at=timezone.now())
+    assert check(timedelta(minutes=1))["train"] == 0
+    assert check(timedelta(minutes=6))["train"] == 1
+
+
+def test_a_training_that_waits_is_not_asked_for_twice(ordered):
+    first = request_training(project=ordered, reason="one")
+    second = request_training(project=ordered, reason="two")
+    assert first == second
+    assert TrainingRun.objects.filter(project=ordered).count() == 1
+    Job.objects.filter(pk=first.pk).update(state="running")
+    assert request_training(project=ordered, reason="three") != first
+
+
+def test_a_project_that_does_not_learn_by_itself_is_left_alone(ordered):
+    change_policy(project=ordered, actor=None, is_enabled=False)
+    answer(pool_items(ordered, 30))
+    add_texts(ordered, 5, seed=3)
+    assert check() == {"train": 0, "score": 0, "features": 0}
+    assert run_training(ordered).result["version"] == 1
+
+
+def test_new_items_want_features_and_then_a_place_in_line(ordered):
+    add_texts(ordered, 10, seed=3)
+    assert check()["features"] == 1
+    run_features(ordered)
+    assert check()["score"] == 0  # the last order is only seconds old
+    assert check(timedelta(seconds=31))["score"] == 1
+
+
+def test_items_that_came_in_late_are_noticed_by_counting(ordered):
+    assert check()["features"] == 0  # counts the items, and does not count them again for a while
+    gone = ordered.items.order_by("pk").first()
+    copy = Item.objects.get(pk=gone.pk)
+    gone.delete()
+    ordered.feature_shards.all().delete()
+    run_features(ordered)
+    copy.save(force_insert=True)
+    assert check()["features"] == 0
+    cache.delete(f"active_learning:counted:{ordered.pk}")
+    assert check()["features"] == 1
+
+
+def test_a_queue_that_runs_low_is_filled_again(ordered):
+    change_policy(project=ordered, actor=None, queue_size=40)
+    run_ordering(ordered)
+    assert check(LATER)["score"] == 0
+    used = list(QueueEntry.objects.filter(project=ordered).values_list("pk", flat=True)[:35])
+    QueueEntry.objects.filter(pk__in=used).delete()
+    assert check(LATER)["score"] == 1
+    Job.objects.filter(kind="score", state="queued").delete()
+    run_ordering(ordered)
+    assert ordered.queue.count() == 40
+
+
+def test_changed_features_ask_for_a_new_model(ordered):
+    answer(pool_items(ordered, 20))
+    run_training(ordered)
+    policy = ordered.learning_policy
+    policy.featurizer = policy.featurizer | {"fingerprint": "f" * 64}
+    policy.save()
+    check(LATER)
+    assert "train" in waiting(ordered)
+    assert (
+        Job.objects.get(project=ordered, kind="train", state="queued").reason
+        == "the features of the items have changed"
+    )
+
+
+def test_one_broken_project_does_not_stop_the_others(ordered, monkeypatch):
+    broken = make_pool(ordered.created_by, 8)
+    plain = triggers._check_project
+
+    def check_project(project, now):
+        if project.pk == broken.pk:
+            raise RuntimeError("broken")
+        return plain(project, now)
+
+    monkeypatch.setattr(triggers, "_check_project", check_project)
+    answer(pool_items(ordered, 20))
+    assert check()["train"] == 1
+
+
+def test_looking_costs_few_queries_whatever_the_size(ordered, django_assert_max_num_queries):
+    answer(pool_items(ordered, 30))
+    with django_assert_max_num_queries(26):
+        check()
+
+
+def test_features_have_a_lane_of_their_own(owner):
+    project = make_pool(owner, 10)
+    assert request_features(project=project, reason="a") == request_features(project=project, reason="b")
