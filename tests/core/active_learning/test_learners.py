@@ -195,8 +195,7 @@ def test_a_pair_model_prefers_the_side_that_has_the_better_words():
     rng = np.random.default_rng(0)
     texts, topics = topic_texts(200, rng, ("sport", "money"))
     items = [
-        RawItem({"a": texts[i], "b": texts[i + 1]} if i % 4 else {"a": texts[i + 1], "b": texts[i]})
-        for i in range(198)
+        RawItem({"a": texts[i], "b": texts[i + 1]} if i % 4 else {"a": texts[i + 1], "b": texts[i]}) for i in range(198)
     ]
     values = ["a" if ("goal" in i.data["a"] or topics[texts.index(i.data["a"])] == "sport") else "b" for i in items]
     spec = infer_spec(items, is_pair=True, embedder=LetterEmbedder())
