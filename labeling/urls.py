@@ -41,14 +41,14 @@ _files = [
     path("projects/<slug:slug>/import/", imports_views.import_page, name="import"),
     path("projects/<slug:slug>/import/<str:upload_id>/", imports_views.preview, name="import-preview"),
     path("projects/<slug:slug>/import/<str:upload_id>/plan/", imports_views.plan, name="import-plan"),
-    path("projects/<slug:slug>/imports/<uuid:job_id>/", imports_views.import_job, name="import-job"),
-    path("projects/<slug:slug>/imports/<uuid:job_id>/progress/", imports_views.progress, name="import-progress"),
-    path("projects/<slug:slug>/imports/<uuid:job_id>/errors.csv", imports_views.import_errors, name="import-errors"),
-    path("projects/<slug:slug>/imports/<uuid:job_id>/again/", imports_views.import_again, name="import-again"),
+    path("projects/<slug:slug>/import/jobs/<uuid:job_id>/", imports_views.import_job, name="import-job"),
+    path("projects/<slug:slug>/import/jobs/<uuid:job_id>/progress/", imports_views.progress, name="import-progress"),
+    path("projects/<slug:slug>/import/jobs/<uuid:job_id>/errors.csv", imports_views.import_errors, name="import-errors"),
+    path("projects/<slug:slug>/import/jobs/<uuid:job_id>/again/", imports_views.import_again, name="import-again"),
     path("projects/<slug:slug>/export/", exports_views.export_page, name="export"),
     path("projects/<slug:slug>/export/list/", exports_views.export_list, name="export-list"),
-    path("projects/<slug:slug>/exports/<uuid:job_id>/file/", exports_views.export_download, name="export-download"),
-    path("projects/<slug:slug>/exports/<uuid:job_id>/manifest/", exports_views.export_manifest, name="export-manifest"),
+    path("projects/<slug:slug>/export/<uuid:job_id>/file/", exports_views.export_download, name="export-download"),
+    path("projects/<slug:slug>/export/<uuid:job_id>/manifest/", exports_views.export_manifest, name="export-manifest"),
 ]
 
 _pages = [

@@ -133,10 +133,11 @@ def bad_bytes(text: str, encoding: str, offset: int | None = None) -> str | None
 
 
 def size_text(n_bytes: int) -> str:
-    """A size in words: "10.0 MB", "1 MB", "12 kB", "7 bytes"."""
+    """A size in words: "2 GB", "10.0 MB", "1 MB", "12 kB", "7 bytes"."""
+    if n_bytes >= 1000 * MEGABYTE:
+        return f"{n_bytes / (1000 * MEGABYTE):.1f}".removesuffix(".0") + " GB"
     if n_bytes >= MEGABYTE:
-        megabytes = n_bytes / MEGABYTE
-        return f"{megabytes:,.0f} MB" if n_bytes % MEGABYTE == 0 and megabytes < 10 else f"{megabytes:,.1f} MB"
+        return "1 MB" if n_bytes == MEGABYTE else f"{n_bytes / MEGABYTE:.1f} MB"
     if n_bytes >= 1000:
-        return f"{n_bytes / 1000:,.0f} kB"
+        return f"{n_bytes / 1000:.0f} kB"
     return f"{n_bytes} bytes"

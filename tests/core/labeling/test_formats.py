@@ -251,7 +251,8 @@ def test_the_share_read_grows_to_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "text"), [(7, "7 bytes"), (12_000, "12 kB"), (1_000_000, "1 MB"), (10_000_000, "10.0 MB")]
+    ("n", "text"),
+    [(7, "7 bytes"), (12_000, "12 kB"), (1_000_000, "1 MB"), (10_000_000, "10.0 MB"), (2_000_000_000, "2 GB")],
 )
 def test_sizes_in_words(n: int, text: str) -> None:
     assert size_text(n) == text
