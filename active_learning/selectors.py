@@ -104,8 +104,8 @@ def _is_legal(rules: SchemaRules, value: object) -> bool:
 
 
 def last_annotation_id(*, project: Project) -> int:
-    """The id of the newest answer, 0 without any."""
-    return Annotation.objects.filter(project=project).order_by("-id").values_list("id", flat=True).first() or 0
+    """The id of the newest live answer, 0 without any."""
+    return Annotation.objects.live().filter(project=project).order_by("-id").values_list("id", flat=True).first() or 0
 
 
 def n_new_labels(*, project: Project, since_id: int, at_most: int) -> int:

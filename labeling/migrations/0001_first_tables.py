@@ -741,7 +741,9 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="annotation",
-            index=models.Index(fields=["project", "id"], name="annotations_in_order"),
+            index=models.Index(
+                condition=models.Q(("withdrawn_at__isnull", True)), fields=["project", "id"], name="live_annotations_in_order"
+            ),
         ),
         migrations.AddIndex(
             model_name="annotation",

@@ -144,7 +144,10 @@ class Annotation(models.Model):
                 condition=Q(withdrawn_at__isnull=True),
                 name="live_annotations_of_item",
             ),
-            models.Index(fields=["project", "id"], name="annotations_in_order"),
+            # Counts, exports and "what is new since" read the live ones of a project.
+            models.Index(
+                fields=["project", "id"], condition=Q(withdrawn_at__isnull=True), name="live_annotations_in_order"
+            ),
             models.Index(fields=["user", "project", "created_at"], name="annotations_of_person"),
         ]
 
