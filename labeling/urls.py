@@ -43,7 +43,9 @@ _files = [
     path("projects/<slug:slug>/import/<str:upload_id>/plan/", imports_views.plan, name="import-plan"),
     path("projects/<slug:slug>/import/jobs/<uuid:job_id>/", imports_views.import_job, name="import-job"),
     path("projects/<slug:slug>/import/jobs/<uuid:job_id>/progress/", imports_views.progress, name="import-progress"),
-    path("projects/<slug:slug>/import/jobs/<uuid:job_id>/errors.csv", imports_views.import_errors, name="import-errors"),
+    path(
+        "projects/<slug:slug>/import/jobs/<uuid:job_id>/errors.csv", imports_views.import_errors, name="import-errors"
+    ),
     path("projects/<slug:slug>/import/jobs/<uuid:job_id>/again/", imports_views.import_again, name="import-again"),
     path("projects/<slug:slug>/export/", exports_views.export_page, name="export"),
     path("projects/<slug:slug>/export/list/", exports_views.export_list, name="export-list"),

@@ -33,6 +33,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
             ),
             status=413,
         )
+    if isinstance(error, RecursionError):
+        return Response(error_body("parse_error", "The body is nested too deeply to be read."), status=400)
     if isinstance(error, OperationalError):
         return Response(
             error_body(

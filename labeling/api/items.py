@@ -66,9 +66,7 @@ class ItemsView(APIView):
     scope = "manage"
     parser_classes = [JSONParser, NdjsonParser]
 
-    @extend_schema(
-        request=ItemInput(many=True), responses={201: IntakeOutput, 202: dict}, operation_id="add_items"
-    )
+    @extend_schema(request=ItemInput(many=True), responses={201: IntakeOutput, 202: dict}, operation_id="add_items")
     def post(self, request: Request, slug: str) -> Response:
         project = access.project_for(request.user, slug, Membership.Role.OWNER, request.auth)
         body = request.data
@@ -88,13 +86,11 @@ class ItemsView(APIView):
             return Response({"job": job_body(job)}, status=202)
         report = intake.add_rows(project=project, rows=head)
         errors = [{"row": e.row, "field": e.field, "message": e.message} for e in report.errors]
-        return Response(
-            {"created": report.created, "duplicates": report.duplicates, "errors": errors}, status=201
-        )
+        return Response({"created": report.created, "duplicates": report.duplicates, "errors": errors}, status=201)
 
 
 def _decoded(line: bytes) -> object:
     try:
         return json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return error
