@@ -26,10 +26,10 @@ class Baseline:
 class Frame:
     """The drawing area in user units, with room around the plot for labels."""
 
-    width: int = 720
-    height: int = 300
-    left: int = 48
-    right: int = 112
+    width: int = 480
+    height: int = 280
+    left: int = 44
+    right: int = 96
     top: int = 16
     bottom: int = 36
 

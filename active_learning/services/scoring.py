@@ -37,9 +37,12 @@ from labeling.services.suggest import ItemSuggestion, store_suggestions
 log = structlog.get_logger(__name__)
 
 Reason = QueueEntry.Reason
-# The cluster start ends when every label has this many examples, or at the latest after so many labels.
+# The cluster start ends when every label has this many examples, or at the latest after so many labels: beside an
+# embedding more of it was measured to gain nothing (docs/learning.md).
 ENOUGH_PER_LABEL = 5
-COLD_START_ENDS = 100
+COLD_START_ENDS = 40
+# Clusters cost time: no more than people answer before the next order.
+MAX_TYPICAL = 100
 # Labeled items that the cluster start keeps away from: more of them would change little.
 MAX_COVERED = 500
 # Probabilities that are stored with a suggestion: of all labels, or of the likeliest where there are very many.
@@ -241,7 +244,8 @@ def _cold_start(
     if found.block is None:
         return []
     is_covered = found.places >= len(sample)
-    n = max(1, COLD_START_ENDS - n_labels)
+    # Enough for the labels that come in before the next order, with room for several people.
+    n = min(3 * policy.retrain_after, MAX_TYPICAL)
     typical = typical_of_clusters(geometry(found.block), n, rng, covered=is_covered)
     return [QueuePlace(int(ids[found.places[t.row]]), Reason.COLD_START, {"group": t.group_size}) for t in typical]
 

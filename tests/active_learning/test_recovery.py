@@ -1,0 +1,93 @@
+"""A training whose worker is killed is done again, and nothing that people said is lost or counted twice."""
+
+import os
+import signal
+from typing import Any
+
+import pytest
+from django.conf import settings as product
+
+from active_learning.models import Dataset, ModelVersion, TrainingRun
+from active_learning.services.triggers import check_triggers
+from labeling.models import Annotation, Job
+from labeling.services.annotate import submit_annotation
+from labeling.services.jobs import sweep_jobs
+from labeling.services.queue import lease_items
+from tests.active_learning.pools import answer, make_pool, pool_items
+from tests.factories import make_member
+from tests.services.processes import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+# Their features are computed within the training, which therefore takes seconds: time to be killed in.
+N_LABELED = 2_500
+
+
+@pytest.fixture
+def storage() -> Any:
+    """The folder that the real worker uses."""
+    return product.STORAGE_ROOT
+
+
+@pytest.fixture
+def interrupted(owner: Any, start_worker: Any) -> tuple[Job, Any]:
+    """A training that a worker has begun, and that worker."""
+    project = make_pool(owner, N_LABELED + 40, audit_every=0)
+    answer(pool_items(project, N_LABELED))
+    worker = start_worker()
+    assert check_triggers()["train"] == 1
+    job = Job.objects.get(project=project, kind="train")
+    sweep_jobs()
+    # The data set is frozen; features and the fit are still to come.
+    wait_until(Dataset.objects.filter(project=project).exists, seconds=60, what=f"training: {worker.words}")
+    assert _reload(job).state == "running"
+    return job, worker
+
+
+def _reload(job: Job) -> Job:
+    job.refresh_from_db()
+    return job
+
+
+def _until_done(job: Job, worker: Any) -> None:
+    def ended() -> bool:
+        sweep_jobs()
+        return _reload(job).state in ("succeeded", "failed")
+
+    wait_until(ended, seconds=120, what=f"training again: {worker.words}")
+    assert job.state == "succeeded", job.error
+
+
+def test_kill_9_of_the_worker_in_the_middle_of_a_training(interrupted: Any, start_worker: Any) -> None:
+    job, worker = interrupted
+    project = job.project
+    worker.kill()
+    assert _reload(job).state == "running"  # nobody could say that it ended
+    assert not ModelVersion.objects.filter(project=project).exists()
+
+    # People go on meanwhile.
+    person = make_member(project)
+    leased = lease_items(project=project, user=person, n=1).items[0]
+    submit_annotation(assignment=leased.assignment, value="food", client_id="meanwhile")
+
+    wait_until(lambda: sweep_jobs()["taken_back"] == 1, seconds=90, what="the sweep that notices the dead worker")
+    assert _reload(job).state == "queued"
+    _until_done(job, start_worker())
+    assert job.attempt == 2
+    version = ModelVersion.objects.get(project=project)
+    assert TrainingRun.objects.get(project=project).version == version
+    # The second attempt reads the answers anew, the one that came meanwhile among them.
+    assert Dataset.objects.get(pk=version.dataset_id).n_items == N_LABELED + 1
+    assert Annotation.objects.filter(project=project).count() == N_LABELED + 1
+    assert not list((product.STORAGE_ROOT / "models").rglob(".tmp-*"))
+
+
+def test_kill_9_of_the_child_that_trains(interrupted: Any) -> None:
+    job, worker = interrupted
+    host, _, pid = job.worker.rpartition(":")
+    assert host
+    os.kill(int(pid), signal.SIGKILL)
+    _until_done(job, worker)
+    assert job.attempt >= 2
+    assert ModelVersion.objects.filter(project=job.project).count() == 1
+    assert TrainingRun.objects.filter(project=job.project).count() == 1
