@@ -60,5 +60,3 @@ def make_annotation(item: Item, value: Any = "positive", user: Any = None, **ove
         "source": "import" if user is None else "member",
     }
     return Annotation.objects.create(item=item, value=value, user=user, **(fields | overrides))
-
-

@@ -17,7 +17,9 @@ from labeling.services import projects
 
 class SchemaInput(serializers.Serializer):
     kind = serializers.CharField()
-    labels = serializers.JSONField(required=False, help_text="Texts or {value, name, color}; of a rating {point: name}.")
+    labels = serializers.JSONField(
+        required=False, help_text="Texts or {value, name, color}; of a rating {point: name}."
+    )
     min = serializers.IntegerField(required=False)
     max = serializers.IntegerField(required=False)
     tie = serializers.BooleanField(required=False)

@@ -35,9 +35,9 @@ class SchemaRules:
                 return value
             raise self._refusal(value)
         if self.kind == "rating":
-            if isinstance(value, int) and not isinstance(value, bool) and self.min is not None and self.max is not None:
-                if self.min <= value <= self.max:
-                    return value
+            low, high = self.min or 0, self.max or 0
+            if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+                return value
             raise self._refusal(value)
         return self._check_choices(value)
 
