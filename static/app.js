@@ -50,8 +50,10 @@ export function toast(kind, message) {
   setTimeout(() => notice.remove(), 8000);
 }
 
+// A field of a dialog that was just closed keeps the focus until the next frame: nobody types there any more.
 function isTyping(target) {
-  return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+  if (!(target instanceof HTMLElement) || target.closest("dialog:not([open])")) return false;
+  return target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
 }
 
 document.addEventListener("click", async (event) => {

@@ -435,7 +435,8 @@ function situation(target) {
     typed,
     hasTyped: typed && state.draft !== "",
     panel: dialog ? dialog.id.replace("-dialog", "") : null,
-    isTyping: field !== null,
+    // A field of a dialog that was just closed keeps the focus until the next frame: nobody types there any more.
+    isTyping: field !== null && field.closest("dialog:not([open])") === null,
     isNumberField: field?.id === "number",
     isFilterField: field?.id === "filter",
     onControl: element.closest("button, a, summary") !== null,

@@ -164,6 +164,20 @@ def test_a_held_key_answers_one_item(screen: Page, annotator: Any) -> None:
     expect(shown(screen)).to_have_text(TEXTS[1])
 
 
+def test_a_key_right_after_a_dialog_was_closed_is_heard(screen: Page) -> None:
+    is_open = screen.evaluate(
+        """() => {
+          const press = (key) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
+          press("c");
+          document.getElementById("comment-text").focus();
+          document.getElementById("comment-dialog").close();
+          press("g");
+          return document.getElementById("guidelines-dialog").open;
+        }"""
+    )
+    assert is_open
+
+
 def test_several_labels_are_toggled_and_submitted(page: Page, sign_in: Any, owner: Any) -> None:
     labels = {"labels": ["sport", "weather", "music"], "min": 1, "max": 2}
     project = make_project(owner, slug="topics", kind="choices", config=labels)
