@@ -228,6 +228,7 @@ class WhatNext:
     n_audited: int
     n_audited_needed: int
     is_enabled: bool
+    has_failed: bool
 
     @property
     def n_missing(self) -> int:
@@ -239,7 +240,7 @@ class WhatNext:
 
 
 def what_next(*, project: Project, policy: LearningPolicy) -> WhatNext:
-    run = latest_learned_run(project=project)
+    run, latest = latest_learned_run(project=project), latest_run(project=project)
     since = run.last_annotation_id if run else 0
     return WhatNext(
         n_new=n_new_labels(project=project, since_id=since, at_most=policy.retrain_after),
@@ -247,4 +248,5 @@ def what_next(*, project: Project, policy: LearningPolicy) -> WhatNext:
         n_audited=n_audited(project=project),
         n_audited_needed=MIN_AUDITED,
         is_enabled=policy.is_enabled,
+        has_failed=latest is not None and latest.job.state == Job.State.FAILED,
     )

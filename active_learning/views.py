@@ -106,13 +106,17 @@ def _now(membership: Membership) -> dict[str, Any]:
         "next": selectors.what_next(project=project, policy=policy),
         "strategy": TITLES.get(policy.strategy, policy.strategy),
         "ordering": ordering,
-        "queue": [part | {"share": part["n"] / n_queued} for part in queue],
+        "queue": [part | {"share": _share(part["n"], n_queued)} for part in queue],
         "n_queued": n_queued,
         "jobs": [_job(job) for job in jobs],
         "is_busy": any(job.state in (Job.State.QUEUED, Job.State.RUNNING) for job in jobs),
         "no_worker": not labeling_selectors.worker_alive(),
         "min_audited": MIN_AUDITED,
     }
+
+
+def _share(n: int, of: int) -> str:
+    return "under 1 %" if 200 * n < of else f"{round(100 * n / of)} %"
 
 
 def _chart(versions: list[ModelVersion]) -> Any:
@@ -151,13 +155,17 @@ def _row(version: ModelVersion) -> dict[str, Any]:
         key=lambda found: found[:2],
         default=None,
     )
+    audit = version.metrics.get("audit") or {}
     return {
         "version": version,
         "accuracy": _accuracy(version),
         "n_audited": version.metrics.get("n_audited", 0),
-        "macro_f1": (version.metrics.get("audit") or {}).get("macro_f1"),
+        "macro_f1": audit.get("macro_f1"),
+        "macro_f1_interval": audit.get("macro_f1_interval"),
         "baseline": BASELINE_NAMES[best[1]].lower() if best else "",
         "points": 100 * best[2]["difference"] if best else None,
+        "points_low": 100 * best[2]["low"] if best and "low" in best[2] else None,
+        "points_high": 100 * best[2]["high"] if best and "high" in best[2] else None,
         "p_value": best[2]["p_value"] if best else None,
     }
 

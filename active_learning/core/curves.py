@@ -1,4 +1,8 @@
-"""The learning curve as shapes: where each point, band and line of the chart goes."""
+"""The learning curve as shapes: where each point, band and line of the chart goes.
+
+Heights are pixels; places along the horizontal axis are shares of the plot, whose width the page decides. So the chart
+is as wide as its card and its text keeps its size.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,20 +26,29 @@ class Baseline:
     accuracy: float
 
 
+# The lines are drawn in a box this wide that is stretched over the plot.
+BOX = 1_000
+# Names closer than this, in pixels, cannot be read.
+NAME_HEIGHT = 16
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The drawing area in user units, with room around the plot for labels."""
+    """The height of the drawing in pixels, with room above and below the plot for names and ticks."""
 
-    width: int = 480
     height: int = 280
-    left: int = 44
-    right: int = 96
-    top: int = 16
-    bottom: int = 36
+    top: int = 40
+    bottom: int = 44
+
+    @property
+    def plot_bottom(self) -> int:
+        return self.height - self.bottom
 
 
 @dataclass(frozen=True, slots=True)
 class Dot:
+    """`x` in percent of the plot's width, the others in pixels from the top."""
+
     x: float
     y: float
     y_low: float
@@ -67,16 +80,14 @@ class Chart:
     y_ticks: tuple[Tick, ...]
 
     @property
-    def plot_right(self) -> int:
-        return self.frame.width - self.frame.right
+    def box(self) -> str:
+        """The `viewBox` of line and band."""
+        return f"0 0 {BOX} {self.frame.height}"
 
     @property
     def last(self) -> CurvePoint:
-        return self.dots[-1].point
-
-    @property
-    def plot_bottom(self) -> int:
-        return self.frame.height - self.frame.bottom
+        """The newest version: not the one with most labels when answers were withdrawn since."""
+        return max((dot.point for dot in self.dots), key=lambda point: point.version)
 
 
 def draw_curve(points: Sequence[CurvePoint], baselines: Sequence[Baseline], frame: Frame | None = None) -> Chart | None:
@@ -92,24 +103,25 @@ def draw_curve(points: Sequence[CurvePoint], baselines: Sequence[Baseline], fram
     most = max(1, ordered[-1].n_labels)
     step = nice_step(most)
     limit = -(-most // step) * step
-    plot_width = frame.width - frame.left - frame.right
-    plot_height = frame.height - frame.top - frame.bottom
+    plot_height = frame.plot_bottom - frame.top
 
     def x(n_labels: float) -> float:
-        return round(frame.left + plot_width * n_labels / limit, 1)
+        return round(100 * n_labels / limit, 2)
 
     def y(share: float) -> float:
         return round(frame.top + plot_height * (1 - share), 1)
 
-    dots = tuple(Dot(x(p.n_labels), y(p.accuracy), y(p.low), y(p.high), p) for p in ordered)
-    edge = [(x(p.n_labels), y(p.high)) for p in ordered] + [(x(p.n_labels), y(p.low)) for p in reversed(ordered)]
+    def in_box(n_labels: float, share: float) -> str:
+        return f"{BOX * n_labels / limit:.1f},{y(share)}"
+
+    edge = [in_box(p.n_labels, p.high) for p in ordered] + [in_box(p.n_labels, p.low) for p in reversed(ordered)]
     return Chart(
         frame=frame,
-        line=" ".join(f"{dot.x},{dot.y}" for dot in dots),
-        band=" ".join(f"{px},{py}" for px, py in edge),
-        dots=dots,
+        line=" ".join(in_box(p.n_labels, p.accuracy) for p in ordered),
+        band=" ".join(edge),
+        dots=tuple(Dot(x(p.n_labels), y(p.accuracy), y(p.low), y(p.high), p) for p in ordered),
         baselines=_labeled_lines(baselines, y),
-        x_ticks=tuple(Tick(x(n), f"{n:,}") for n in range(0, limit + 1, step)),
+        x_ticks=tuple(Tick(x(n), short_number(n)) for n in range(0, limit + 1, step)),
         y_ticks=tuple(Tick(y(share / 100), f"{share} %") for share in range(0, 101, 20)),
     )
 
@@ -119,12 +131,17 @@ def _labeled_lines(baselines: Sequence[Baseline], y: Callable[[float], float]) -
     lines: list[Line] = []
     for baseline in sorted(baselines, key=lambda b: -b.accuracy):
         at = y(baseline.accuracy)
-        text_at = max(at, lines[-1].text_y + 14) if lines else at
-        lines.append(Line(at, text_at, f"{baseline.name} {baseline.accuracy:.0%}"))
+        text_at = max(at, lines[-1].text_y + NAME_HEIGHT) if lines else at
+        lines.append(Line(at, text_at, f"{baseline.name} {round(100 * baseline.accuracy)} %"))
     return tuple(lines)
 
 
-def nice_step(most: int, n_ticks: int = 5) -> int:
+def short_number(n: int) -> str:
+    """950 -> "950", 1500 -> "1.5k", 20000 -> "20k": what fits below an axis on a phone."""
+    return str(n) if n < 1_000 else f"{n / 1_000:g}k"
+
+
+def nice_step(most: int, n_ticks: int = 4) -> int:
     """A step of 1, 2 or 5 times a power of ten that cuts 0..most into about `n_ticks` parts."""
     rough = max(1.0, most / n_ticks)
     power = 1

@@ -4,7 +4,7 @@ RECOMMENDED = "recommended"
 RANDOM = "random"
 
 TITLES = {
-    RECOMMENDED: "Recommended: typical items first, then the ones the model is torn about, spread out",
+    RECOMMENDED: "Recommended: typical items first, then torn ones, spread out",
     "margin": "Margin: the smallest lead of the likeliest label",
     "entropy": "Entropy: the least certain over all labels",
     "uncertainty": "Least confidence: the lowest best probability",

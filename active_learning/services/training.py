@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from active_learning import selectors
 from active_learning.core.artifacts import canonical_json
 from active_learning.core.blocks import FeatureBlock
-from active_learning.core.evaluation import compare, evaluate, is_right
+from active_learning.core.evaluation import compare, evaluate, is_right, macro_f1_interval
 from active_learning.core.featurize import FeaturizerSpec, flatten, sides, text_of
 from active_learning.core.learners import (
     DenseScaling,
@@ -147,7 +147,7 @@ def _outcome(version: ModelVersion, labels: LabelSet) -> str:
     if version.state_reason:
         text += f", {version.state_reason}"
     if labels.n_dropped:
-        text += f"; {labels.n_dropped} tied or outdated answers left out"
+        text += f"; {labels.n_dropped} item{'s' if labels.n_dropped != 1 else ''} left out: answers tied or outdated"
     return text[:300]
 
 
@@ -249,11 +249,12 @@ def _measure(
     }
     if policy.rules:
         baselines["rules"] = _by_rules(policy, spec, rules, [audit.ids[place] for place in places], majority)
-    metrics: dict[str, Any] = {
-        "n_audited": n,
-        "audit": evaluate(truth.y, said, rules.labels).to_json(),
-        "baselines": {},
-    }
+    judged = evaluate(truth.y, said, rules.labels)
+    metrics: dict[str, Any] = {"n_audited": n, "audit": judged.to_json(), "baselines": {}}
+    if judged.macro_f1 is not None:
+        metrics["audit"]["macro_f1_interval"] = macro_f1_interval(
+            truth.y, said, len(rules.labels), np.random.default_rng(seed)
+        )
     for name, predicted in baselines.items():
         found = evaluate(truth.y, predicted, rules.labels)
         metrics["baselines"][name] = {

@@ -57,15 +57,21 @@ def test_the_page_shows_what_was_learned(client, owner, trained):
     assert "model 1: live, beats every baseline on 50 audit items" in said
     assert "Label 20 more" in said
     assert "No worker is running" not in said
+    assert re.search(r"Macro-F1 [01]\.\d\d , model 2 95 % interval [01]\.\d\d to [01]\.\d\d, n 50", said)
+    assert re.search(r"\+\d+\.\d points over (majority|random) \d+\.\d to \d+\.\d, p &lt; 0\.001", said)
 
 
 def test_the_curve_is_a_picture_with_words(client, owner, trained):
     content = page(client, trained, owner).content.decode()
-    svg = ElementTree.fromstring(re.search(r"<svg class=\"chart.*?</svg>", content, re.DOTALL)[0])
+    svg = ElementTree.fromstring(re.search(r"(<svg class=\"chart.*?</svg>)\s*<p", content, re.DOTALL)[1])
     assert svg.get("role") == "img"
     named = {svg.find(tag).get("id") for tag in ("title", "desc")}
     assert set(svg.get("aria-labelledby").split()) == named
     assert "Majority" in svg.find("desc").text
+    # Only the box of line and band is stretched, and no text stands in it.
+    boxes = [node for node in svg.iter() if node.get("viewBox")]
+    assert len(boxes) == 1
+    assert not [node for node in boxes[0].iter() if node.text and node.text.strip()]
     assert "50 audit items" in svg.find("desc").text
     classes = [node.get("class") for node in svg.iter() if node.get("class")]
     assert classes.count("baseline") == 2
@@ -85,6 +91,10 @@ def test_too_few_audit_items_are_no_accuracy(client, owner):
     assert "7 of 20 audit items" in said
     assert "13 more" in said
     assert "insufficient data, n 7" in said
+    assert "Macro-F1" not in said
+    answer(audit_items(project)[7:])
+    said = words(page(client, project, owner))
+    assert "Model 1 was measured on 7 audit items, 20 are needed. 30 are answered now" in said
 
 
 def test_before_anything_the_page_says_what_it_waits_for(client, owner):
@@ -101,6 +111,19 @@ def test_without_a_worker_it_says_so(client, owner):
     request_training(project=project, reason="now")
     assert "No worker is running" in words(page(client, project, owner))
     assert "No worker is running" in words(page(client, project, owner, "now/"))
+
+
+def test_a_failed_training_says_so_and_when_it_is_tried_again(client, owner):
+    project = make_pool(owner, 40)
+    answer(pool_items(project, 3))
+    job = request_training(project=project, reason="now")
+    Job.objects.filter(pk=job.pk).update(state="failed", error="OSError: no space left", finished_at=timezone.now())
+    said = words(page(client, project, owner))
+    assert "The last training failed" in said
+    assert "OSError: no space left" in said
+    assert "Label 17 more" in said
+    answer(pool_items(project, 20, offset=3))
+    assert "it learns five minutes after the failure" in words(page(client, project, owner, "now/"))
 
 
 def test_the_part_that_changes_asks_for_itself_faster_while_something_runs(client, owner, trained):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from active_learning.core.audit import audit_wanted
-from active_learning.core.evaluation import compare, evaluate, wilson
+from active_learning.core.evaluation import compare, evaluate, macro_f1_interval, wilson
 
 
 def test_wilson_agrees_with_the_published_example():
@@ -62,6 +62,44 @@ def test_mcnemar_known_value_and_its_mirror():
     assert better.is_better
     assert not worse.is_better
     assert better.difference == pytest.approx(-worse.difference) == pytest.approx(8 / 32)
+
+
+def test_the_interval_of_a_difference_is_walds_with_half_a_case_in_each_cell():
+    # 12 against 4 of 50: (12 - 4) / 52 = 0.1538; variance ((12.5 + 4.5) / 52 - 0.1538 ** 2) / 52 = 0.005832.
+    first = np.array([True] * 12 + [False] * 4 + [True] * 34)
+    second = np.array([False] * 12 + [True] * 4 + [True] * 34)
+    found = compare(first, second)
+    assert (found.low, found.high) == pytest.approx((0.0042, 0.3035), abs=1e-4)
+    mirrored = compare(second, first)
+    assert (mirrored.low, mirrored.high) == pytest.approx((-found.high, -found.low))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=40))
+def test_the_interval_of_a_difference_holds_it_and_stays_in_bounds(cases):
+    first, second = (np.array([case[side] for case in cases], dtype=bool) for side in (0, 1))
+    found = compare(first, second)
+    assert -1 <= found.low <= found.difference <= found.high <= 1
+
+
+def test_the_interval_of_macro_f1_holds_it_and_narrows_with_more_cases():
+    rng = np.random.default_rng(0)
+    widths = []
+    for n in (50, 2_000):
+        truth = rng.integers(0, 3, n)
+        said = np.where(rng.random(n) < 0.7, truth, rng.integers(0, 3, n))
+        low, high = macro_f1_interval(truth, said, 3, np.random.default_rng(1))
+        assert low < evaluate(truth, said, ("a", "b", "c")).macro_f1 < high
+        assert macro_f1_interval(truth, said, 3, np.random.default_rng(1)) == (low, high)
+        widths.append(high - low)
+    # Forty times the cases: about a sixth of the width.
+    assert widths[0] / widths[1] == pytest.approx(40**0.5, rel=0.3)
+
+
+def test_the_interval_of_macro_f1_without_cases_or_doubt():
+    several = np.array([[1, 0], [0, 1]] * 20, dtype=bool)
+    assert macro_f1_interval(several, several, 2, np.random.default_rng(0)) == (1.0, 1.0)
+    assert macro_f1_interval(several[:0], several[:0], 2, np.random.default_rng(0)) is None
+    assert macro_f1_interval(~several & several, several, 2, np.random.default_rng(0)) is None
 
 
 def test_equal_predictions_are_not_better_and_few_cases_never_are():
