@@ -198,8 +198,8 @@ def guess_mapping(rows: Sequence[dict[str, Any]], rules: SchemaRules) -> list[Co
             settle(column, "data", "It holds objects, as the API takes them.")
         elif column == "meta" and all(isinstance(value, dict) for value in values[column]):
             settle(column, "meta", "It holds objects, as the API takes them.")
-        elif all(_is_vector(value) for value in values[column]):
-            settle(column, "features", f"It holds lists of {_length(values[column][0])} numbers.")
+        elif vectors := _vectors(column, values[column]):
+            settle(column, "features", f"It holds lists of {_length(vectors[0])} numbers.")
     _guess_number_columns(columns, values, guesses)
     rest = [column for column in columns if column not in guesses]
     for column in rest:
@@ -213,7 +213,8 @@ def guess_mapping(rows: Sequence[dict[str, Any]], rules: SchemaRules) -> list[Co
             break
     _guess_content([column for column in rest if column not in guesses], values, guesses, rules)
     for column in [column for column in rest if column not in guesses]:
-        if _all_short(values[column]):
+        # A short headline, or what two answers are answers to, belongs to what is judged.
+        if _all_short(values[column]) and not _TEXT_NAME.search(column.lower()):
             settle(column, "meta", "Its values are short: a segment to count by.")
         else:
             settle(column, "field", "It is shown beside what is judged.")
@@ -227,7 +228,8 @@ def _guess_content(
         return
     for column in columns:
         addresses = sum(isinstance(value, str) and bool(_IMAGE_ADDRESS.match(value)) for value in values[column])
-        named = _IMAGE_NAME.search(column.lower()) and all(str(v).startswith("https://") for v in values[column])
+        # Rows whose address is none are left out one by one; they do not make the column another thing.
+        named = _IMAGE_NAME.search(column.lower()) and any(str(v).startswith("https://") for v in values[column])
         if addresses == len(values[column]) or named:
             guesses[column] = ColumnGuess(column, "image", "It holds addresses of pictures.")
             columns = [other for other in columns if other != column]
@@ -273,6 +275,12 @@ def _guess_number_columns(columns: list[str], values: dict[str, list[Any]], gues
 def _answers(values: list[Any], rules: SchemaRules) -> bool:
     probe = {"text": "probe", "a": "a", "b": "b"}
     return all(isinstance(draft_item(1, data=probe, rules=rules, gold=value), ItemDraft) for value in values)
+
+
+def _vectors(column: str, values: list[Any]) -> list[Any]:
+    """The vectors among the values; none where the column is something else. A name may stand for a few bad ones."""
+    vectors = [value for value in values if _is_vector(value)]
+    return vectors if len(vectors) == len(values) or _VECTOR_NAME.search(column.lower()) else []
 
 
 def _is_vector(value: Any) -> bool:

@@ -29,6 +29,8 @@ _FIELDS_OF_KIND = {
     "rating": ("lowest", "highest", "point_names"),
     "pair": ("tie",),
 }
+# Those of them that a kind cannot do without.
+_ALWAYS_NEEDED = frozenset({"labels", "lowest", "highest"})
 
 
 class PercentField(forms.FloatField):
@@ -97,6 +99,8 @@ class SchemaForm(forms.Form):
             kept = {*_FIELDS_OF_KIND[schema.kind], "guidelines"}
             for name in [name for name in SchemaForm.base_fields if name not in kept]:
                 del self.fields[name]
+            for name in _ALWAYS_NEEDED & self.fields.keys():
+                self.fields[name].required = True
 
     def clean_labels(self) -> list[dict[str, str]]:
         if "labels" in self._stored and "labels" not in self.changed_data:
@@ -184,7 +188,7 @@ class ProjectForm(SchemaForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         wanted = _FIELDS_OF_KIND.get(self["kind"].value(), ())
-        for name in ("labels", "lowest", "highest"):
+        for name in _ALWAYS_NEEDED:
             self.fields[name].required = not self.is_bound or name in wanted
 
     def clean_slug(self) -> str:

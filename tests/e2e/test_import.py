@@ -36,6 +36,10 @@ def test_olga_imports_a_file_with_bad_rows(
     expect(page.locator("#plan")).to_contain_text("people judge tweet; tweet_id is your id; lang is a segment")
     expect(page.locator("#plan")).to_contain_text("row 1: The text is empty")
     axe()
+    page.set_viewport_size({"width": 390, "height": 800})
+    choice = page.get_by_label("tweet", exact=True).bounding_box()
+    assert choice is not None and choice["width"] > 120, "what was chosen can be read on a phone too"
+    page.set_viewport_size({"width": 1280, "height": 800})
     page.get_by_label("lang", exact=True).select_option("skip")
     expect(page.locator("#plan")).not_to_contain_text("segment")
     page.get_by_label("tweet", exact=True).select_option("skip")

@@ -167,7 +167,8 @@ def test_a_held_key_answers_one_item(screen: Page, annotator: Any) -> None:
 def test_a_key_right_after_a_dialog_was_closed_is_heard(screen: Page) -> None:
     is_open = screen.evaluate(
         """() => {
-          const press = (key) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
+          const down = (key) => new KeyboardEvent("keydown", {key, bubbles: true});
+          const press = (key) => document.activeElement.dispatchEvent(down(key));
           press("c");
           document.getElementById("comment-text").focus();
           document.getElementById("comment-dialog").close();

@@ -19,6 +19,14 @@ def test_logging_in_leads_to_the_projects(page, owner, axe):
     axe()
 
 
+def test_what_was_done_is_said(page, owner, project, sign_in, axe):
+    sign_in(owner)
+    page.goto(f"/projects/{project.slug}/settings/")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status").filter(has_text="Saved.")).to_be_visible()
+    axe()
+
+
 def test_what_is_not_there_is_said(page, owner, sign_in, axe):
     sign_in(owner)
     page.goto("/projects/none-such/")

@@ -83,7 +83,7 @@ def test_other_kinds_of_items_come_in_too(owner: Any, tmp_path: Path) -> None:
     path.write_text(json.dumps({"prompt": "why?", "chosen": "because", "rejected": "no"}) + "\n")
     run(pairs.slug, path)
     item = Item.objects.get(project=pairs)
-    assert item.data == {"a": "because", "b": "no"} and item.meta == {"prompt": "why?"}
+    assert item.data == {"a": "because", "b": "no", "prompt": "why?"} and item.meta == {}
     pictures = make_project(owner)
     path.write_text(json.dumps({"url": "https://example.org/cat.png", "embedding": [0.5, 1.0]}) + "\n")
     run(pictures.slug, path)

@@ -62,6 +62,11 @@ def test_a_file_goes_from_the_drop_zone_to_its_items(web: Client, project: Proje
     assert "2" in words(web.get(reverse("labeling:import", args=[project.slug])))
 
 
+def test_rows_that_cannot_be_read_are_counted_before_anything_is_stored(web: Client, project: Project) -> None:
+    preview = web.get(send(web, project, b"id,text\n1,hello there\n2,too,many\n3\n").url)
+    assert "2 of the first rows cannot be read" in words(preview)
+
+
 def test_the_sentence_follows_the_choice_of_columns(web: Client, project: Project) -> None:
     preview = web.get(send(web, project).url)
     plan = preview.request["PATH_INFO"] + "plan/"

@@ -139,6 +139,14 @@ def test_bad_labels_are_refused_beside_the_field(client: Client, project: Projec
     assert response.context["form"].errors["labels"] == ["Name 2 to 500 labels."]
 
 
+def test_labels_cannot_be_emptied(client: Client, project: Project, owner: Any) -> None:
+    client.force_login(owner)
+    page = client.get(URL + "schema/").content.decode()
+    assert re.search(r"<textarea[^>]*name=\"labels\"[^>]*required", page)
+    refused = client.post(URL + "schema/", {"labels": "", "guidelines": "", "based_on": "1"})
+    assert refused.status_code == 422 and refused.context["form"].errors["labels"] == ["This field is required."]
+
+
 def test_an_old_version_can_be_read(client: Client, project: Project, owner: Any, reviewer: Any) -> None:
     projects.change_schema(project=project, actor=owner, guidelines="**New.**")
     client.force_login(reviewer)

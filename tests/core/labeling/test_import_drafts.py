@@ -172,6 +172,18 @@ def test_pictures_vectors_pairs_and_the_form_of_the_api_are_recognized() -> None
     assert roles(api) == {"id": "id", "data": "data", "meta": "meta", "gold": "gold"}
 
 
+def test_a_few_bad_values_do_not_hide_what_a_column_is_named_after() -> None:
+    rows = [{"text": "hello there", "features": [0.1, 0.2]}, {"text": "and here", "features": ["a", 0.2]}]
+    assert roles(rows)["features"] == "features"
+    pictures = [{"image": "https://example.org/1.png"}, {"image": "1.png"}, {"image": "http://example.org/2.png"}]
+    assert roles(pictures) == {"image": "image"}
+
+
+def test_a_short_prompt_is_shown_beside_the_answers_to_it() -> None:
+    rows = [{"prompt": f"Why {i}?", "a": "Because.", "b": "It is so.", "lang": "en"} for i in range(3)]
+    assert roles(rows, PAIR) == {"prompt": "field", "a": "a", "b": "b", "lang": "meta"}
+
+
 def test_a_guess_survives_odd_tables() -> None:
     assert roles([]) == {}
     assert roles([{"": ""}]) == {"": "skip"}
