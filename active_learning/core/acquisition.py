@@ -20,8 +20,8 @@ from active_learning.core.blocks import FeatureBlock, stack_blocks
 from active_learning.core.diversity import near_duplicates, spread
 from active_learning.core.strategies import RANDOM, RECOMMENDED
 
-# A batch is spread over the ten times as many items that the model is least sure of (active-learning literature and
-# our own runs: docs/learning.md).
+# A batch is spread over the ten times as many items that the model is least sure of: fewer was measured to be worse,
+# more to be no better (docs/learning.md).
 BREADTH = 10
 # How many batches are spread before the rest follows in plain order: far more than is labeled before the next model.
 SPREAD_BATCHES = 5
