@@ -14,7 +14,7 @@ export function initialState(rules) {
     comment: "",
     timer: { spentMs: 0, since: null }, // since: when the clock was last started, null while the page is hidden
     isVisible: true,
-    explain: false,
+    explain: true, // the words behind a suggestion are underlined; who turns that off keeps it off
     panel: null,
     history: [], // newest first: {id, assignment, card, act, value, annotation, status}
     empty: null,
@@ -93,7 +93,6 @@ function present(state, now, draft = emptyDraft(state.rules)) {
     draft,
     flagged: false,
     comment: "",
-    explain: false,
     panel: null,
     complaint: "",
     timer: { spentMs: 0, since: state.isVisible && state.cards.length ? now : null },
