@@ -1,0 +1,1 @@
+"""How far people agree who answer about the same items: coefficients, intervals, and what lies behind them."""
