@@ -75,11 +75,16 @@ class Answers:
         """The answers of items that have two or more: the only ones that can agree."""
         return self.where(self.n_of_item[self.item] >= 2)
 
-    def without_repeats(self) -> "Answers":
-        """One answer a person and item, the last one given, in the order they came."""
+    @cached_property
+    def last_places(self) -> Ints:
+        """Where each person's last answer to each item stands, in the order they came."""
         pair = self.item * max(1, self.n_annotators) + self.annotator
         _, last = np.unique(pair[::-1], return_index=True)
-        return self if len(last) == len(self) else self.where(np.sort(len(self) - 1 - last))
+        return np.sort(len(self) - 1 - last)
+
+    def without_repeats(self) -> "Answers":
+        """One answer a person and item, the last one given."""
+        return self if len(self.last_places) == len(self) else self.where(self.last_places)
 
 
 @dataclass(frozen=True)

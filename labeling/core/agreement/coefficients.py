@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np
 from scipy import sparse
 
-from labeling.core.agreement.answers import Answers, Floats, Patterns
+from labeling.core.agreement.answers import Answers, Floats, Ints, Patterns
 
 Method = Literal["percent", "alpha", "fleiss", "gwet", "brennan_prediger"]
 # Rows of a dense intermediate table are worked through in blocks of about so many numbers.
@@ -113,7 +113,7 @@ def _share_based(patterns: Patterns, method: Method, weights: Floats) -> Callabl
         if method == "percent":
             return observed
         mean = (times @ shares) / np.maximum(n, 1)[:, None]
-        found = _ratio(observed - _by_chance(mean, method, weights), 1 - _by_chance(mean, method, weights), n * 0 + 1)
+        found = _ratio(observed - by_chance(mean, method, weights), 1 - by_chance(mean, method, weights), n * 0 + 1)
         return np.where(mean.max(axis=1, initial=0.0) > 1 - TINY, np.nan, found)
 
     return of
@@ -123,7 +123,7 @@ def _shares(patterns: Patterns) -> sparse.csr_array:
     return sparse.csr_array(sparse.diags_array(1 / patterns.n_votes) @ patterns.counts)
 
 
-def _by_chance(shares: Floats, method: Method, weights: Floats) -> Floats:
+def by_chance(shares: Floats, method: Method, weights: Floats) -> Floats:
     """Agreement expected by chance for the labels' shares (a row each)."""
     n_labels = len(weights)
     if method == "fleiss":
@@ -157,7 +157,7 @@ def _parts(patterns: Patterns, method: Method, weights: Floats, coefficient: flo
         return np.where(n_votes >= 2, agreement * n / n_several, 0.0)
     shares = _shares(patterns)
     mean = (times @ shares) / n
-    chance = float(_by_chance(mean[None], method, weights)[0])
+    chance = float(by_chance(mean[None], method, weights)[0])
     parts = np.where(n_votes >= 2, n / n_several * (agreement - chance) / (1 - chance), 0.0)
     if method == "brennan_prediger":
         return parts
@@ -221,7 +221,7 @@ def conger(answers: Answers, weights: Floats) -> tuple[float, float | None]:
     return float(coefficient), float(np.sqrt(((parts - coefficient) ** 2).sum() / (n * (n - 1))))
 
 
-def _each_item(answers: Answers) -> tuple[Patterns, Floats]:
+def _each_item(answers: Answers) -> tuple[Patterns, Ints]:
     """Every answered item as a pattern of its own, and the place of each item number."""
     answered = answers.n_of_item > 0
     place = np.cumsum(answered) - 1

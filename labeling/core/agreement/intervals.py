@@ -1,0 +1,243 @@
+"""A coefficient with what is known about it: two intervals, standard error, what it rests on, or why it is undefined.
+
+*This team*: the same people, other items. Items are drawn anew (Efron and Tibshirani 1993, percentiles of 1,000
+bootstrap samples); for fewer than `FEW_ITEMS` items and for very many patterns it is Gwet's standard error with
+Student's t. *Other people like them*: other items and other people. To the variance over items it adds that over
+people, found by leaving out one after the other (the jackknife; Efron and Stein 1981), with Student's t for their
+number. It is the wider one, and the right one for "would another team agree as well?". The two-way bootstrap, which
+draws people and items anew, answers the same question at a thousand times the cost.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+from scipy.stats import t as student
+
+from labeling.core.agreement.answers import Answers, Floats, Ints, Patterns, count_patterns
+from labeling.core.agreement.coefficients import (
+    Method,
+    by_chance,
+    rank_distances,
+    standard_error,
+    values,
+)
+
+N_REPLICATES = 1_000
+FEW_ITEMS = 10
+MANY_PATTERNS = 5_000
+Z95 = 1.959963984540054
+NO_OVERLAP = "no item has two answers"
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """95 % limits and how they were made."""
+
+    low: float
+    high: float
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a coefficient rests on: items with two answers or more, the answers they have, the people who gave them."""
+
+    items: int
+    labels: int
+    annotators: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coefficient:
+    """`value` is None when it is not defined, and `reason` says why; else `reason` is empty.
+
+    An interval is None when it cannot be had: one item, or fewer than three people for `others_like_them`.
+    """
+
+    title: str
+    value: float | None
+    se: float | None
+    this_team: Interval | None
+    others_like_them: Interval | None
+    n: Basis
+    reason: str = ""
+
+    def n_more_items(self, half_width: float = 0.05) -> int | None:
+        """How many more items answered twice narrow `this_team` to about plus or minus `half_width`; None: unknown.
+
+        Widths shrink with the square root of the items, so n * (width now / width wanted)^2 are needed in all.
+        """
+        if self.value is None or self.this_team is None:
+            return None
+        half = (self.this_team.high - self.this_team.low) / 2
+        return max(0, math.ceil(self.n.items * ((half / half_width) ** 2 - 1)))
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The answers that can agree (items with two or more, one a person), counted. Everything is measured on it."""
+
+    answers: Answers
+    patterns: Patterns
+    place: Ints
+
+    @classmethod
+    def of(cls, answers: Answers) -> "Panel":
+        """Leaves out items with fewer than two answers; of a person's several answers to an item the last counts."""
+        kept = answers.without_repeats().several()
+        return cls(kept, *count_patterns(kept))
+
+    @cached_property
+    def n(self) -> Basis:
+        people = np.count_nonzero(np.bincount(self.answers.annotator)) if len(self.answers) else 0
+        return Basis(int(self.patterns.times.sum()), len(self.answers), int(people))
+
+    @cached_property
+    def totals(self) -> Floats:
+        """How often each label was given."""
+        return np.bincount(self.answers.label, minlength=len(self.answers.names)).astype(np.float64)
+
+    @property
+    def reason(self) -> str:
+        """Why nothing that corrects for chance is defined; empty when it is."""
+        return why_undefined(self.totals, self.answers.names)
+
+    @cached_property
+    def steps(self) -> tuple[Ints, Ints]:
+        """Pairs of pattern and label that occur, coded as pattern * labels + label, and each answer's place there."""
+        code = self.place[self.answers.item] * len(self.answers.names) + self.answers.label
+        n_codes = len(self.patterns) * len(self.answers.names)
+        if n_codes > 4 * len(code):
+            occurring, step = np.unique(code, return_inverse=True)
+            return step, occurring
+        occurs = np.bincount(code, minlength=n_codes) > 0
+        return (np.cumsum(occurs) - 1)[code], np.flatnonzero(occurs)
+
+    @cached_property
+    def without_each(self) -> tuple[Patterns, sparse.csr_array]:
+        """Patterns, and for each person the change of the histogram over them when that person's answers are gone."""
+        n_labels, n_patterns = len(self.answers.names), len(self.patterns)
+        step, occurring = self.steps
+        before, label = occurring // n_labels, occurring % n_labels
+        gone = sparse.csr_array((np.ones(len(label)), (np.arange(len(label)), label)), shape=(len(label), n_labels))
+        counts = sparse.csr_array(sparse.vstack([self.patterns.counts, self.patterns.counts[before] - gone]))
+        times = np.concatenate([self.patterns.times, np.zeros(len(label), dtype=np.int64)])
+        who = np.concatenate([self.answers.annotator, self.answers.annotator])
+        column = np.concatenate([self.place[self.answers.item], n_patterns + step])
+        change = np.repeat([-1.0, 1.0], len(self.answers))
+        shape = (self.answers.n_annotators, len(times))
+        changes = sparse.csr_array((change, (who, column)), shape=shape)
+        both = Patterns(counts, times)
+        several = both.n_votes >= 2
+        return both.where(several), sparse.csr_array(changes[:, several])
+
+
+def why_undefined(totals: Floats, names: tuple[str, ...]) -> str:
+    chosen = np.flatnonzero(totals)
+    if len(chosen) == 0:
+        return NO_OVERLAP
+    return f"everyone chose {names[chosen[0]]}" if len(chosen) == 1 else ""
+
+
+def draw(patterns: Patterns, rng: np.random.Generator) -> Floats | None:
+    """Histograms of bootstrap samples of the items; None where Gwet's standard error serves better."""
+    n = int(patterns.times.sum())
+    if n < FEW_ITEMS or len(patterns) > MANY_PATTERNS:
+        return None
+    return rng.multinomial(n, patterns.times / n, size=N_REPLICATES).astype(np.float64)
+
+
+def measure(
+    patterns: Patterns,
+    n: Basis,
+    title: str,
+    method: Method,
+    weights: Floats | None,
+    *,
+    reason: str,
+    draws: Floats | None = None,
+    panel: Panel | None = None,
+) -> Coefficient:
+    """The coefficient of these patterns, all with two answers or more; `weights` None: Krippendorff's ordinal alpha.
+
+    `reason` is why chance-corrected coefficients are undefined here. With `draws` the team's interval is the
+    bootstrap's, with `panel` there is one for other people.
+    """
+    if n.items == 0 or (reason and method != "percent"):
+        return Coefficient(title, None, None, None, None, n, reason or NO_OVERLAP)
+    of = values(patterns, method, weights)
+    value = float(of(patterns.times[None].astype(np.float64))[0])
+    totals = patterns.times @ patterns.counts
+    fixed = weights if weights is not None else 1 - _to_one(rank_distances(totals))
+    se = standard_error(patterns, method, fixed)
+    if value >= 1 - 1e-12:
+        room = 1.0 if method == "percent" else 1 - _chance(totals, method, fixed)
+        return Coefficient(title, 1.0, se, unseen(n.items, room), None, n)
+    team = _bootstrapped(of(draws)) if draws is not None else with_t(value, se, n.items, "Gwet's standard error, t")
+    others = _others(panel, value, se, method, weights) if panel else None
+    return Coefficient(title, value, se, team, others, n)
+
+
+def unseen(n: int, room: float = 1.0) -> Interval:
+    """The interval of full agreement on `n` items: the share of disagreement that none among `n` leaves possible.
+
+    `room` is the disagreement expected by chance. Clopper and Pearson (1934).
+    """
+    return Interval(max(-1.0, 1 - (1 - 0.025 ** (1 / n)) / room), 1.0, "no disagreement seen: exact limit of its share")
+
+
+def _to_one(distances: Floats) -> Floats:
+    return distances / max(distances.max(initial=0.0), 1e-300)
+
+
+def _chance(totals: Floats, method: Method, weights: Floats) -> float:
+    shares = (totals / totals.sum())[None]
+    return float(by_chance(shares, "fleiss" if method == "alpha" else method, weights)[0])
+
+
+def _bootstrapped(found: Floats) -> Interval | None:
+    defined = found[~np.isnan(found)]
+    if len(defined) < N_REPLICATES / 2:
+        return None
+    low, high = np.quantile(defined, [0.025, 0.975])
+    return Interval(float(low), float(high), "bootstrap of items")
+
+
+def with_t(value: float, se: float | None, n: int, method: str, lowest: float = -1.0) -> Interval | None:
+    """Student's interval, cut at `lowest` and 1; None without a standard error."""
+    if se is None or n < 2:
+        return None
+    half = float(student.ppf(0.975, n - 1)) * se
+    return Interval(max(lowest, value - half), min(1.0, value + half), method)
+
+
+def without_each(panel: Panel, method: Method, weights: Floats | None) -> Floats:
+    """The coefficient without each person's answers; NaN where it is not defined then."""
+    patterns, changes = panel.without_each
+    of = values(patterns, method, weights)
+    step = max(1, 2_000_000 // max(1, len(patterns)))
+    blocks = range(0, changes.shape[0], step)
+    return np.concatenate([of(changes[s : s + step].toarray() + patterns.times) for s in blocks] or [np.zeros(0)])
+
+
+def _others(panel: Panel, value: float, se: float | None, method: Method, weights: Floats | None) -> Interval | None:
+    answered = np.bincount(panel.answers.annotator) > 0
+    left = without_each(panel, method, weights)[answered]
+    n = len(left)
+    if se is None or n < 3 or np.isnan(left).any():
+        return None
+    variance = (n - 1) / n * float(((left - left.mean()) ** 2).sum())
+    return with_t(value, math.sqrt(se * se + variance), n, "items, and people left out in turn, t")
+
+
+def wilson(successes: int, n: int) -> Interval | None:
+    """Wilson's 95 % interval of a share (1927); None without cases."""
+    if n == 0:
+        return None
+    share, z2 = successes / n, Z95 * Z95
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return Interval(max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half)), "Wilson")
