@@ -116,8 +116,8 @@ def progress(*, project: Project, user: Any) -> dict[str, Any]:
     }
 
 
-def history_of(*, project: Project, user: Any, n: int = 10) -> list[dict[str, Any]]:
-    """The person's last `n` answers and skips, newest first, withdrawn ones left out."""
+def last_answers(*, project: Project, user: Any, n: int) -> list[dict[str, Any]]:
+    """The person's last `n` answers, newest first, withdrawn ones left out."""
     answers = (
         Annotation.objects.live()
         .filter(project=project, user=user, assignment__isnull=False)
@@ -133,6 +133,24 @@ def history_of(*, project: Project, user: Any, n: int = 10) -> list[dict[str, An
             "item": {"id": a.item_id, "data": a.item.data},
         }
         for a in answers
+    ]
+
+
+def last_skips(*, project: Project, user: Any, n: int) -> list[dict[str, Any]]:
+    """The person's last `n` skips, newest first, those taken back left out."""
+    skips = (
+        Assignment.objects.filter(project=project, user=user, state=Assignment.State.SKIPPED, skipped_at__isnull=False)
+        .select_related("item")
+        .order_by("-skipped_at")[:n]
+    )
+    return [
+        {
+            "assignment": a.pk,
+            "reason": a.skip_reason,
+            "skipped_at": a.skipped_at.isoformat() if a.skipped_at else None,
+            "item": {"id": a.item_id, "data": a.item.data},
+        }
+        for a in skips
     ]
 
 

@@ -141,11 +141,12 @@ class SubmitView(APIView):
 
 class SkipInput(serializers.Serializer):
     reason = serializers.CharField(required=False, allow_blank=True, max_length=200, default="")
-    client_id = serializers.CharField(required=False, allow_blank=True, max_length=annotate.MAX_CLIENT_ID)
+    comment = serializers.CharField(required=False, allow_blank=True, max_length=2000, default="")
+    flag = serializers.BooleanField(required=False, default=False)
 
 
 class SkipView(APIView):
-    """Skips an item: it does not come back to the caller. Skipping twice does no harm."""
+    """Skips an item: it does not come back to the caller. Skipping twice does no harm, to its comment neither."""
 
     scope = "annotate"
 
@@ -153,8 +154,11 @@ class SkipView(APIView):
     def post(self, request: Request, pk: int) -> Response:
         body = SkipInput(data=request.data)
         body.is_valid(raise_exception=True)
+        given = body.validated_data
         assignment = access.assignment_for(request.user, pk, request.auth)
-        skipped = annotate.skip_item(assignment=assignment, reason=body.validated_data["reason"])
+        skipped = annotate.skip_item(
+            assignment=assignment, reason=given["reason"], comment=given["comment"], is_flag=given["flag"]
+        )
         return Response({"assignment": {"id": skipped.pk, "state": skipped.state}})
 
 
@@ -233,7 +237,7 @@ class UndoView(APIView):
 
 
 class HistoryView(APIView):
-    """The caller's last answers, newest first."""
+    """The caller's last answers and last skips, each newest first."""
 
     scope = "annotate"
 
@@ -244,7 +248,12 @@ class HistoryView(APIView):
             n = min(max(int(request.query_params.get("n", 10)), 1), 100)
         except ValueError:
             raise serializers.ValidationError({"n": "n is a whole number from 1 to 100."}) from None
-        return Response({"annotations": selectors.history_of(project=project, user=request.user, n=n)})
+        return Response(
+            {
+                "annotations": selectors.last_answers(project=project, user=request.user, n=n),
+                "skips": selectors.last_skips(project=project, user=request.user, n=n),
+            }
+        )
 
 
 class ProgressView(APIView):

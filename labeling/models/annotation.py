@@ -36,6 +36,7 @@ class Assignment(models.Model):
     suggestion = models.JSONField(null=True, blank=True)
     suggestion_shown = models.BooleanField(default=False)
     skip_reason = models.CharField(max_length=200, blank=True)
+    skipped_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -56,6 +57,11 @@ class Assignment(models.Model):
                 fields=["expires_at"],
                 condition=Q(state="leased"),
                 name="leases_by_expiry",
+            ),
+            models.Index(
+                fields=["user", "project", "skipped_at"],
+                condition=Q(state="skipped"),
+                name="skips_of_a_person",
             ),
         ]
 

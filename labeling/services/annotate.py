@@ -126,17 +126,21 @@ def _store(
         is_late=is_late,
         created_at=now,
     )
-    if comment or is_flag:
-        Comment.objects.create(
-            project_id=assignment.project_id,
-            item_id=item.pk,
-            user_id=assignment.user_id,
-            text=comment,
-            is_flag=is_flag,
-        )
+    _store_remark(assignment, comment, is_flag)
     if item.state in (Item.State.OPEN, Item.State.RESOLVED, Item.State.DISPUTED):
         settle_item(item=item, project=assignment.project, now=now)
     return Submission(annotation, item.state, is_new=True)
+
+
+def _store_remark(assignment: Assignment, text: str, is_flag: bool) -> None:
+    if text or is_flag:
+        Comment.objects.create(
+            project_id=assignment.project_id,
+            item_id=assignment.item_id,
+            user_id=assignment.user_id,
+            text=text,
+            is_flag=is_flag,
+        )
 
 
 def _plausible(seconds: float | None) -> float | None:
@@ -153,12 +157,20 @@ def _digest(assignment_id: int, value: Any, comment: str, is_flag: bool) -> str:
     return hashlib.sha256(body.encode()).hexdigest()[:32]
 
 
-def skip_item(*, assignment: Assignment, reason: str) -> Assignment:
-    """The assignment, skipped: the item does not come back to this person, and stays there for the others."""
-    moved = Assignment.objects.filter(pk=assignment.pk, state__in=_ANSWERABLE).update(
-        state=Assignment.State.SKIPPED, skip_reason=reason[:200]
-    )
-    assignment.refresh_from_db(fields=["state", "skip_reason"])
+def skip_item(
+    *, assignment: Assignment, reason: str, comment: str = "", is_flag: bool = False, now: datetime | None = None
+) -> Assignment:
+    """The assignment, skipped: the item does not come back to this person, and stays there for the others.
+
+    Skipping twice does no harm: the comment or flag that goes with the skip is stored once.
+    """
+    with transaction.atomic():
+        moved = Assignment.objects.filter(pk=assignment.pk, state__in=_ANSWERABLE).update(
+            state=Assignment.State.SKIPPED, skip_reason=reason[:200], skipped_at=now or timezone.now()
+        )
+        if moved:
+            _store_remark(assignment, comment, is_flag)
+    assignment.refresh_from_db(fields=["state", "skip_reason", "skipped_at"])
     if not moved and assignment.state != Assignment.State.SKIPPED:
         raise Conflict(
             "This assignment was already answered. Undo that first.",

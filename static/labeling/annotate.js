@@ -147,15 +147,19 @@ async function readHistory() {
   const answer = await api.history(10);
   if (answer.kind !== "ok") return;
   // What waits here to be taken back is no history any more, though the server does not know it yet.
-  const takenBack = new Set(outbox.entries().filter(({ op }) => op.type === "undo").map(({ op }) => op.assignment));
-  const entries = answer.body.annotations
-    .filter((one) => !one.withdrawn && !takenBack.has(one.assignment))
+  const undos = outbox.entries().filter(({ op }) => op.type === "undo" || op.type === "unskip");
+  const takenBack = new Set(undos.map(({ op }) => op.assignment));
+  const answered = answer.body.annotations.map((one) => ({ ...one, act: "submit", at: one.created_at }));
+  const skipped = answer.body.skips.map((one) => ({ ...one, act: "skip", at: one.skipped_at }));
+  const entries = [...answered, ...skipped]
+    .filter((one) => !takenBack.has(one.assignment))
+    .sort((one, other) => Date.parse(other.at) - Date.parse(one.at))
     .map((one) => ({
-      id: `annotation-${one.id}`,
+      id: `${one.act}-${one.assignment}`,
       assignment: one.assignment,
-      act: "submit",
-      value: one.value,
-      annotation: one.id,
+      act: one.act,
+      value: one.value ?? null,
+      annotation: one.id ?? null,
       status: "sent",
       card: cardOf({
         id: one.assignment,
@@ -220,9 +224,7 @@ function carryOut(effect) {
 function takeBack(entry) {
   if (outbox.find(entry.id)?.error) {
     outbox.discard(entry.id);
-  } else if (outbox.cancel(entry.id)) {
-    outbox.cancel(`${entry.id}-comment`);
-  } else {
+  } else if (!outbox.cancel(entry.id)) {
     const { assignment, annotation } = entry;
     const type = entry.act === "skip" ? "unskip" : "undo";
     outbox.add({ type, id: newId(), assignment, of: entry.id, annotation, title: entry.card.title, project: page.slug });

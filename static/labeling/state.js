@@ -154,26 +154,24 @@ function submit(state, { id, now }, draft) {
   const complaint = complaintAbout(draft, state.rules);
   if (complaint) return still({ ...state, complaint });
   const value = state.rules.typed ? Number(draft) : draft;
-  const body = { value, seconds: Math.round(spentMs(state, now)) / 1000, client_id: id };
-  if (state.comment) body.comment = state.comment;
-  if (state.flagged) body.flag = true;
+  const body = { value, seconds: Math.round(spentMs(state, now)) / 1000, client_id: id, ...remarkOf(state) };
   const op = { type: "submit", id, assignment: card.assignment, body, title: card.title };
   const entry = { id, assignment: card.assignment, card, act: "submit", value, annotation: null, status: "waiting" };
   return { state: advance(state, entry, now), effects: [{ do: "send", op }] };
 }
 
+// The remark is part of the act that it goes with: sent again, it counts once, as that does.
+function remarkOf({ comment, flagged }) {
+  return { ...(comment && { comment }), ...(flagged && { flag: true }) };
+}
+
 function skip(state, { id, now, reason }) {
   const card = currentCard(state);
   if (!card) return still(state);
-  const effects = [];
-  const op = { type: "skip", id, assignment: card.assignment, body: { reason, client_id: id }, title: card.title };
-  if (state.comment || state.flagged) {
-    const body = { text: state.comment, is_flag: state.flagged };
-    effects.push({ do: "send", op: { type: "comment", id: `${id}-comment`, assignment: card.assignment, body, title: card.title } });
-  }
-  effects.push({ do: "send", op });
+  const body = { reason, ...remarkOf(state) };
+  const op = { type: "skip", id, assignment: card.assignment, body, title: card.title };
   const entry = { id, assignment: card.assignment, card, act: "skip", value: null, annotation: null, status: "waiting" };
-  return { state: advance(state, entry, now), effects };
+  return { state: advance(state, entry, now), effects: [{ do: "send", op }] };
 }
 
 function advance(state, entry, now) {

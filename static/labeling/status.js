@@ -72,13 +72,13 @@ export function renderLease(cards) {
 export function renderProgress(progress, nUncounted) {
   const { mine, model } = progress;
   const total = progress.items - progress.excluded;
-  const settled = progress.resolved + progress.disputed;
+  const judged = progress.resolved + progress.disputed;
   const limit = mine.limit ? ` of ${count(mine.limit)}` : "";
   const pace = mine.median_seconds === null ? "" : ` · ${mine.median_seconds.toFixed(1)} s each`;
-  setText($("position"), `${count(settled)} of ${count(total)}`);
-  setText($("mine"), `settled · you ${count(mine.annotations + nUncounted)}${limit}${pace}`);
-  $("settled").max = Math.max(1, total);
-  $("settled").value = settled;
+  setText($("position"), `${count(judged)} of ${count(total)}`);
+  setText($("mine"), `judged · you ${count(mine.annotations + nUncounted)}${limit}${pace}`);
+  $("judged").max = Math.max(1, total);
+  $("judged").value = judged;
   setText($("model"), modelWords(progress, Date.now()));
   $("model").title = model
     ? `Learned ${new Date(model.learned_at).toLocaleString()}`

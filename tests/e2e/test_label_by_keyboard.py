@@ -118,6 +118,28 @@ def test_an_answer_can_be_undone_after_a_reload(screen: Page, annotator: Any) ->
     assert answers(annotator) == [(TEXTS[0], "positive"), (TEXTS[1], "neutral")]
 
 
+def test_a_skip_can_be_undone_after_a_reload(screen: Page, annotator: Any) -> None:
+    page = screen
+    page.keyboard.press("f")
+    page.keyboard.press("s")
+    page.keyboard.press("s")
+    expect(shown(page)).to_have_text(TEXTS[1])
+    page.keyboard.press("1")
+    expect(page.locator("#saved")).to_have_text("saved")
+    assert Comment.objects.get(user=annotator).is_flag
+    expect(page.locator("#ahead")).to_contain_text("next 5 are ready")
+    page.reload()
+    expect(page.locator("#history .history-name")).to_have_text(["skip", "negative"])
+    page.keyboard.press("z")
+    expect(shown(page)).to_have_text(TEXTS[1])
+    page.keyboard.press("z")
+    expect(shown(page)).to_have_text(TEXTS[0])
+    page.keyboard.press("3")
+    page.keyboard.press("1")
+    expect(page.locator("#saved")).to_have_text("saved")
+    assert answers(annotator) == [(TEXTS[0], "positive"), (TEXTS[1], "negative")]
+
+
 def test_flag_and_comment_go_with_the_answer(screen: Page, annotator: Any) -> None:
     page = screen
     page.keyboard.press("f")

@@ -4,7 +4,7 @@ import uuid
 import pytest
 from rest_framework.test import APIClient
 
-from labeling.models import Annotation, AuditEntry
+from labeling.models import Annotation, AuditEntry, Comment
 from tests.factories import make_items, make_key, make_member, make_project
 
 pytestmark = pytest.mark.django_db
@@ -136,8 +136,21 @@ def test_skip_release_renew_comment_and_history(project, call):
     assert call.post(f"/api/v1/assignments/{second}/comment/", {"text": ""}).status_code == 422
     call.post(f"/api/v1/assignments/{second}/submit/", {"value": "neutral", "client_id": "c"})
     assert call.post(f"/api/v1/assignments/{third}/release/").json()["assignment"]["state"] == "released"
-    history = call.get(f"/api/v1/projects/{project.slug}/history/").json()["annotations"]
-    assert [(entry["assignment"], entry["value"]) for entry in history] == [(second, "neutral")]
+    history = call.get(f"/api/v1/projects/{project.slug}/history/").json()
+    assert [(entry["assignment"], entry["value"]) for entry in history["annotations"]] == [(second, "neutral")]
+    assert [(entry["assignment"], entry["reason"]) for entry in history["skips"]] == [(first, "not English")]
+    call.post(f"/api/v1/assignments/{first}/unskip/")
+    assert call.get(f"/api/v1/projects/{project.slug}/history/").json()["skips"] == []
+
+
+def test_a_skip_that_is_sent_twice_leaves_its_remark_once(project, call):
+    make_items(project, 1)
+    pk = next_items(call, project).json()["assignments"][0]["id"]
+    body = {"reason": "broken", "comment": "half a sentence", "flag": True}
+    for _ in range(2):
+        assert call.post(f"/api/v1/assignments/{pk}/skip/", body).status_code == 200
+    comment = Comment.objects.get()
+    assert (comment.text, comment.is_flag) == ("half a sentence", True)
 
 
 def test_progress_counts_the_rows(project, call):
