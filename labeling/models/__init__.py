@@ -4,14 +4,19 @@ from labeling.models.annotation import Annotation, Assignment, Comment, Resoluti
 from labeling.models.item import Item, QueueEntry, Suggestion
 from labeling.models.operations import AuditEntry, Job
 from labeling.models.project import ApiKey, Invitation, Membership, Project
+from labeling.models.quality import AgreementReport, AnnotatorFit, ConsensusFit
+from labeling.models.review import ReviewItem
 from labeling.models.schema import LabelSchema
 
 __all__ = [
+    "AgreementReport",
     "Annotation",
+    "AnnotatorFit",
     "ApiKey",
     "Assignment",
     "AuditEntry",
     "Comment",
+    "ConsensusFit",
     "Invitation",
     "Item",
     "Job",
@@ -20,5 +25,6 @@ __all__ = [
     "Project",
     "QueueEntry",
     "Resolution",
+    "ReviewItem",
     "Suggestion",
 ]

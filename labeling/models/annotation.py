@@ -135,6 +135,11 @@ class Annotation(models.Model):
                 condition=Q(withdrawn_at__isnull=True, user__isnull=False),
                 name="one_live_annotation_per_item_and_person",
             ),
+            models.UniqueConstraint(
+                fields=["item", "rater"],
+                condition=Q(withdrawn_at__isnull=True) & ~Q(rater=""),
+                name="one_live_annotation_per_item_and_rater",
+            ),
             models.CheckConstraint(
                 condition=Q(user__isnull=True) | Q(rater=""),
                 name="a_rater_is_a_member_or_from_outside",
@@ -171,9 +176,16 @@ class Resolution(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="resolutions", db_index=False)
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="resolutions")
     value = models.JSONField()
-    posterior = models.FloatField(null=True, blank=True)
+    posterior = models.FloatField(null=True, blank=True, help_text="Of the value, as far as the consensus knows.")
+    # Soft labels: the posterior of every value that is not next to impossible.
+    distribution = models.JSONField(default=dict, blank=True)
     method = models.CharField(max_length=11, choices=Method)
     n_annotations = models.PositiveIntegerField()
+    # Whose word it is and why, when somebody adjudicated.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    note = models.CharField(max_length=2000, blank=True)
     created_at = models.DateTimeField()
     superseded_at = models.DateTimeField(null=True, blank=True)
 

@@ -17,13 +17,38 @@ class Project(models.Model):
             "Hide it on a random share, so that its influence can be measured",
         )
 
+    class OverlapPolicy(models.TextChoices):
+        FIXED = "fixed", "The same number of people for every item"
+        ADAPTIVE = "adaptive", "As many as it takes: more for items that people differ on"
+
     slug = models.SlugField(max_length=60, unique=True)
     name = models.CharField(max_length=120)
     description = models.TextField(blank=True)
+    overlap_policy = models.CharField(max_length=8, choices=OverlapPolicy, default=OverlapPolicy.FIXED)
     overlap = models.PositiveSmallIntegerField(
         default=1,
         validators=[MinValueValidator(1), MaxValueValidator(50)],
-        help_text="How many people judge each item.",
+        help_text="How many people judge each item; with an adaptive overlap, how many at first.",
+    )
+    max_overlap = models.PositiveSmallIntegerField(
+        default=5,
+        validators=[MinValueValidator(1), MaxValueValidator(50)],
+        help_text="The most people asked about one item when the overlap is adaptive.",
+    )
+    target_posterior = models.FloatField(
+        default=0.95,
+        validators=[MinValueValidator(0.5), MaxValueValidator(0.999)],
+        help_text="An adaptive overlap stops asking when the consensus is this sure.",
+    )
+    # Stopping early makes agreement look better than it is; on this share it is measured.
+    full_overlap_share = models.FloatField(
+        default=0.05,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text="The share of items, drawn by chance, that always get the most people.",
+    )
+    has_single_truth = models.BooleanField(
+        default=True,
+        help_text="Without it every opinion is kept side by side: there is no consensus, no dispute and no early stop.",
     )
     lease_seconds = models.PositiveIntegerField(
         default=300,
@@ -57,6 +82,10 @@ class Project(models.Model):
         ordering = ["name"]
         constraints = [
             models.CheckConstraint(condition=Q(overlap__gte=1), name="project_needs_at_least_one_opinion"),
+            models.CheckConstraint(
+                condition=Q(overlap_policy="fixed") | Q(max_overlap__gte=models.F("overlap")),
+                name="project_stops_after_it_starts",
+            ),
         ]
 
     def __str__(self) -> str:
