@@ -1,0 +1,56 @@
+"""What puts an item before a reviewer, and what takes it away again without one."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from labeling.models import ReviewItem
+
+
+def open_review(
+    *, project_id: int, item_id: int, reason: str, evidence: dict[str, Any], priority: float, now: datetime
+) -> ReviewItem:
+    """The open review of the item, with what is known of this reason added to it.
+
+    It keeps the highest priority that it was given, and the reason that came with it. The caller holds the item's
+    row: that is what keeps two reasons from opening two reviews.
+    """
+    review = ReviewItem.objects.filter(item_id=item_id, state=ReviewItem.State.OPEN).first()
+    if review is None:
+        return ReviewItem.objects.create(
+            project_id=project_id,
+            item_id=item_id,
+            reason=reason,
+            evidence={reason: evidence},
+            priority=priority,
+            opened_at=now,
+        )
+    review.evidence = review.evidence | {reason: evidence}
+    if priority > review.priority:
+        review.reason, review.priority = reason, priority
+    review.save(update_fields=["evidence", "reason", "priority"])
+    return review
+
+
+def close_reviews(*, item_ids: Iterable[int], now: datetime) -> int:
+    """Closes the open disputes of items that were settled without a reviewer: how many.
+
+    A review that has another reason too stays open for it. The caller holds the items' rows.
+    """
+    n_closed = 0
+    disputes = ReviewItem.objects.filter(
+        item_id__in=list(item_ids), state=ReviewItem.State.OPEN, evidence__has_key=ReviewItem.Reason.DISPUTE.value
+    )
+    for review in disputes:
+        others = {reason: facts for reason, facts in review.evidence.items() if reason != ReviewItem.Reason.DISPUTE}
+        if others:
+            review.evidence = others
+            if review.reason == ReviewItem.Reason.DISPUTE:
+                review.reason = next(iter(others))
+            review.save(update_fields=["evidence", "reason"])
+        else:
+            # The evidence stays: it is the story of what was disputed.
+            review.state, review.closed_at = ReviewItem.State.CLOSED, now
+            review.save(update_fields=["state", "closed_at"])
+            n_closed += 1
+    return n_closed
