@@ -172,10 +172,12 @@ class Resolution(models.Model):
     class Method(models.TextChoices):
         CONSENSUS = "consensus", "Consensus"
         ADJUDICATED = "adjudicated", "Adjudicated"
+        # Where there is no single truth: the value is empty, the distribution holds what people said.
+        OPINIONS = "opinions", "Every opinion kept"
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="resolutions", db_index=False)
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="resolutions")
-    value = models.JSONField()
+    value = models.JSONField(null=True, blank=True)
     posterior = models.FloatField(null=True, blank=True, help_text="Of the value, as far as the consensus knows.")
     # Soft labels: the posterior of every value that is not next to impossible.
     distribution = models.JSONField(default=dict, blank=True)

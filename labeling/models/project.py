@@ -5,6 +5,9 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
+from labeling.core.overlap import OverlapRule
+from labeling.core.settling import OverlapPolicy
+
 
 class Project(models.Model):
     """One labeling campaign: its items, its people and the rules they work under."""
@@ -93,6 +96,14 @@ class Project(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("labeling:project", args=[self.slug])
+
+    @property
+    def policy(self) -> OverlapPolicy:
+        """How many people are asked about an item, and what settles it."""
+        is_adaptive = self.overlap_policy == self.OverlapPolicy.ADAPTIVE
+        cap = self.max_overlap if is_adaptive else self.overlap
+        rule = OverlapRule(self.overlap, self.target_posterior, cap, self.full_overlap_share)
+        return OverlapPolicy(rule, is_adaptive, self.has_single_truth)
 
 
 class Membership(models.Model):

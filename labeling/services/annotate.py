@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from labeling.core.errors import Conflict, Invalid
 from labeling.core.schema import rules_of
-from labeling.models import Annotation, Assignment, Comment, Item, LabelSchema
+from labeling.models import Annotation, Assignment, Comment, Item, LabelSchema, Project, QueueEntry
 from labeling.services.resolve import settle_item
 
 MAX_CLIENT_ID = 64
@@ -101,7 +101,7 @@ def _store(
     # The item's row is what serializes answers, undos and settling; taken before anything else is written.
     item = (
         Item.objects.select_for_update(no_key=True)
-        .only("id", "project_id", "state", "split")
+        .only("id", "project_id", "state", "split", "content_hash")
         .get(pk=assignment.item_id)
     )
     is_late = assignment.state != Assignment.State.LEASED or assignment.expires_at <= now
@@ -231,15 +231,25 @@ def undo_annotation(*, annotation: Annotation, now: datetime | None = None) -> A
 
 def _lease_again(assignment: Assignment, item: Item, now: datetime, was: str) -> None:
     project = assignment.project
-    n_given = Annotation.objects.live().filter(item_id=item.pk).count()
     n_leased = (
         Assignment.objects.filter(item_id=item.pk, state=Assignment.State.LEASED, expires_at__gt=now)
         .exclude(pk=assignment.pk)
         .count()
     )
-    is_free = n_given + n_leased < project.overlap
+    is_free = n_leased < _n_wanted(project, item)
     Assignment.objects.filter(pk=assignment.pk, state=was).update(
         state=Assignment.State.LEASED if is_free else Assignment.State.EXPIRED,
         leased_at=now,
         expires_at=now + timedelta(seconds=project.lease_seconds) if is_free else now,
     )
+
+
+def _n_wanted(project: Project, item: Item) -> int:
+    """Opinions that an item wants now, live leases not subtracted."""
+    entry = QueueEntry.objects.filter(item_id=item.pk).first()
+    if entry is not None:
+        return entry.needed
+    if item.state != Item.State.OPEN:
+        return 0
+    n_given = Annotation.objects.live().filter(item_id=item.pk).count()
+    return project.policy.n_wanted(n_given, is_forced=project.policy.is_forced(item.content_hash))

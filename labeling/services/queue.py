@@ -249,34 +249,36 @@ def _refill_in_order(*, project: Project, user: Any) -> int:
                 rank=BEHIND_THE_BATCH + item_id,
                 reason=_reason_in_order(split, n_given),
                 propensity=project.audit_share if split == Item.Split.AUDIT else None,
-                needed=project.overlap - n_given,
+                needed=needed,
             )
-            for item_id, (split, n_given) in wanted.items()
+            for item_id, (split, n_given, needed) in wanted.items()
         ]
         QueueEntry.objects.bulk_create(entries, ignore_conflicts=True)
     return len(entries)
 
 
-def _locked_open_items(project: Project, item_ids: list[int]) -> dict[int, tuple[str, int]]:
-    """Those of the items that still want opinions, locked: their split and how many opinions they have.
+def _locked_open_items(project: Project, item_ids: list[int]) -> dict[int, tuple[str, int, int]]:
+    """Those of the items that are open, locked: their split, how many opinions they have and how many they want.
 
     Answers are stored under the item's lock, so the count is true until the transaction ends. An item that somebody
     answers at this moment is left out: whoever does so looks after its queue entry.
     """
-    found: dict[int, tuple[str, int]] = {}
+    policy = project.policy
+    found: dict[int, tuple[str, int, int]] = {}
     for start in range(0, len(item_ids), 500):
         items = Item.objects.filter(project=project, state=Item.State.OPEN, pk__in=item_ids[start : start + 500])
-        splits = dict(_for_update(items).order_by("pk").values_list("pk", "split"))
+        locked = list(_for_update(items).order_by("pk").values_list("pk", "split", "content_hash"))
         given = dict(
             Annotation.objects.live()
-            .filter(item_id__in=splits)
+            .filter(item_id__in=[item_id for item_id, _, _ in locked])
             .values_list("item_id")
             .order_by()
             .annotate(n=Count("id"))
         )
-        for item_id, split in splits.items():
-            if (n_given := given.get(item_id, 0)) < project.overlap:
-                found[item_id] = (split, n_given)
+        for item_id, split, content_hash in locked:
+            n_given = given.get(item_id, 0)
+            needed = policy.n_wanted(n_given, is_forced=policy.is_forced(content_hash))
+            found[item_id] = (split, n_given, needed)
     return found
 
 
@@ -408,7 +410,7 @@ def replace_queue(
                 rank=2 * place + 0.5,
                 batch=batch,
                 reason=QueueEntry.Reason.SECOND_OPINION,
-                needed=project.overlap - wanted[item_id][1],
+                needed=wanted[item_id][2],
             )
             for place, item_id in enumerate(halfway)
             if item_id in wanted and item_id not in kept
@@ -422,10 +424,10 @@ def replace_queue(
                 reason=entry.reason,
                 detail=entry.detail,
                 propensity=entry.propensity,
-                needed=project.overlap,
+                needed=wanted[entry.item_id][2],
             )
             for place, entry in enumerate(entries)
-            if wanted.get(entry.item_id, ("", 1))[1] == 0 and entry.item_id not in kept
+            if entry.item_id in wanted and wanted[entry.item_id][1] == 0 and entry.item_id not in kept
         ]
         QueueEntry.objects.bulk_create(rows, batch_size=500, ignore_conflicts=True)
         Project.objects.filter(pk=project.pk).update(ordered_by=ordered_by[:60], ordered_at=now)
@@ -434,7 +436,7 @@ def replace_queue(
 
 def _halfway(project: Project) -> list[int]:
     """Open items that have some of the opinions they want, the longest waiting first; a bounded number."""
-    if project.overlap == 1:
+    if project.overlap == 1 and not project.policy.stops_early:
         return []
     rows = (
         Annotation.objects.live()

@@ -1,0 +1,92 @@
+"""How sure the answers to one item make each label, from what is known of who gave them.
+
+Plain Python, because it runs inside every submit: the fit itself (consensus.py) needs arrays and runs in a worker.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+# An unknown person is taken to know the answer with this probability and else to guess.
+KNOWS = 0.7
+# What a person's own confusion has to stand up against, in answers for each true label.
+OWN_STRENGTH = 4.0
+TINY = 1e-12
+# Less likely labels are not kept in a soft label.
+LEAST_KEPT = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """What one person was found to say. `seen`: answers for each true label; `said`: P(answer | each true label)."""
+
+    seen: Sequence[float]
+    said: Mapping[str, Sequence[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """Everybody's confusion, and that of each person who is known.
+
+    `shares`: how common each label is; `shared`: a row a true label, a column an answer. `temperature` is what the
+    posterior was found to be too sure by on items whose answer is known.
+    """
+
+    labels: Sequence[str]
+    shares: Sequence[float]
+    shared: Sequence[Sequence[float]]
+    people: Mapping[str, Judge] = field(default_factory=dict)
+    temperature: float = 1.0
+
+    def posterior(self, votes: Iterable[tuple[str | None, str]]) -> dict[str, float]:
+        """The probability of each label after the votes (person, label); None is a person of whom nothing is known.
+
+        Dawid and Skene (1979): each answer multiplies the odds by how often this person gives it for each truth.
+        Votes for labels that are not among `labels` count for nothing.
+        """
+        place = {label: number for number, label in enumerate(self.labels)}
+        logs = [math.log(max(share, TINY)) for share in self.shares]
+        for person, label in votes:
+            if label not in place:
+                continue
+            for truth, p in enumerate(self._likelihood(person, label, place[label])):
+                logs[truth] += math.log(max(p, TINY))
+        highest = max(logs)
+        weights = [math.exp((value - highest) / self.temperature) for value in logs]
+        total = sum(weights)
+        return {label: weight / total for label, weight in zip(self.labels, weights, strict=True)}
+
+    def _likelihood(self, person: str | None, label: str, column: int) -> Sequence[float]:
+        everybody = [row[column] for row in self.shared]
+        judge = self.people.get(person) if person is not None else None
+        if judge is None:
+            return everybody
+        if label in judge.said:
+            return judge.said[label]
+        return [p * OWN_STRENGTH / (seen + OWN_STRENGTH) for p, seen in zip(everybody, judge.seen, strict=True)]
+
+
+def unfitted(labels: Sequence[str]) -> Judges:
+    """Before anything is known of the people: each knows the answer with probability KNOWS, labels are as common."""
+    n = len(labels)
+    guess = (1 - KNOWS) / n
+    shared = [[guess + KNOWS * (truth == answer) for answer in range(n)] for truth in range(n)]
+    return Judges(labels, [1 / n] * n, shared)
+
+
+def judges_from(parameters: Mapping[str, Any], people: Mapping[str, Mapping[str, Any]]) -> Judges:
+    """The judges of a stored fit and of the people that matter now."""
+    return Judges(
+        parameters["labels"],
+        parameters["shares"],
+        parameters["shared"],
+        {name: Judge(one["seen"], one["said"]) for name, one in people.items()},
+        parameters.get("temperature", 1.0),
+    )
+
+
+def soft_label(posterior: Mapping[str, float]) -> dict[str, float]:
+    """The posterior as it is stored: likeliest first, rounded, without what is next to impossible."""
+    likely = sorted(posterior.items(), key=lambda one: -one[1])
+    return {label: round(p, 4) for label, p in likely if p >= LEAST_KEPT}
