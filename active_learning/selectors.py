@@ -10,9 +10,9 @@ from django.db.models import Max, Q, QuerySet, Sum
 
 from active_learning.core.audit import MIN_AUDITED
 from active_learning.models import FeatureShard, LearningPolicy, ModelVersion, ScoringRun, TrainingRun
-from labeling.core.consensus import plurality
 from labeling.core.errors import Invalid
 from labeling.core.schema import SchemaRules, Value, rules_of
+from labeling.core.settling import plurality
 from labeling.models import Annotation, Item, Job, LabelSchema, Project, QueueEntry, Resolution
 
 LEARNING_JOBS = ("train", "score", "features")

@@ -1,10 +1,9 @@
-"""One value from several people's answers.
+"""One value from several people's answers, by weighing each by who gave it and what that person takes for what.
 
-By counting (`plurality`), or by weighing each answer by who gave it and what that person takes for what
-(`dawid_skene`). Where no single truth is wanted, `vote_shares` keeps what people said.
+Where no single truth is wanted, `vote_shares` keeps what people said. Arrays and scipy: for workers; what a page needs
+while somebody waits is in settling.py.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +13,6 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest
 
 from labeling.core.agreement.answers import Answers, Floats, Ints
-from labeling.core.schema import Value
 
 # A person's confusion starts from everybody's, worth so many answers for each true label; everybody's from the guess
 # that a person knows the answer with probability KNOWS and else says a label as often as people say it.
@@ -24,40 +22,6 @@ KNOWS = 0.7
 MAX_ROUNDS = 100
 TINY = 1e-12
 MIN_GOLD = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The value most people gave and its share of the answers; `value` is None when the answers are tied."""
-
-    value: Value | None
-    share: float
-    n: int
-
-
-def plurality(values: Sequence[Value]) -> Verdict:
-    """The most frequent answer. Sets of labels are decided label by label: in when more than half chose it.
-
-    Raises ValueError without answers: there is nothing to settle.
-    """
-    if not values:
-        raise ValueError("plurality of no answers")
-    n = len(values)
-    if isinstance(values[0], list):
-        return _labelwise([set(v) for v in values if isinstance(v, list)], n)
-    counts = Counter(values).most_common()
-    top, votes = counts[0]
-    if len(counts) > 1 and counts[1][1] == votes:
-        return Verdict(None, votes / n, n)
-    return Verdict(top, votes / n, n)
-
-
-def _labelwise(answers: list[set[str]], n: int) -> Verdict:
-    votes = Counter(label for answer in answers for label in answer)
-    share = min((max(count, n - count) / n for count in votes.values()), default=1.0)
-    if any(2 * count == n for count in votes.values()):
-        return Verdict(None, share, n)
-    return Verdict(sorted(label for label, count in votes.items() if 2 * count > n), share, n)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from labeling.core.consensus import plurality
+from labeling.core.settling import plurality
 from labeling.models import Annotation, Item, Project, QueueEntry, Resolution
 
 # A partly answered item goes behind the fresh ones of its batch: for a model breadth beats repetition.

@@ -8,7 +8,6 @@ from labeling.core.consensus import (
     dawid_skene,
     fit_temperature,
     may_vote,
-    plurality,
     recalibrate,
     vote_shares,
     with_voter,
@@ -175,11 +174,3 @@ def test_150_labels_and_1000_people():
     answers, truth = crowd([0.8] * 1_000, n_items=2_000, n_labels=10, per_item=3)
     wide = Answers(answers.item, answers.annotator, answers.label * 15, tuple(str(i) for i in range(150)))
     assert np.mean(dawid_skene(wide).label == truth * 15) > 0.85
-
-
-def test_plurality_counts():
-    assert plurality(["a", "b", "a"]).value == "a"
-    assert plurality(["a", "b"]).value is None
-    assert plurality([["a"], ["a", "b"], ["b"]]).value == ["a", "b"]
-    with pytest.raises(ValueError):
-        plurality([])
