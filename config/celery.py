@@ -19,7 +19,6 @@ from celery.signals import (
     worker_shutting_down,
 )
 from celery.worker import state as worker_state
-from django.utils import timezone
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 from config.supervisor import die_with_parent
@@ -61,7 +60,6 @@ app.conf.beat_schedule = {
 }
 
 ALIVE_EVERY_SECONDS = 10.0
-ALIVE_FOR_SECONDS = 45
 _alive_noted_at = -ALIVE_EVERY_SECONDS
 
 
@@ -86,18 +84,16 @@ def end_with_the_worker(**kwargs: Any) -> None:
 
 @worker_ready.connect
 @heartbeat_sent.connect
-def note_worker_alive(**kwargs: Any) -> None:
+def sign_of_life(**kwargs: Any) -> None:
     """Says that a worker is alive also while all its children are busy for long. Runs in the worker's main process."""
     global _alive_noted_at
     if time.monotonic() - _alive_noted_at < ALIVE_EVERY_SECONDS:
         return
     _alive_noted_at = time.monotonic()
     # Not at the top: the models behind it are not loaded yet when this module is.
-    from django.core.cache import cache
+    from labeling.services.jobs import note_worker_alive
 
-    from labeling.selectors import WORKER_ALIVE_KEY
-
-    cache.set(WORKER_ALIVE_KEY, timezone.now().isoformat(), ALIVE_FOR_SECONDS)
+    note_worker_alive()
 
 
 @worker_shutting_down.connect

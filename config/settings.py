@@ -22,6 +22,7 @@ from config.env import (
     env_storage_folder,
     env_text,
 )
+from config.logs import mask_invitations
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -311,10 +312,8 @@ REST_FRAMEWORK = {
     "URL_FORMAT_OVERRIDE": None,
 }
 
-# Requests a minute and caller, by the scope that the endpoint needs. Far above what a person does.
-THROTTLE_PER_MINUTE = {"annotate": 6_000, "manage": 1_200, "predict": 12_000}
-
-# Requests a minute and caller, by the scope of the view; counted in the shared cache.
+# Requests a minute and caller, by the scope that the endpoint needs; counted in the shared cache. Far above what a
+# person does.
 THROTTLE_PER_MINUTE = {"annotate": 12_000, "manage": 1_200, "predict": 12_000, "login": 20}
 
 SPECTACULAR_SETTINGS = {
@@ -336,6 +335,7 @@ _LOG_PROCESSORS: list[Any] = [
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+_LAST_PROCESSORS: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, mask_invitations]
 structlog.configure(
     processors=[
         structlog.stdlib.filter_by_level,
@@ -354,7 +354,7 @@ LOGGING = {
             "()": "structlog.stdlib.ProcessorFormatter",
             "foreign_pre_chain": _LOG_PROCESSORS,
             "processors": [
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_LAST_PROCESSORS,
                 structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
             ],
         },
@@ -362,7 +362,7 @@ LOGGING = {
             "()": "structlog.stdlib.ProcessorFormatter",
             "foreign_pre_chain": _LOG_PROCESSORS,
             "processors": [
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_LAST_PROCESSORS,
                 # Without the local variables: they hold people's texts and secrets.
                 structlog.processors.ExceptionRenderer(
                     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)

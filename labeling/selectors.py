@@ -31,15 +31,15 @@ from labeling.models import (
 # Counts of a large project are read at most this often; they come from the rows, so they cannot drift.
 PROGRESS_SECONDS = 5
 MEDIAN_OVER = 50
-# Written by the sweep, which only a living worker runs.
+# Written by the main process of every living worker: services.jobs.note_worker_alive.
 WORKER_ALIVE_KEY = "labeling:worker-alive"
 BEATING_SECONDS = 45
 
 
 def worker_alive() -> bool:
-    """Whether a worker has swept, or its job's heart has beaten, within the last 45 seconds.
+    """Whether a worker has signed, or its job's heart has beaten, within the last 45 seconds.
 
-    A worker that is busy to the last process does not sweep; without the cache nobody knows of the sweep.
+    The jobs tell when the cache is away, where workers sign.
     """
     if cache.get(WORKER_ALIVE_KEY) is not None:
         return True

@@ -7,6 +7,7 @@ from labeling.api import jobs as jobs_api
 from labeling.api import labels as labels_api
 from labeling.api import projects as projects_api
 from labeling.api import work as work_api
+from labeling.views import account as account_views
 from labeling.views import annotate as annotate_views
 from labeling.views import exports as exports_views
 from labeling.views import imports as imports_views
@@ -54,8 +55,9 @@ _files = [
 ]
 
 _pages = [
-    # /login/ and /invite/<token>/
+    # /login/, /account/ and /invite/<token>/
     path("login/", LoginView.as_view(), name="login"),
+    path("account/", account_views.account, name="account"),
     path("invite/<str:token>/", members_views.invitation, name="invitation"),
     path("invite/<str:token>/account/", members_views.invitation_account, name="invitation-account"),
     # /projects/

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django import forms
-from django.contrib.auth.forms import UserCreationForm
+from django.contrib.auth.forms import PasswordChangeForm, UserCreationForm
 from django.contrib.auth.password_validation import password_validators_help_texts
 
 from labeling.models import Membership
@@ -34,5 +34,17 @@ class AccountForm(UserCreationForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # As sentences: a list does not fit into the line below a field.
-        self.fields["password1"].help_text = " ".join(password_validators_help_texts())
+        self.fields["password1"].help_text = _password_rules()
+
+
+class PasswordForm(PasswordChangeForm):
+    """A new password for one's own account; the old one is asked for."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["new_password1"].help_text = _password_rules()
+
+
+def _password_rules() -> str:
+    # As sentences: a list does not fit into the line below a field.
+    return " ".join(password_validators_help_texts())

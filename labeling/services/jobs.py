@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from labeling.core.errors import Conflict, DomainError
 from labeling.models import Job, Project
-from labeling.selectors import WORKER_ALIVE_KEY
+from labeling.selectors import BEATING_SECONDS, WORKER_ALIVE_KEY
 from labeling.services.audit import record_audit
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,6 @@ STALE_SECONDS = 60
 # A queued row is rung again after this long: the first bell may have been lost with the broker.
 RING_AGAIN_SECONDS = 20
 MAX_ATTEMPTS = 3
-WORKER_ALIVE_SECONDS = 45
 
 
 def enqueue_job(
@@ -241,13 +240,17 @@ def _heartbeat(job: Job, stop: threading.Event) -> None:
         connection.close()
 
 
+def note_worker_alive() -> None:
+    """Says that a worker lives, for as long as selectors.worker_alive believes it. A worker says it every 10 s."""
+    cache.set(WORKER_ALIVE_KEY, timezone.now().isoformat(), BEATING_SECONDS)
+
+
 def sweep_jobs(*, now: datetime | None = None) -> dict[str, int]:
     """Rings forgotten jobs and takes back those of dead workers: how many of each.
 
     A worker on this machine whose process is gone is known at once; one elsewhere by its silence.
     """
     now = now or timezone.now()
-    cache.set(WORKER_ALIVE_KEY, now.isoformat(), WORKER_ALIVE_SECONDS)
     taken_back = 0
     running = Job.objects.filter(state=Job.State.RUNNING).only("id", "attempt", "worker", "heartbeat_at", "lane")
     for job in running:

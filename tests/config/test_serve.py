@@ -98,6 +98,10 @@ def test_serve_from_nothing_a_second_copy_and_kill_9(serve, tmp_path):
     # Hashed by content, and served.
     assert served.get("/static/" + page.split('href="/static/app.')[1].split('"')[0].join(["app.", ""]))[0] == 200
 
+    assert served.get("/invite/sesame-0123456789/")[0] == 404
+    wait_until(lambda: "/invite/***/" in served.words, seconds=10, what="the request in the log")
+    assert "sesame" not in served.words, "who reads the log must not be able to join by it"
+
     second = serve(home=served.home)
     assert second.process.wait(timeout=60) != 0
     assert f"process {served.process.pid}" in second.words

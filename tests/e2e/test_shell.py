@@ -27,6 +27,17 @@ def test_what_was_done_is_said(page, owner, project, sign_in, axe):
     axe()
 
 
+def test_on_a_phone_the_way_out_is_on_the_account_page(page, owner, sign_in, axe):
+    sign_in(owner)
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto("/projects/")
+    page.get_by_role("link", name="Account: olga").click()
+    expect(page.get_by_role("heading", name="Change the password")).to_be_visible()
+    axe()
+    page.get_by_role("button", name="Log out").click()
+    expect(page).to_have_url("/login/")
+
+
 def test_what_is_not_there_is_said(page, owner, sign_in, axe):
     sign_in(owner)
     page.goto("/projects/none-such/")

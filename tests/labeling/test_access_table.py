@@ -103,6 +103,7 @@ PAGES = [
 # Pages without a project in their address; the tests of test_pages_*.py say who may do what there.
 OF_NO_PROJECT = {
     "login",
+    "account",
     "invitation",
     "invitation-account",
     "projects",

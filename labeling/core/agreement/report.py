@@ -74,7 +74,10 @@ def _cohen(panel: Panel, scale: Scale) -> Coefficient:
     value, se = conger(present, weights_of("nominal" if scale == "nominal" else "interval", answers.scale))
     if np.isnan(value):
         return Coefficient(title, None, None, None, None, panel.n, "what people chose leaves nothing to chance")
-    return Coefficient(title, value, se, with_t(value, se, panel.n.items, "Gwet's standard error, t"), None, panel.n)
+    perfect = value >= 1 - 1e-12
+    n = panel.n.items
+    interval = unseen(n, "fleiss", panel.totals) if perfect else with_t(value, se, n, "Gwet's standard error, t")
+    return Coefficient(title, value, se, interval, None, panel.n)
 
 
 def code_sets(chosen: Iterable[frozenset[int]]) -> tuple[Ints, list[frozenset[int]]]:
@@ -299,8 +302,7 @@ def _kappa(table: Floats, weights: Floats, names: list[str]) -> Coefficient:
     if np.isnan(value):
         return Coefficient("Cohen's kappa", None, None, None, None, basis, f"both always chose {names[0]}")
     if value >= 1 - 1e-12:
-        shares = table.sum(axis=1) / n
-        return Coefficient("Cohen's kappa", 1.0, se, unseen(n, 1 - float(shares @ weights @ shares)), None, basis)
+        return Coefficient("Cohen's kappa", 1.0, se, unseen(n, "fleiss", table.sum(axis=1)), None, basis)
     return Coefficient("Cohen's kappa", value, se, with_t(value, se, n, "Fleiss, Cohen and Everitt, t"), None, basis)
 
 
