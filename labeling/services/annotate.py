@@ -11,12 +11,15 @@ from django.utils import timezone
 
 from labeling.core.errors import Conflict, Invalid
 from labeling.core.schema import rules_of
-from labeling.models import Annotation, Assignment, Comment, Item, LabelSchema, Project, QueueEntry
+from labeling.models import Annotation, Assignment, Comment, Item, LabelSchema, Project, QueueEntry, ReviewItem
+from labeling.services.inbox import open_review
 from labeling.services.resolve import settle_item
 
 MAX_CLIENT_ID = 64
 # Longer than this means that the page was left open: the time is kept as unknown rather than wrong.
 MAX_SECONDS = 3600.0
+# Disputes hold up the project; flags come after them.
+PRIORITY_OF_FLAG = 0.0
 _ANSWERABLE = (
     Assignment.State.LEASED,
     Assignment.State.EXPIRED,
@@ -126,21 +129,37 @@ def _store(
         is_late=is_late,
         created_at=now,
     )
-    _store_remark(assignment, comment, is_flag)
+    _store_remark(assignment, comment, is_flag, now)
     if item.state in (Item.State.OPEN, Item.State.RESOLVED, Item.State.DISPUTED):
         settle_item(item=item, project=assignment.project, now=now)
     return Submission(annotation, item.state, is_new=True)
 
 
-def _store_remark(assignment: Assignment, text: str, is_flag: bool) -> None:
-    if text or is_flag:
-        Comment.objects.create(
+def _store_remark(assignment: Assignment, text: str, is_flag: bool, now: datetime) -> Comment | None:
+    """The remark, stored if there is one. The caller holds the item's row when it is a flag."""
+    if not text and not is_flag:
+        return None
+    comment = Comment.objects.create(
+        project_id=assignment.project_id,
+        item_id=assignment.item_id,
+        user_id=assignment.user_id,
+        text=text,
+        is_flag=is_flag,
+    )
+    if is_flag:
+        open_review(
             project_id=assignment.project_id,
             item_id=assignment.item_id,
-            user_id=assignment.user_id,
-            text=text,
-            is_flag=is_flag,
+            reason=ReviewItem.Reason.FLAG.value,
+            evidence={"n": Comment.objects.filter(item_id=assignment.item_id, is_flag=True).count()},
+            priority=PRIORITY_OF_FLAG,
+            now=now,
         )
+    return comment
+
+
+def _hold_item(assignment: Assignment) -> Item:
+    return Item.objects.select_for_update(no_key=True).only("id").get(pk=assignment.item_id)
 
 
 def _plausible(seconds: float | None) -> float | None:
@@ -164,12 +183,15 @@ def skip_item(
 
     Skipping twice does no harm: the comment or flag that goes with the skip is stored once.
     """
+    now = now or timezone.now()
     with transaction.atomic():
+        if is_flag:
+            _hold_item(assignment)
         moved = Assignment.objects.filter(pk=assignment.pk, state__in=_ANSWERABLE).update(
-            state=Assignment.State.SKIPPED, skip_reason=reason[:200], skipped_at=now or timezone.now()
+            state=Assignment.State.SKIPPED, skip_reason=reason[:200], skipped_at=now
         )
         if moved:
-            _store_remark(assignment, comment, is_flag)
+            _store_remark(assignment, comment, is_flag, now)
     assignment.refresh_from_db(fields=["state", "skip_reason", "skipped_at"])
     if not moved and assignment.state != Assignment.State.SKIPPED:
         raise Conflict(
@@ -199,13 +221,12 @@ def comment_on_item(*, assignment: Assignment, text: str, is_flag: bool) -> Comm
             "A comment has at most 2,000 characters.",
             fields={"text": f"{len(text)} characters"},
         )
-    return Comment.objects.create(
-        project_id=assignment.project_id,
-        item_id=assignment.item_id,
-        user_id=assignment.user_id,
-        text=text,
-        is_flag=is_flag,
-    )
+    with transaction.atomic():
+        if is_flag:
+            _hold_item(assignment)
+        comment = _store_remark(assignment, text, is_flag, timezone.now())
+    assert comment is not None  # it says something
+    return comment
 
 
 def undo_annotation(*, annotation: Annotation, now: datetime | None = None) -> Assignment:

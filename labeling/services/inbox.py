@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from labeling.models import ReviewItem
+from django.db.models import Exists, OuterRef
+
+from labeling.models import Annotation, ReviewItem
 
 
 def open_review(
@@ -54,3 +56,14 @@ def close_reviews(*, item_ids: Iterable[int], now: datetime) -> int:
             review.save(update_fields=["state", "closed_at"])
             n_closed += 1
     return n_closed
+
+
+def awaiting_one_more(*, item_ids: Iterable[int]) -> set[int]:
+    """Those of the items that a reviewer wants one more opinion on, which has not come yet.
+
+    As long as it has not, the answers that are there say nothing new: counting them again must not dispute the item.
+    """
+    later = ReviewItem.objects.filter(item_id=OuterRef("item_id"), pk__gt=OuterRef("pk"))
+    answered = Annotation.objects.live().filter(item_id=OuterRef("item_id"), created_at__gt=OuterRef("closed_at"))
+    requeued = ReviewItem.objects.filter(item_id__in=list(item_ids), state=ReviewItem.State.REQUEUED)
+    return set(requeued.filter(~Exists(later), ~Exists(answered)).values_list("item_id", flat=True))
