@@ -1,6 +1,8 @@
 """What screens and programs read of the labeling tables."""
 
 import itertools
+import json
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,9 +11,13 @@ from typing import Any
 
 from django.core.cache import cache
 from django.db import connection
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet, TextField
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
 from django.utils import timezone
 
+from labeling.core.shares import Share, wilson
+from labeling.core.sides import clear_majority
 from labeling.models import (
     Annotation,
     ApiKey,
@@ -25,6 +31,7 @@ from labeling.models import (
     Project,
     QueueEntry,
     Resolution,
+    ReviewItem,
     Suggestion,
 )
 
@@ -384,3 +391,227 @@ def keys_of(*, user: Any, project: Project) -> list[ApiKey]:
     """The person's keys that work in the project, the latest first; not those that were revoked."""
     keys = ApiKey.objects.filter(Q(project=project) | Q(project__isnull=True), user=user, revoked_at__isnull=True)
     return list(keys.order_by("-id"))
+
+
+# The review inbox
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewFilter:
+    """Which open reviews. `labels` are values that somebody gave; `people` are "user:7" or "rater:name"."""
+
+    reason: str = ""
+    labels: tuple[Any, ...] = ()
+    people: tuple[str, ...] = ()
+    segment: tuple[str, str] | None = None
+
+
+def open_reviews(
+    *, project: Project, wanted: ReviewFilter, after: ReviewItem | None = None, n: int = 50
+) -> list[ReviewItem]:
+    """`n` open reviews with their items, the most pressing first; those behind `after` in that order, if given."""
+    found = _wanted_reviews(project, wanted)
+    if after is not None:
+        behind = Q(priority__lt=after.priority) | Q(priority=after.priority, pk__gt=after.pk)
+        found = found.filter(behind)
+    return list(found.select_related("item").defer("item__features").order_by("-priority", "pk")[:n])
+
+
+def n_open_reviews(*, project: Project, wanted: ReviewFilter | None = None) -> int:
+    """How many reviews are open."""
+    return _wanted_reviews(project, wanted or ReviewFilter()).count()
+
+
+def _wanted_reviews(project: Project, wanted: ReviewFilter) -> QuerySet[ReviewItem]:
+    found = ReviewItem.objects.filter(project=project, state=ReviewItem.State.OPEN)
+    if wanted.reason:
+        found = found.filter(evidence__has_key=wanted.reason)
+    answers = Annotation.objects.live().filter(item_id=OuterRef("item_id"))
+    for label in wanted.labels:
+        found = found.filter(Exists(_saying(answers, label)))
+    for person in wanted.people:
+        found = found.filter(Exists(_by(answers, person)))
+    if len(wanted.people) == 2:
+        one, other = (_by(answers, person) for person in wanted.people)
+        # Two people who said the same have nothing to settle between them.
+        differs = other.filter(item_id=OuterRef("item_id")).exclude(value=OuterRef("value"))
+        found = found.filter(Exists(one.filter(Exists(differs))))
+    if wanted.segment:
+        key, value = wanted.segment
+        found = found.annotate(segment=Cast(KeyTextTransform(key, "item__meta"), TextField())).filter(segment=value)
+    return found
+
+
+def _saying(answers: QuerySet[Annotation], label: Any) -> QuerySet[Annotation]:
+    # A set of labels is a list in the database, and SQLite cannot look into it: its text is the same on both, but for
+    # characters beyond ASCII.
+    inside = answers.annotate(said=Cast("value", TextField()))
+    spellings = {json.dumps(label), json.dumps(label, ensure_ascii=False)}
+    match = Q(value=label)
+    for spelling in spellings:
+        match |= Q(said__startswith="[", said__contains=spelling)
+    return inside.filter(match)
+
+
+def _by(answers: QuerySet[Annotation], person: str) -> QuerySet[Annotation]:
+    kind, _, name = person.partition(":")
+    if kind == "user" and name.isdigit() and len(name) < 16:
+        return answers.filter(user_id=int(name))
+    return answers.filter(rater=name, user__isnull=True) if kind == "rater" and name else answers.none()
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewPace:
+    """How large the inbox is and how fast it empties. `a_day` is the mean of the last seven days."""
+
+    backlog: int
+    oldest: datetime | None
+    today: int
+    a_day: float
+
+    @property
+    def days_left(self) -> int | None:
+        """Days until the inbox is empty at this pace, rounded up; None when nobody decides anything."""
+        return math.ceil(self.backlog / self.a_day) if self.a_day else None
+
+
+def review_pace(*, project: Project) -> ReviewPace:
+    """The backlog and the decisions of today and the last week. Three queries."""
+    now = timezone.now()
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    waiting = ReviewItem.objects.filter(project=project, state=ReviewItem.State.OPEN)
+    decided = ReviewItem.objects.filter(project=project, state=ReviewItem.State.DECIDED)
+    return ReviewPace(
+        backlog=waiting.count(),
+        oldest=waiting.aggregate(oldest=Min("opened_at"))["oldest"],
+        today=decided.filter(closed_at__gte=midnight).count(),
+        a_day=decided.filter(closed_at__gte=now - timedelta(days=7)).count() / 7,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewFacts:
+    """What a reviewer weighs: the live answers in order, remarks, what stands, and what the model proposes."""
+
+    answers: list[Annotation]
+    remarks: list[Comment]
+    resolution: Resolution | None
+    suggestion: Suggestion | None
+
+
+def review_facts(*, reviews: Sequence[ReviewItem]) -> dict[int, ReviewFacts]:
+    """The facts of each review by its id. Four queries, whatever their number."""
+    ids = [review.item_id for review in reviews]
+    answers: dict[int, list[Annotation]] = {pk: [] for pk in ids}
+    for answer in (
+        Annotation.objects.live()
+        .filter(item_id__in=ids)
+        .select_related("user", "assignment", "schema")
+        .order_by("created_at", "pk")
+    ):
+        answers[answer.item_id].append(answer)
+    said: dict[int, list[Comment]] = {pk: [] for pk in ids}
+    for comment in Comment.objects.filter(item_id__in=ids).select_related("user").order_by("created_at"):
+        said[comment.item_id].append(comment)
+    settled = {r.item_id: r for r in Resolution.objects.filter(item_id__in=ids, superseded_at__isnull=True)}
+    suggested = {s.item_id: s for s in Suggestion.objects.filter(item_id__in=ids)}
+    return {
+        review.pk: ReviewFacts(
+            answers[review.item_id],
+            said[review.item_id],
+            settled.get(review.item_id),
+            suggested.get(review.item_id),
+        )
+        for review in reviews
+    }
+
+
+def reviews_with_majority(*, project: Project, wanted: ReviewFilter, n: int) -> list[tuple[ReviewItem, Any, int, int]]:
+    """Of the first `n` open reviews those whose answers have a clear majority: value, how many say so, of how many."""
+    reviews = open_reviews(project=project, wanted=wanted, n=n)
+    given: dict[int, list[Any]] = {}
+    rows = Annotation.objects.live().filter(item_id__in=[review.item_id for review in reviews])
+    for item_id, value in rows.values_list("item_id", "value"):
+        given.setdefault(item_id, []).append(value)
+    found = []
+    for review in reviews:
+        values = given.get(review.item_id, [])
+        top = clear_majority(values)
+        if top is not None:
+            found.append((review, top, values.count(top), len(values)))
+    return found
+
+
+def ended_reviews_of(*, project: Project, user: Any, n: int = 10) -> list[ReviewItem]:
+    """What a reviewer did last and can take back, the latest first."""
+    ended = (ReviewItem.State.DECIDED, ReviewItem.State.REQUEUED)
+    found = ReviewItem.objects.filter(project=project, closed_by=user, state__in=ended)
+    return list(found.select_related("item", "resolution").defer("item__features").order_by("-closed_at", "-pk")[:n])
+
+
+def people_in_review(*, project: Project, n: int = 200) -> list[tuple[str, str]]:
+    """Who answered something that is open for review: ("user:7" or "rater:x", name), by name."""
+    waiting = ReviewItem.objects.filter(item_id=OuterRef("item_id"), state=ReviewItem.State.OPEN)
+    rows = (
+        Annotation.objects.live()
+        .filter(Exists(waiting), project=project)
+        .exclude(user__isnull=True, rater="")
+        .values_list("user_id", "user__username", "rater")
+        .order_by()
+        .distinct()[:n]
+    )
+    return sorted(
+        ((f"user:{pk}", name or "") if pk is not None else (f"rater:{rater}", rater) for pk, name, rater in rows),
+        key=lambda person: person[1].lower(),
+    )
+
+
+# One's own results
+
+
+@dataclass(frozen=True, slots=True)
+class OwnResults:
+    """A person's own answers in a project. `seconds` is the median of the last `n_timed`; None without any.
+
+    `agreement` is with the settled values of items that somebody else has judged too; None without such items.
+    """
+
+    n: int
+    seconds: float | None
+    n_timed: int
+    agreement: Share | None
+
+
+TIMED_AT_MOST = 1_000
+
+
+def own_results(*, project: Project, user: Any) -> OwnResults:
+    """How many answers the person gave, how fast, and how often the settled value is theirs."""
+    mine = Annotation.objects.live().filter(project=project, user=user)
+    latest = mine.filter(seconds__isnull=False).order_by("-created_at").values_list("seconds", flat=True)
+    seconds = [value for value in latest[:TIMED_AT_MOST] if value is not None]
+    shared = mine.filter(item__resolutions__superseded_at__isnull=True, item__resolutions__n_annotations__gte=2)
+    same = Count("pk", filter=Q(value=F("item__resolutions__value")))
+    counts = shared.aggregate(n=Count("pk"), n_same=same)
+    return OwnResults(
+        n=mine.count(),
+        seconds=round(statistics.median(seconds), 1) if seconds else None,
+        n_timed=len(seconds),
+        agreement=wilson(counts["n_same"], counts["n"]),
+    )
+
+
+def decisions_on_own(*, project: Project, user: Any, n: int = 50) -> list[tuple[ReviewItem, Annotation]]:
+    """Decisions of reviewers that stand, on items that the person judged, with their answer; the latest first."""
+    mine = Annotation.objects.live().filter(item_id=OuterRef("item_id"), user=user)
+    reviews = list(
+        ReviewItem.objects.filter(
+            Exists(mine), project=project, state=ReviewItem.State.DECIDED, resolution__superseded_at__isnull=True
+        )
+        .select_related("item", "resolution")
+        .defer("item__features")
+        .order_by("-closed_at", "-pk")[:n]
+    )
+    answers = Annotation.objects.live().filter(item_id__in=[review.item_id for review in reviews], user=user)
+    by_item = {answer.item_id: answer for answer in answers.select_related("schema")}
+    return [(review, by_item[review.item_id]) for review in reviews]
