@@ -55,6 +55,7 @@ app.conf.beat_schedule = {
         "labeling.expire_leases": 60.0,
         "labeling.checkpoint_database": 300.0,
         "labeling.sweep_files": 3_600.0,
+        "labeling.check_consensus": 30.0,
         "active_learning.check_triggers": 5.0,
     }.items()
 }

@@ -28,7 +28,12 @@ class SchemaInput(serializers.Serializer):
 class ProjectSettings(serializers.Serializer):
     name = serializers.CharField(max_length=120, required=False)
     description = serializers.CharField(required=False, allow_blank=True)
+    overlap_policy = serializers.CharField(required=False, help_text="fixed or adaptive")
     overlap = serializers.IntegerField(required=False)
+    max_overlap = serializers.IntegerField(required=False)
+    target_posterior = serializers.FloatField(required=False)
+    full_overlap_share = serializers.FloatField(required=False)
+    has_single_truth = serializers.BooleanField(required=False)
     lease_seconds = serializers.IntegerField(required=False)
     submit_on_choice = serializers.BooleanField(required=False)
     suggestion_policy = serializers.CharField(required=False)

@@ -13,14 +13,12 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest
 
 from labeling.core.agreement.answers import Answers, Floats, Ints
+from labeling.core.judges import KNOWS, OWN_STRENGTH, TINY, Judge
 
 # A person's confusion starts from everybody's, worth so many answers for each true label; everybody's from the guess
 # that a person knows the answer with probability KNOWS and else says a label as often as people say it.
-OWN_STRENGTH = 4.0
 SHARED_STRENGTH = 100.0
-KNOWS = 0.7
 MAX_ROUNDS = 100
-TINY = 1e-12
 MIN_GOLD = 50
 
 
@@ -60,12 +58,15 @@ class Consensus:
         """How often the person is estimated to be right, over labels as common as they are."""
         return float(self.shares @ np.diag(self.confusion_of(annotator)))
 
-    def posterior_of(self, votes: Sequence[tuple[int, int]]) -> Floats:
-        """The posterior of one more item from its answers (annotator, label), without fitting anew."""
-        logs = np.log(self.shares)
-        for annotator, label in votes:
-            logs = logs + np.log(np.maximum(self.confusion_of(annotator)[:, label], TINY))
-        return _normalized(logs[None])[0]
+    def judge_of(self, annotator: int, names: Sequence[str]) -> Judge:
+        """What is kept of a person, so that the next answers can be weighed without fitting anew."""
+        n_labels = len(names)
+        start, stop = np.searchsorted(self._column_codes, [annotator * n_labels, (annotator + 1) * n_labels])
+        columns = {names[code % n_labels]: place for place, code in enumerate(self._column_codes[start:stop], start)}
+        return Judge(
+            self._seen[annotator].round(3).tolist(),
+            {name: self._confusion_columns[place].round(6).tolist() for name, place in columns.items()},
+        )
 
 
 def dawid_skene(

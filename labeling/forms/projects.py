@@ -36,8 +36,8 @@ _ALWAYS_NEEDED = frozenset({"labels", "lowest", "highest"})
 class PercentField(forms.FloatField):
     """A share between 0 and 1, typed and shown in percent."""
 
-    def __init__(self, *, most: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(min_value=0, max_value=100 * most, **kwargs)
+    def __init__(self, *, least: float = 0.0, most: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(min_value=100 * least, max_value=100 * most, **kwargs)
 
     def prepare_value(self, value: Any) -> Any:
         return f"{100 * value:.6g}" if isinstance(value, float) else value
@@ -210,18 +210,36 @@ class SettingsForm(forms.ModelForm):
         help_text="With the random policy: on this part of the items nobody sees the suggestion, to measure its pull.",
     )
 
+    target_posterior = PercentField(
+        least=0.5,
+        most=0.999,
+        label="Sure enough in percent",
+        help_text="Adaptive: an item is asked no further when its consensus is this sure. With a fixed number: what a "
+        "tie needs to be settled without a reviewer.",
+    )
+    full_overlap_share = PercentField(
+        label="Random share with the most people, in percent",
+        help_text="Adaptive: agreement is measured on these items, because stopping early makes it look other than it "
+        "is.",
+    )
+
     class Meta:
         model = Project
         fields = SETTINGS
+        widgets = {"overlap_policy": forms.RadioSelect}
         labels = {
+            "overlap_policy": "How many people judge an item?",
             "overlap": "People for each item",
+            "max_overlap": "At most",
+            "has_single_truth": "There is one right answer for each item",
             "lease_seconds": "Lease in seconds",
             "submit_on_choice": "A single choice submits at once, without Enter",
             "suggestion_policy": "The model's suggestion",
             "person_limit": "Most answers of one person",
         }
         help_texts = {
-            "overlap": "Counts for items that are open. Those that are settled stay settled.",
+            "overlap": "Adaptive: how many at first. Counts for open items; those that are settled stay settled.",
+            "max_overlap": "Adaptive: the most people asked about one item. Then a reviewer decides.",
             "submit_on_choice": "",
             "person_limit": "Empty: no limit.",
         }

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 
+from labeling.core.schema import SchemaRules, rules_of
 from labeling.models.project import Project
 
 
@@ -42,6 +43,11 @@ class LabelSchema(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} v{self.version}"
+
+    @property
+    def rules(self) -> SchemaRules:
+        """What values this version allows."""
+        return rules_of(self.kind, self.config)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if self.pk is not None:

@@ -15,6 +15,7 @@ from labeling.core.errors import Conflict, Forbidden, Invalid, NotFound
 from labeling.core.schema import check_config
 from labeling.models import ApiKey, Invitation, LabelSchema, Membership, Project
 from labeling.services.audit import record_audit
+from labeling.services.consensus import request_consensus
 
 MAX_GUIDELINES = 100_000
 INVITATION_DAYS = 14
@@ -22,12 +23,21 @@ INVITATION_DAYS = 14
 SETTINGS = (
     "name",
     "description",
+    "overlap_policy",
     "overlap",
+    "max_overlap",
+    "target_posterior",
+    "full_overlap_share",
+    "has_single_truth",
     "lease_seconds",
     "submit_on_choice",
     "suggestion_policy",
     "suggestion_hidden_share",
     "person_limit",
+)
+# A change of these may settle or reopen items that have answers.
+_SETTLING = frozenset(
+    ("overlap_policy", "overlap", "max_overlap", "target_posterior", "full_overlap_share", "has_single_truth")
 )
 RESERVED_SLUGS = frozenset({"new"})
 
@@ -98,6 +108,8 @@ def change_project(*, project: Project, actor: Any, **settings: Any) -> Project:
                 target=project.slug,
                 detail=changed,
             )
+            if _SETTLING & set(changed):
+                request_consensus(project=project, reason="settings were changed", user=actor)
     return project
 
 
@@ -107,6 +119,17 @@ def _check_settings(project: Project) -> None:
     except ValidationError as error:
         fields = {name: " ".join(messages) for name, messages in error.message_dict.items()}
         raise Invalid("Some settings are out of range.", fields=fields) from None
+    is_adaptive = project.overlap_policy == Project.OverlapPolicy.ADAPTIVE
+    if is_adaptive and project.max_overlap < project.overlap:
+        raise Invalid(
+            f"At most {project.max_overlap} people cannot be fewer than the {project.overlap} it starts with.",
+            fields={"max_overlap": f"at least {project.overlap}"},
+        )
+    if is_adaptive and not project.has_single_truth:
+        raise Invalid(
+            "Without a single truth there is nothing to be sure of: the overlap is then fixed.",
+            fields={"overlap_policy": "fixed where every opinion is kept"},
+        )
 
 
 def _check_guidelines(guidelines: str) -> None:

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from labeling.core.judges import Judges, judges_from, unfitted
-from labeling.core.schema import SchemaRules, rules_of
+from labeling.core.schema import SchemaRules
 from labeling.core.settling import Opinion, Settlement, settle
 from labeling.models import Annotation, AnnotatorFit, ConsensusFit, Item, LabelSchema, Project, QueueEntry, Resolution
 from labeling.services.inbox import close_reviews, open_review
@@ -53,7 +53,7 @@ def _settle(items: Sequence[Item], project: Project, now: datetime) -> dict[int,
     policy = project.policy
     # One opinion is taken at its word, so nobody has to know whose it is.
     crowds = [given for given in opinions.values() if len(given) > 1]
-    rules = rules_for(project) if crowds else _NO_RULES
+    rules = LabelSchema.objects.current(project.pk).rules if crowds else _NO_RULES
     judges = _judges(project, rules, crowds) if crowds else _NO_JUDGES
     found = {
         item.pk: settle(
@@ -73,12 +73,6 @@ def _stands(item: Item, resolution: Resolution | None) -> bool:
     return item.state == Item.State.EXCLUDED or (
         resolution is not None and resolution.method == Resolution.Method.ADJUDICATED
     )
-
-
-def rules_for(project: Project) -> SchemaRules:
-    """What values the project's current schema allows. One query."""
-    schema = LabelSchema.objects.current(project.pk)
-    return rules_of(schema.kind, schema.config)
 
 
 _NO_RULES = SchemaRules("choice", ())

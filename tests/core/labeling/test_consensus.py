@@ -12,6 +12,7 @@ from labeling.core.consensus import (
     vote_shares,
     with_voter,
 )
+from labeling.core.judges import Judges
 from tests.core.labeling.agreement_vectors import DAWID_SKENE_1979, DAWID_SKENE_SHARES
 
 
@@ -89,7 +90,6 @@ def test_nobody_answered():
     empty = np.zeros(0, dtype=int)
     found = dawid_skene(Answers(empty, empty, empty, ("a", "b")))
     assert found.posterior.shape == (0, 2)
-    assert found.posterior_of([]).tolist() == pytest.approx([0.5, 0.5])
     with pytest.raises(ValueError):
         dawid_skene(Answers(empty, empty, empty, ()))
 
@@ -117,11 +117,14 @@ def test_a_person_who_swaps_two_labels_is_understood():
 
 def test_one_more_item_is_judged_without_fitting_anew():
     answers, _ = crowd([0.9, 0.8, 0.6, 0.5], per_item=3)
-    found = dawid_skene(answers)
+    found, names = dawid_skene(answers), answers.names
+    people = {str(one): found.judge_of(one, names) for one in range(answers.n_annotators)}
+    judges = Judges(names, found.shares.tolist(), found.shared_confusion.tolist(), people)
     mine = answers.item == 7
-    votes = list(zip(answers.annotator[mine], answers.label[mine]))
-    assert found.posterior_of(votes) == pytest.approx(found.posterior[7], abs=1e-3)
-    assert found.posterior_of([(999, 2)]).argmax() == 2
+    votes = [(str(who), names[label]) for who, label in zip(answers.annotator[mine], answers.label[mine])]
+    assert list(judges.posterior(votes).values()) == pytest.approx(found.posterior[7], abs=1e-3)
+    stranger = judges.posterior([("somebody new", names[2])])
+    assert max(stranger, key=stranger.__getitem__) == names[2]
 
 
 def test_vote_shares_keep_what_people_said():

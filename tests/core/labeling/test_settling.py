@@ -1,6 +1,21 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from labeling.core.settling import plurality
+from labeling.core.judges import Judge, Judges, soft_label, unfitted
+from labeling.core.overlap import OverlapRule
+from labeling.core.schema import SchemaRules
+from labeling.core.settling import Opinion, OverlapPolicy, plurality, settle
+
+LABELS = ("negative", "neutral", "positive")
+CHOICE = SchemaRules("choice", LABELS)
+NOBODY_KNOWN = unfitted(LABELS)
+TWO_OF_TWO = OverlapPolicy(OverlapRule(start=2, cap=2))
+ADAPTIVE = OverlapPolicy(OverlapRule(start=2, target=0.95, cap=4, forced_share=0.0), is_adaptive=True)
+
+
+def said(*values):
+    return [Opinion(None, value) for value in values]
 
 
 def test_plurality_counts():
@@ -9,3 +24,96 @@ def test_plurality_counts():
     assert plurality([["a"], ["a", "b"], ["b"]]).value == ["a", "b"]
     with pytest.raises(ValueError):
         plurality([])
+
+
+def test_a_fixed_overlap_waits_for_its_number_of_people():
+    found = settle(said("neutral"), rules=CHOICE, judges=NOBODY_KNOWN, policy=TWO_OF_TWO)
+    assert (found.action, found.n_more) == ("ask", 1)
+
+
+def test_a_single_opinion_is_taken_at_its_word():
+    alone = OverlapPolicy(OverlapRule(start=1, cap=1))
+    found = settle(said("neutral"), rules=CHOICE, judges=NOBODY_KNOWN, policy=alone)
+    assert (found.action, found.value, found.posterior) == ("settle", "neutral", None)
+
+
+def test_people_who_agree_settle_and_people_who_differ_do_not():
+    agreed = settle(said("positive", "positive"), rules=CHOICE, judges=NOBODY_KNOWN, policy=TWO_OF_TWO)
+    assert (agreed.action, agreed.value) == ("settle", "positive")
+    assert agreed.posterior == pytest.approx(0.8**2 / (0.8**2 + 2 * 0.1**2))
+    assert (
+        settle(said("positive", "negative"), rules=CHOICE, judges=NOBODY_KNOWN, policy=TWO_OF_TWO).action == "dispute"
+    )
+
+
+def test_a_tie_is_settled_when_those_on_one_side_are_known_to_be_right():
+    sharp = Judge([50, 50, 50], {"positive": [0.005, 0.005, 0.99], "negative": [0.99, 0.005, 0.005]})
+    guess = Judge([50, 50, 50], {label: [1 / 3, 1 / 3, 1 / 3] for label in LABELS})
+    judges = Judges(LABELS, [1 / 3] * 3, NOBODY_KNOWN.shared, {"sharp": sharp, "guess": guess})
+    opinions = [Opinion("sharp", "positive"), Opinion("guess", "negative")]
+    found = settle(opinions, rules=CHOICE, judges=judges, policy=TWO_OF_TWO)
+    assert (found.action, found.value) == ("settle", "positive")
+
+
+def test_an_adaptive_overlap_asks_on_where_people_differ_and_stops_where_they_do_not():
+    def step(*values, forced=False):
+        found = settle(said(*values), rules=CHOICE, judges=NOBODY_KNOWN, policy=ADAPTIVE, is_forced=forced)
+        return found.action, found.n_more
+
+    assert step("positive") == ("ask", 1)
+    assert step("positive", "positive") == ("settle", 0)
+    assert step("positive", "negative") == ("ask", 1)
+    assert step("positive", "negative", "positive") == ("ask", 1)
+    assert step("positive", "negative", "positive", "positive") == ("settle", 0)
+    assert step("positive", "negative", "positive", "negative") == ("dispute", 0)
+    assert step("positive", "positive", forced=True) == ("ask", 2)
+
+
+def test_without_a_single_truth_every_opinion_is_kept():
+    policy = OverlapPolicy(OverlapRule(start=3, cap=3), has_single_truth=False)
+    found = settle(said("positive", "negative", "positive"), rules=CHOICE, judges=NOBODY_KNOWN, policy=policy)
+    assert (found.action, found.value, found.posterior) == ("settle", None, None)
+    assert found.distribution == {
+        "positive": pytest.approx(2 / 3, abs=1e-4),
+        "negative": pytest.approx(1 / 3, abs=1e-4),
+    }
+
+
+def test_a_rating_is_settled_as_a_number_and_several_labels_one_by_one():
+    stars = SchemaRules("rating", ("1", "2", "3"), 1, 3)
+    found = settle(said(3, 3), rules=stars, judges=unfitted(stars.labels), policy=TWO_OF_TWO)
+    assert found.value == 3
+    topics = SchemaRules("choices", ("sport", "music"), 0, 2)
+    found = settle(said(["sport"], ["sport"]), rules=topics, judges=unfitted(topics.labels), policy=TWO_OF_TWO)
+    assert (found.action, found.value, found.posterior) == ("settle", ["sport"], 1.0)
+    found = settle(said(["sport"], ["music"]), rules=topics, judges=unfitted(topics.labels), policy=TWO_OF_TWO)
+    assert found.action == "dispute"
+
+
+def test_a_label_that_the_schema_no_longer_has_is_no_vote():
+    found = settle(said("gone", "gone"), rules=CHOICE, judges=NOBODY_KNOWN, policy=TWO_OF_TWO)
+    assert found.action == "dispute"
+    found = settle(said("gone", "neutral"), rules=CHOICE, judges=NOBODY_KNOWN, policy=ADAPTIVE)
+    assert (found.action, found.n_more) == ("ask", 1)
+
+
+@given(st.lists(st.sampled_from(LABELS), min_size=1, max_size=7), st.randoms())
+def test_the_order_of_answers_does_not_matter_and_probabilities_add_up(values, rng):
+    shuffled = list(values)
+    rng.shuffle(shuffled)
+    first = NOBODY_KNOWN.posterior([(None, value) for value in values])
+    second = NOBODY_KNOWN.posterior([(None, value) for value in shuffled])
+    assert sum(first.values()) == pytest.approx(1)
+    assert first == pytest.approx(second)
+
+
+@given(st.permutations(LABELS), st.lists(st.sampled_from(LABELS), min_size=1, max_size=5))
+def test_renaming_the_labels_renames_the_posterior(renamed, values):
+    names = dict(zip(LABELS, renamed, strict=True))
+    first = NOBODY_KNOWN.posterior([(None, value) for value in values])
+    second = NOBODY_KNOWN.posterior([(None, names[value]) for value in values])
+    assert {names[label]: p for label, p in first.items()} == pytest.approx(second)
+
+
+def test_a_soft_label_leaves_the_impossible_out():
+    assert soft_label({"a": 0.98765432, "b": 0.012, "c": 0.0003}) == {"a": 0.9877, "b": 0.012}
