@@ -53,7 +53,7 @@ class Opinion:
 
 
 @dataclass(frozen=True, slots=True)
-class OverlapPolicy:
+class SettlingPolicy:
     """How many people a project asks, and whether it wants one value from them."""
 
     rule: OverlapRule
@@ -90,7 +90,7 @@ class Settlement:
 
 
 def settle(
-    opinions: Sequence[Opinion], *, rules: SchemaRules, judges: Judges, policy: OverlapPolicy, is_forced: bool = False
+    opinions: Sequence[Opinion], *, rules: SchemaRules, judges: Judges, policy: SettlingPolicy, is_forced: bool = False
 ) -> Settlement:
     """What follows from the opinions on one item.
 

@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from labeling.core.overlap import OverlapRule
-from labeling.core.settling import OverlapPolicy
+from labeling.core.settling import SettlingPolicy
 
 
 class Project(models.Model):
@@ -98,12 +98,12 @@ class Project(models.Model):
         return reverse("labeling:project", args=[self.slug])
 
     @property
-    def policy(self) -> OverlapPolicy:
+    def policy(self) -> SettlingPolicy:
         """How many people are asked about an item, and what settles it."""
         is_adaptive = self.overlap_policy == self.OverlapPolicy.ADAPTIVE
         cap = self.max_overlap if is_adaptive else self.overlap
         rule = OverlapRule(self.overlap, self.target_posterior, cap, self.full_overlap_share)
-        return OverlapPolicy(rule, is_adaptive, self.has_single_truth)
+        return SettlingPolicy(rule, is_adaptive, self.has_single_truth)
 
 
 class Membership(models.Model):

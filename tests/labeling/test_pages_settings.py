@@ -14,7 +14,12 @@ URL = "/projects/tweets/settings/"
 KNOBS = {
     "name": "Tweet sentiment",
     "description": "",
+    "overlap_policy": "fixed",
     "overlap": "3",
+    "max_overlap": "5",
+    "target_posterior": "95",
+    "full_overlap_share": "5",
+    "has_single_truth": "on",
     "lease_seconds": "120",
     "suggestion_policy": "random",
     "suggestion_hidden_share": "30",
@@ -36,7 +41,9 @@ def test_the_knobs_are_turned_and_the_change_is_on_record(client: Client, projec
     "fields, field",
     [({"overlap": "0"}, "overlap"), ({"lease_seconds": "5"}, "lease_seconds"), ({"name": ""}, "name"),
      ({"suggestion_hidden_share": "101"}, "suggestion_hidden_share"), ({"suggestion_policy": "x"}, "suggestion_policy"),
-     ({"person_limit": "-1"}, "person_limit")],
+     ({"person_limit": "-1"}, "person_limit"), ({"target_posterior": "40"}, "target_posterior"),
+     ({"overlap_policy": "adaptive", "overlap": "6"}, "max_overlap"),
+     ({"overlap_policy": "adaptive", "has_single_truth": ""}, "overlap_policy")],
 )  # fmt: skip
 def test_a_knob_out_of_range_changes_nothing(
     client: Client, project: Project, owner: Any, fields: dict, field: str

@@ -5,13 +5,13 @@ from hypothesis import strategies as st
 from labeling.core.judges import Judge, Judges, soft_label, unfitted
 from labeling.core.overlap import OverlapRule
 from labeling.core.schema import SchemaRules
-from labeling.core.settling import Opinion, OverlapPolicy, plurality, settle
+from labeling.core.settling import Opinion, SettlingPolicy, plurality, settle
 
 LABELS = ("negative", "neutral", "positive")
 CHOICE = SchemaRules("choice", LABELS)
 NOBODY_KNOWN = unfitted(LABELS)
-TWO_OF_TWO = OverlapPolicy(OverlapRule(start=2, cap=2))
-ADAPTIVE = OverlapPolicy(OverlapRule(start=2, target=0.95, cap=4, forced_share=0.0), is_adaptive=True)
+TWO_OF_TWO = SettlingPolicy(OverlapRule(start=2, cap=2))
+ADAPTIVE = SettlingPolicy(OverlapRule(start=2, target=0.95, cap=4, forced_share=0.0), is_adaptive=True)
 
 
 def said(*values):
@@ -32,7 +32,7 @@ def test_a_fixed_overlap_waits_for_its_number_of_people():
 
 
 def test_a_single_opinion_is_taken_at_its_word():
-    alone = OverlapPolicy(OverlapRule(start=1, cap=1))
+    alone = SettlingPolicy(OverlapRule(start=1, cap=1))
     found = settle(said("neutral"), rules=CHOICE, judges=NOBODY_KNOWN, policy=alone)
     assert (found.action, found.value, found.posterior) == ("settle", "neutral", None)
 
@@ -70,7 +70,7 @@ def test_an_adaptive_overlap_asks_on_where_people_differ_and_stops_where_they_do
 
 
 def test_without_a_single_truth_every_opinion_is_kept():
-    policy = OverlapPolicy(OverlapRule(start=3, cap=3), has_single_truth=False)
+    policy = SettlingPolicy(OverlapRule(start=3, cap=3), has_single_truth=False)
     found = settle(said("positive", "negative", "positive"), rules=CHOICE, judges=NOBODY_KNOWN, policy=policy)
     assert (found.action, found.value, found.posterior) == ("settle", None, None)
     assert found.distribution == {
