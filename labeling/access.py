@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models import Q
 
 from labeling.core.errors import Forbidden, NotFound
-from labeling.models import Annotation, ApiKey, Assignment, Invitation, Item, Job, Membership, Project
+from labeling.models import Annotation, ApiKey, Assignment, Invitation, Item, Job, Membership, Project, ReviewItem
 
 Role = Membership.Role
 # What each role may do includes what the roles below it may.
@@ -71,6 +71,21 @@ def job_for(user: Any, job_id: Any, key: ApiKey | None = None) -> Job:
     if membership.role == Role.ANNOTATOR and job.created_by_id != user.pk:
         raise NotFound("There is no such job.")
     return job
+
+
+def review_for(user: Any, review_id: int, key: ApiKey | None = None) -> ReviewItem:
+    """A review of a project that the caller reviews or owns. To everybody else there is none."""
+    reviews = ReviewItem.objects.select_related("project").filter(
+        pk=review_id,
+        project__memberships__user_id=user.pk,
+        project__memberships__role__in=(Role.REVIEWER, Role.OWNER),
+    )
+    if key is not None and key.project_id is not None:
+        reviews = reviews.filter(project_id=key.project_id)
+    review = reviews.first()
+    if review is None:
+        raise NotFound("There is no such review in a project that you review.")
+    return review
 
 
 def item_for(membership: Membership, item_id: int) -> Item:

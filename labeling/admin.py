@@ -19,6 +19,7 @@ from labeling.models import (
     Job,
     Membership,
     Project,
+    ReviewItem,
 )
 from labeling.services.audit import record_audit
 from labeling.services.projects import revoke_api_key
@@ -148,6 +149,15 @@ class AssignmentAdmin(LookingAdmin):
             )
         n = len(live)
         self.message_user(request, f"{n} released. Whoever held them can still answer.", messages.SUCCESS)
+
+
+@admin.register(ReviewItem)
+class ReviewItemAdmin(LookingAdmin):
+    list_display = ("id", "project", "item_id", "reason", "state", "priority", "opened_at", "closed_at", "closed_by")
+    list_select_related = ("project", "closed_by")
+    list_filter = ("state", "reason")
+    search_fields = ("project__slug", "item__external_id__exact", "closed_by__username__exact")
+    raw_id_fields = ("item", "resolution")
 
 
 @admin.register(Job)

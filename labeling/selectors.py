@@ -590,7 +590,12 @@ def own_results(*, project: Project, user: Any) -> OwnResults:
     mine = Annotation.objects.live().filter(project=project, user=user)
     latest = mine.filter(seconds__isnull=False).order_by("-created_at").values_list("seconds", flat=True)
     seconds = [value for value in latest[:TIMED_AT_MOST] if value is not None]
-    shared = mine.filter(item__resolutions__superseded_at__isnull=True, item__resolutions__n_annotations__gte=2)
+    one_truth = (Resolution.Method.CONSENSUS, Resolution.Method.ADJUDICATED)
+    shared = mine.filter(
+        item__resolutions__superseded_at__isnull=True,
+        item__resolutions__n_annotations__gte=2,
+        item__resolutions__method__in=one_truth,
+    )
     same = Count("pk", filter=Q(value=F("item__resolutions__value")))
     counts = shared.aggregate(n=Count("pk"), n_same=same)
     return OwnResults(

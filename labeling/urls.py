@@ -6,6 +6,7 @@ from labeling.api import items as items_api
 from labeling.api import jobs as jobs_api
 from labeling.api import labels as labels_api
 from labeling.api import projects as projects_api
+from labeling.api import review as review_api
 from labeling.api import work as work_api
 from labeling.views import account as account_views
 from labeling.views import annotate as annotate_views
@@ -14,7 +15,9 @@ from labeling.views import imports as imports_views
 from labeling.views import items as items_views
 from labeling.views import jobs as jobs_views
 from labeling.views import members as members_views
+from labeling.views import mine as mine_views
 from labeling.views import projects as projects_views
+from labeling.views import review as review_views
 from labeling.views import settings as settings_views
 from labeling.views.login import LoginView
 
@@ -35,6 +38,10 @@ _api = [
     path("api/v1/assignments/<int:pk>/renew/", work_api.RenewView.as_view(), name="api-renew"),
     path("api/v1/assignments/<int:pk>/comment/", work_api.CommentView.as_view(), name="api-comment"),
     path("api/v1/annotations/<int:pk>/undo/", work_api.UndoView.as_view(), name="api-undo"),
+    path("api/v1/projects/<slug:slug>/review/", review_api.ReviewsView.as_view(), name="api-reviews"),
+    path("api/v1/review/<int:pk>/resolve/", review_api.ResolveView.as_view(), name="api-review-resolve"),
+    path("api/v1/review/<int:pk>/requeue/", review_api.RequeueView.as_view(), name="api-review-requeue"),
+    path("api/v1/review/<int:pk>/undo/", review_api.UndoReviewView.as_view(), name="api-review-undo"),
     path("api/v1/jobs/<uuid:pk>/", jobs_api.JobView.as_view(), name="api-job"),
 ]
 
@@ -65,9 +72,16 @@ _pages = [
     path("projects/new/", projects_views.new_project, name="new-project"),
     path("guidelines/preview/", projects_views.preview_guidelines, name="preview-guidelines"),
     path("label/<slug:slug>/", annotate_views.annotate, name="annotate"),
+    # /review/<slug>/
+    path("review/<slug:slug>/", review_views.review, name="review"),
+    path("review/<slug:slug>/majority/", review_views.majority, name="review-majority"),
+    path("review/<slug:slug>/<int:pk>/decide/", review_views.decide, name="review-decide"),
+    path("review/<slug:slug>/<int:pk>/requeue/", review_views.requeue, name="review-requeue"),
+    path("review/<slug:slug>/<int:pk>/undo/", review_views.undo, name="review-undo"),
     path("health/dot/", jobs_views.health_dot, name="health-dot"),
     # /projects/<slug>/
     path("projects/<slug:slug>/", projects_views.project, name="project"),
+    path("projects/<slug:slug>/mine/", mine_views.mine, name="mine"),
     path("projects/<slug:slug>/items/", items_views.items, name="items"),
     path("projects/<slug:slug>/items/<int:pk>/", items_views.item, name="item"),
     path("projects/<slug:slug>/jobs/", jobs_views.jobs, name="jobs"),

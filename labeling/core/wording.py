@@ -103,6 +103,35 @@ def value_words(kind: str, config: Mapping[str, Any], value: Any) -> list[LabelW
     return words or [LabelWord("none of the labels")]
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A value that can be given with one key; `key` is empty where no digit is left."""
+
+    value: Any
+    text: str
+    key: str
+    colour: int | None = None
+
+
+def answers_of(kind: str, config: Mapping[str, Any]) -> list[Answer]:
+    """The single values of a schema with the digits of the label screen (keymap.js); of several labels each one."""
+    keys = [*"1234567890"]
+    if kind == "rating":
+        values: list[Any] = list(range(config["min"], config["max"] + 1))
+        # Where the points are digits themselves, the digit is the key.
+        if config["min"] >= 0 and config["max"] <= 9:
+            keys = [str(point) for point in values]
+    elif kind == "pair":
+        values = ["a", "b", "tie"] if config.get("tie") else ["a", "b"]
+    else:
+        values = [label["value"] for label in config["labels"]]
+    found = []
+    for place, value in enumerate(values):
+        word = value_words(kind, config, value)[0]
+        found.append(Answer(value, word.text, keys[place] if place < len(keys) else "", word.colour))
+    return found
+
+
 def reason_words(code: str, detail: Mapping[str, Any]) -> str:
     """Why an item came."""
     top = detail.get("p") or []

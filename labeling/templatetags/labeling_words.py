@@ -7,6 +7,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from labeling.core.wording import seconds_words
+from labeling.models import Project
+from labeling.selectors import n_open_reviews
 
 register = template.Library()
 
@@ -35,3 +37,9 @@ def moment(at: datetime | None) -> SafeString | str:
 def percent(share: float) -> str:
     """0.421 -> "42 %"."""
     return f"{round(100 * share)} %"
+
+
+@register.simple_tag
+def reviews_waiting(project: Project) -> int:
+    """How many items of the project wait for a reviewer. One query."""
+    return n_open_reviews(project=project)
