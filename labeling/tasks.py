@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from labeling.services import export, intake, jobs, queue, upkeep, uploads
+from labeling.services import consensus, export, jobs, queue, upkeep, uploads
 
 
 @shared_task(name="labeling.sweep_jobs")
@@ -22,7 +22,7 @@ def checkpoint_database() -> None:
 
 @shared_task(name="labeling.run_import")
 def run_import(job_id: str) -> None:
-    intake.import_file(job_id=job_id)
+    imports.import_file(job_id=job_id)
 
 
 @shared_task(name="labeling.run_export")
@@ -33,3 +33,13 @@ def run_export(job_id: str) -> None:
 @shared_task(name="labeling.sweep_files")
 def sweep_files() -> int:
     return uploads.sweep_uploads() + export.sweep_exports()
+
+
+@shared_task(name="labeling.fit_consensus")
+def fit_consensus(job_id: str) -> None:
+    consensus.fit_consensus(job_id=job_id)
+
+
+@shared_task(name="labeling.check_consensus")
+def check_consensus() -> int:
+    return consensus.check_consensus()

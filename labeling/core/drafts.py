@@ -62,7 +62,7 @@ def draft_item(
             row=row,
             data=content[0],
             content_hash=content_hash(content[1], vector),
-            external_id=_checked_id(external_id),
+            external_id=checked_name(external_id, "id", MAX_EXTERNAL_ID),
             meta=_checked_meta(meta),
             features=vector,
             gold=_checked_gold(gold, rules),
@@ -113,7 +113,7 @@ def pack_features(values: object) -> bytes:
         raise BadValueError("features", f"features has {len(values):,} numbers; the limit is {MAX_FEATURES:,}.")
     for place, number in enumerate(values):
         if isinstance(number, bool) or not isinstance(number, (int, float)):
-            raise BadValueError("features", f"features[{place}] is {_short(number)}, not a number.")
+            raise BadValueError("features", f"features[{place}] is {shortened(number)}, not a number.")
         if isinstance(number, float) and not math.isfinite(number):
             raise BadValueError("features", f"features[{place}] is {number}, not a finite number.")
     try:
@@ -128,12 +128,12 @@ def _numbers_in(text: str) -> list[float]:
     try:
         return [float(word) for word in words]
     except ValueError:
-        raise BadValueError("features", f"features is {_short(text)}, not a list of numbers.") from None
+        raise BadValueError("features", f"features is {shortened(text)}, not a list of numbers.") from None
 
 
 def _checked_data(data: object, rules: SchemaRules) -> tuple[dict[str, Any], bytes]:
     if not isinstance(data, dict):
-        raise BadValueError("data", f'data is {_short(data)}, not an object such as {{"text": "…"}}.')
+        raise BadValueError("data", f'data is {shortened(data)}, not an object such as {{"text": "…"}}.')
     if not any(value not in (None, "", [], {}) for value in data.values()):
         raise BadValueError("data", "data is empty: there is nothing to judge.")
     encoded = canonical(data, "data")
@@ -157,7 +157,7 @@ def _check_text(text: object) -> None:
     if text is None or text == "":
         raise BadValueError("text", "text is empty.")
     if not isinstance(text, str):
-        raise BadValueError("text", f"text is {_short(text)}, not a text.")
+        raise BadValueError("text", f"text is {shortened(text)}, not a text.")
     if text.isspace():
         raise BadValueError("text", "text holds nothing but spaces.")
 
@@ -178,20 +178,24 @@ def _check_image(address: object) -> None:
         raise BadValueError("image", problem)
 
 
-def _checked_id(external_id: object) -> str | None:
-    if external_id is None or external_id == "":
+def checked_name(name: object, field: str, limit: int) -> str | None:
+    """A short text or whole number that names something, as text; None where nothing is given.
+
+    Raises BadValueError about `field` for what is too long or cannot be printed.
+    """
+    if name is None or name == "":
         return None
-    if isinstance(external_id, bool) or not isinstance(external_id, (str, int, float)):
-        raise BadValueError("id", f"id is {_short(external_id)}, not a text or a number.")
-    if isinstance(external_id, float):
-        if not external_id.is_integer():
-            raise BadValueError("id", f"id is {external_id}, not a text or a whole number.")
-        external_id = int(external_id)
-    text = str(external_id).strip()
-    if len(text) > MAX_EXTERNAL_ID:
-        raise BadValueError("id", f"id has {len(text):,} characters; the limit is {MAX_EXTERNAL_ID}.")
+    if isinstance(name, bool) or not isinstance(name, (str, int, float)):
+        raise BadValueError(field, f"{field} is {shortened(name)}, not a text or a number.")
+    if isinstance(name, float):
+        if not name.is_integer():
+            raise BadValueError(field, f"{field} is {name}, not a text or a whole number.")
+        name = int(name)
+    text = str(name).strip()
+    if len(text) > limit:
+        raise BadValueError(field, f"{field} has {len(text):,} characters; the limit is {limit}.")
     if not text.isprintable():
-        raise BadValueError("id", "id holds characters that cannot be printed.")
+        raise BadValueError(field, f"{field} holds characters that cannot be printed.")
     return text or None
 
 
@@ -199,7 +203,7 @@ def _checked_meta(meta: object) -> dict[str, Any]:
     if meta is None:
         return {}
     if not isinstance(meta, dict):
-        raise BadValueError("meta", f'meta is {_short(meta)}, not an object such as {{"language": "en"}}.')
+        raise BadValueError("meta", f'meta is {shortened(meta)}, not an object such as {{"language": "en"}}.')
     if not meta:
         return {}
     size = len(canonical(meta, "meta"))
@@ -211,16 +215,28 @@ def _checked_meta(meta: object) -> dict[str, Any]:
 def _checked_gold(gold: object, rules: SchemaRules) -> Value | None:
     if gold is None or gold == "":
         return None
-    if isinstance(gold, str):
-        gold = _gold_in(gold, rules)
+    return checked_value(gold, "gold", rules)
+
+
+def checked_value(cell: object, field: str, rules: SchemaRules) -> Value:
+    """The value that a cell stands for, in its stored form.
+
+    A cell may be the value itself or text: "4" a rating, "red|green" or '["red"]' several labels. Tables write labels
+    such as "0" and "1" as numbers, and whole numbers as 4.0. Raises BadValueError about `field` naming what is allowed.
+    """
+    if isinstance(cell, str):
+        cell = _value_in(cell, rules)
+    elif isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    if isinstance(cell, int) and not isinstance(cell, bool) and rules.kind == "choice" and str(cell) in rules.labels:
+        cell = str(cell)
     try:
-        return rules.check(gold)
+        return rules.check(cell)
     except Invalid as error:
-        raise BadValueError("gold", f"gold: {error.message}") from None
+        raise BadValueError(field, f"{field}: {error.message}") from None
 
 
-def _gold_in(text: str, rules: SchemaRules) -> object:
-    """The value that a cell of text stands for: "4" a rating, "red|green" or '["red"]' several labels."""
+def _value_in(text: str, rules: SchemaRules) -> object:
     text = text.strip()
     if rules.kind == "rating":
         try:
@@ -245,6 +261,7 @@ def _has_zero(value: Any) -> bool:
     return isinstance(value, list) and any(_has_zero(one) for one in value)
 
 
-def _short(value: object) -> str:
+def shortened(value: object) -> str:
+    """How a wrong value is shown in a message."""
     text = repr(value)
     return text if len(text) <= 40 else text[:37] + "…"

@@ -2,9 +2,10 @@
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Generic, TypeVar
 
 from labeling.core.drafts import ItemDraft, draft_item
 from labeling.core.errors import Invalid
@@ -26,7 +27,6 @@ ROLES = {
     "gold": "Known answer",
     "skip": "Leave out",
 }
-_ONLY_ONE = ("text", "a", "b", "image", "data", "id", "gold")
 _CONTENT = ("text", "a", "b", "image", "field", "data")
 
 PREVIEW_ROWS = 20
@@ -43,25 +43,55 @@ class ColumnGuess:
     reason: str
 
 
+D = TypeVar("D")
+
+
 @dataclass(frozen=True, slots=True)
-class Mapping:
-    """The role of each column that is used, in the order of the file. Columns that are not named are left out."""
+class Columns(ABC, Generic[D]):
+    """The role of each column that is used, in the order of the file. Columns that are not named are left out.
+
+    D is what a row becomes.
+    """
 
     roles: tuple[tuple[str, str], ...]
+
+    # What a column can be, in words.
+    names: ClassVar[dict[str, str]]
+    # Roles that one column has at most.
+    only_one: ClassVar[tuple[str, ...]]
 
     def columns_of(self, role: str) -> list[str]:
         return [column for column, its_role in self.roles if its_role == role]
 
     def check(self, rules: SchemaRules) -> None:
-        """Raises Invalid when no item could be made by this mapping."""
+        """Raises Invalid when no row could be used under these roles."""
         for column, role in self.roles:
-            if role not in ROLES:
+            if role not in self.names:
                 raise Invalid(f"“{role}” is not something a column can be.", fields={column: "unknown role"})
-        for role in _ONLY_ONE:
+        for role in self.only_one:
             columns = self.columns_of(role)
             if len(columns) > 1:
-                names = " and ".join(f"“{column}”" for column in columns[:3])
-                raise Invalid(f"Only one column can be “{ROLES[role]}”, not {names}.", fields={columns[1]: role})
+                named = " and ".join(f"“{column}”" for column in columns[:3])
+                raise Invalid(f"Only one column can be “{self.names[role]}”, not {named}.", fields={columns[1]: role})
+        self.check_needed(rules)
+
+    @abstractmethod
+    def check_needed(self, rules: SchemaRules) -> None:
+        """Raises Invalid when a column is missing that every row needs."""
+
+    @abstractmethod
+    def draft(self, row: int, values: dict[str, Any], rules: SchemaRules, line: int | None = None) -> D | RowError:
+        """What one row becomes, or what is wrong with it."""
+
+
+class Mapping(Columns[ItemDraft]):
+    """Columns of a file with items to judge."""
+
+    __slots__ = ()
+    names = ROLES
+    only_one = ("text", "a", "b", "image", "data", "id", "gold")
+
+    def check_needed(self, rules: SchemaRules) -> None:
         if not any(role in _CONTENT for _, role in self.roles):
             raise Invalid("Say which column holds what people will judge: a text, an image address or other fields.")
         has_pair = self.columns_of("a") and self.columns_of("b")
@@ -71,7 +101,6 @@ class Mapping:
     def draft(
         self, row: int, values: dict[str, Any], rules: SchemaRules, line: int | None = None
     ) -> ItemDraft | RowError:
-        """The item that one row makes, or what is wrong with it."""
         data: dict[str, Any] = {}
         meta: dict[str, Any] = {}
         features: list[Any] = []

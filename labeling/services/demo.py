@@ -28,6 +28,7 @@ from labeling.core.errors import Conflict, Unavailable
 from labeling.core.vader import RatedText, sentiment
 from labeling.models import Annotation, Item, LabelSchema, Membership, Project
 from labeling.services import intake
+from labeling.services.batches import IntakeReport
 from labeling.services.projects import create_project
 from labeling.services.resolve import settle_items
 
@@ -210,7 +211,7 @@ def make_project() -> tuple[Project, bool]:
     return project, is_new
 
 
-def add_texts(*, project: Project, texts: list[RatedText]) -> intake.IntakeReport:
+def add_texts(*, project: Project, texts: list[RatedText]) -> IntakeReport:
     """Stores the texts as items, with their domain as a segment."""
     rules = intake.rules_for(project)
     drafts = (

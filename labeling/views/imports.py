@@ -1,6 +1,7 @@
 """Importing a file: drop it, say what its columns are, watch it come in."""
 
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,15 +16,17 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labeling import access
 from labeling.core.errors import DomainError, Invalid, NotFound
 from labeling.core.formats import ENCODINGS, size_text
-from labeling.forms.imports import MappingForm, UploadForm
+from labeling.forms.imports import CONTENTS, ColumnsForm, ReadingForm, UploadForm
 from labeling.models import Job, Membership, Project
 from labeling.selectors import worker_alive
-from labeling.services import intake, uploads
+from labeling.services import imports, uploads
+from labeling.services.batches import Intake
 from labeling.services.uploads import Upload
 from labeling.views.files import as_download
 
 _CELL_LENGTH = 200
 _IMPORTS_LISTED = 10
+_JUDGED = ("text", "a", "b", "image", "data", "field")
 
 
 # The check of the token reads the whole body, so a body over the limit is turned away before it.
@@ -68,7 +71,7 @@ def _receive(request: HttpRequest, slug: str) -> HttpResponse:
         file = form.cleaned_data["file"]
         upload = uploads.keep_upload(project=project, user=request.user, name=file.name, file=file, size=file.size)
         # Read now, so that a file that is no table is refused where it was dropped.
-        intake.preview_upload(upload=upload, rules=intake.rules_for(project))
+        imports.preview_upload(project=project, upload=upload)
     except DomainError as error:
         if not request.accepts("text/html"):
             raise
@@ -83,21 +86,23 @@ def _receive(request: HttpRequest, slug: str) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def preview(request: HttpRequest, slug: str, upload_id: str) -> HttpResponse:
-    """The first rows and what their columns seem to be; posting starts the import."""
+    """The first rows, what the file seems to hold and what its columns seem to be; posting starts the import."""
     membership = access.membership_for(request.user, slug, Membership.Role.OWNER)
     project = membership.project
     upload = uploads.upload_of(project=project, upload_id=upload_id)
-    encoding = _encoding(request)
-    first = intake.preview_upload(upload=upload, rules=intake.rules_for(project), encoding=encoding)
+    asked = _asked(request)
+    first = imports.preview_upload(project=project, upload=upload, **asked)
+    intake = imports.INTAKES[first.contents](project)
+    names = intake.columns(first.roles).names
     error: DomainError | None = None
     if request.method == "POST":
-        form = MappingForm(first.guesses, request.POST)
+        form = ColumnsForm(first.guesses, names, request.POST)
         if form.is_valid():
             try:
-                job = intake.start_import(
-                    project=project,
+                job = imports.start_import(
+                    intake=intake,
                     upload=upload,
-                    mapping=form.mapping(),
+                    columns=intake.columns(form.roles()),
                     file_format=first.file_format,
                     user=request.user,
                 )
@@ -105,7 +110,7 @@ def preview(request: HttpRequest, slug: str, upload_id: str) -> HttpResponse:
             except Invalid as refused:
                 error = refused
     else:
-        form = MappingForm(first.guesses, initial={"encoding": encoding})
+        form = ColumnsForm(first.guesses, names)
     context = {
         "project": project,
         "membership": membership,
@@ -116,10 +121,12 @@ def preview(request: HttpRequest, slug: str, upload_id: str) -> HttpResponse:
         "columns": [(guess, field, _example(first, guess.column)) for guess, field in form.columns()],
         "form": form,
         "error": error,
+        "contents": list(CONTENTS.items()),  # A template would take .items for its key.
         "encodings": ENCODINGS,
-        "encoding": encoding or ("utf-16" if first.file_format.encoding.startswith("utf-16") else "utf-8"),
+        "asked": asked,
+        "encoding": asked["encoding"] or ("utf-16" if first.file_format.encoding.startswith("utf-16") else "utf-8"),
         "worker_alive": worker_alive(),
-    } | _plan(project, upload, first, first.mapping if not form.is_bound else None)
+    } | _plan(intake, upload, first, None if form.is_bound else first.roles)
     return render(request, "labeling/import_preview.html", context, status=422 if error or form.errors else 200)
 
 
@@ -130,37 +137,38 @@ def plan(request: HttpRequest, slug: str, upload_id: str) -> HttpResponse:
     """The sentence that says what would happen with the columns as they are chosen now."""
     project = access.project_for(request.user, slug, Membership.Role.OWNER)
     upload = uploads.upload_of(project=project, upload_id=upload_id)
-    first = intake.preview_upload(upload=upload, rules=intake.rules_for(project), encoding=_encoding(request))
-    form = MappingForm(first.guesses, request.POST)
-    mapping = form.mapping() if form.is_valid() else None
-    context = {"project": project, "upload": upload} | _plan(project, upload, first, mapping)
+    first = imports.preview_upload(project=project, upload=upload, **_asked(request))
+    intake = imports.INTAKES[first.contents](project)
+    form = ColumnsForm(first.guesses, intake.columns(first.roles).names, request.POST)
+    roles = form.roles() if form.is_valid() else None
+    context = {"project": project, "upload": upload} | _plan(intake, upload, first, roles)
     return render(request, "labeling/_import_plan.html", context)
 
 
-def _plan(project: Project, upload: Upload, first: intake.Preview, mapping: Any) -> dict[str, Any]:
-    if mapping is None:
+def _asked(request: HttpRequest) -> dict[str, str | None]:
+    """How the person wants the file to be read, by the address or the form: `contents` and `encoding`."""
+    return ReadingForm(request.POST if request.method == "POST" else request.GET).chosen()
+
+
+def _plan(
+    intake: Intake[Any], upload: Upload, first: imports.Preview, roles: Iterable[Sequence[str]] | None
+) -> dict[str, Any]:
+    if roles is None:
         return {"plan": None, "plan_problem": ""}
+    columns = intake.columns(roles)
     try:
-        planned = intake.plan_import(project=project, upload=upload, mapping=mapping, file_format=first.file_format)
+        planned = imports.plan_import(intake=intake, upload=upload, columns=columns, file_format=first.file_format)
     except Invalid as error:
         return {"plan": None, "plan_problem": error.message}
-    used = {
-        role: mapping.columns_of(role) for role in ("text", "a", "b", "image", "field", "data", "id", "meta", "gold")
-    }
-    n_features = len(mapping.columns_of("features"))
+    used = {role: columns.columns_of(role) for role in columns.names}
     return {
         "plan": planned,
         "plan_problem": "",
         "used": used,
-        "judged": [*used["text"], *used["a"], *used["b"], *used["image"], *used["data"], *used["field"]],
-        "n_feature_columns": n_features,
-        "audit_percent": f"{100 * project.audit_share:g}",
+        "holds": intake.contents,
+        "judged": [name for role in _JUDGED for name in used.get(role, [])],
+        "audit_percent": f"{100 * intake.project.audit_share:g}",
     }
-
-
-def _encoding(request: HttpRequest) -> str | None:
-    asked = request.POST.get("encoding") or request.GET.get("encoding")
-    return asked if asked in ENCODINGS else None
 
 
 def _cell(value: Any) -> str:
@@ -168,7 +176,7 @@ def _cell(value: Any) -> str:
     return text if len(text) <= _CELL_LENGTH else text[:_CELL_LENGTH] + "…"
 
 
-def _example(first: intake.Preview, column: str) -> str:
+def _example(first: imports.Preview, column: str) -> str:
     values = (row.get(column) for _, row in first.rows)
     return _cell(next((value for value in values if value not in (None, "")), None))
 
@@ -197,6 +205,7 @@ def _progress(project: Project, job_id: UUID) -> dict[str, Any]:
     result = job.result or {}
     return {
         "job": job,
+        "holds": imports.contents_of(job.params),
         "is_over": job.state in (Job.State.SUCCEEDED, Job.State.FAILED),
         "percent": round(100 * job.progress),
         "worker_alive": worker_alive(),
@@ -227,5 +236,5 @@ def import_errors(request: HttpRequest, slug: str, job_id: UUID) -> FileResponse
 def import_again(request: HttpRequest, slug: str, job_id: UUID) -> HttpResponse:
     """Starts a failed import once more."""
     project = access.project_for(request.user, slug, Membership.Role.OWNER)
-    job = intake.retry_import(job=_import_of(project, job_id), user=request.user)
+    job = imports.retry_import(job=_import_of(project, job_id), user=request.user)
     return redirect("labeling:import-job", slug=slug, job_id=job.pk)

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from labeling.models import Item, Job, Project
-from labeling.services import intake
+from labeling.services import imports
 from tests.factories import make_key, make_project
 
 pytestmark = pytest.mark.django_db
@@ -72,7 +72,7 @@ def test_many_rows_become_a_job(post: Any, project: Project) -> None:
     answer = post("\n".join(json.dumps(text(n)) for n in range(1500)), "application/x-ndjson")
     assert answer.status_code == 202
     job = Job.objects.get(pk=answer.json()["job"]["id"])
-    intake.import_file(job_id=str(job.pk))
+    imports.import_file(job_id=str(job.pk))
     assert Item.objects.filter(project=project).count() == 1500
 
 

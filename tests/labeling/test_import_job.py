@@ -17,7 +17,8 @@ from labeling.core.errors import Invalid, NotFound, TooLarge, Unavailable
 from labeling.core.formats import FileFormat
 from labeling.core.mapping import Mapping
 from labeling.models import AuditEntry, Item, Job, Project
-from labeling.services import intake, uploads
+from labeling.services import batches, imports, intake, uploads
+from labeling.services.intake import ItemIntake
 from tests.services import processes
 
 pytestmark = pytest.mark.django_db
@@ -30,14 +31,14 @@ def upload(project: Project, content: bytes, name: str = "items.csv") -> uploads
 
 def start(project: Project, content: bytes, name: str = "items.csv", mapping: Mapping = MAPPING) -> Job:
     kept = upload(project, content, name)
-    preview = intake.preview_upload(upload=kept, rules=intake.rules_for(project))
-    return intake.start_import(
-        project=project, upload=kept, mapping=mapping, file_format=preview.file_format, user=None
+    preview = imports.preview_upload(project=project, upload=kept)
+    return imports.start_import(
+        intake=ItemIntake(project), upload=kept, columns=mapping, file_format=preview.file_format, user=None
     )
 
 
 def run(job: Job) -> Job:
-    intake.import_file(job_id=str(job.pk))
+    imports.import_file(job_id=str(job.pk))
     job.refresh_from_db()
     return job
 
@@ -65,7 +66,9 @@ def test_a_file_is_imported_with_its_bad_rows_listed(project: Project) -> None:
 def test_starting_an_import_twice_queues_it_once(project: Project) -> None:
     kept = upload(project, table(3))
     jobs = [
-        intake.start_import(project=project, upload=kept, mapping=MAPPING, file_format=FileFormat("csv"), user=None)
+        imports.start_import(
+            intake=ItemIntake(project), upload=kept, columns=MAPPING, file_format=FileFormat("csv"), user=None
+        )
         for _ in range(2)
     ]
     assert jobs[0].pk == jobs[1].pk
@@ -84,7 +87,7 @@ def test_importing_the_file_again_is_harmless(project: Project) -> None:
 
 
 def test_a_crash_in_the_middle_loses_and_doubles_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "BATCH_SIZE", 100)
+    monkeypatch.setattr(batches, "BATCH_SIZE", 100)
     content = table(950) + b"951,\n1,other content\n" + b"952,last\n"
     job = start(project, content)
     insert = intake._insert
@@ -107,7 +110,7 @@ def test_a_crash_in_the_middle_loses_and_doubles_nothing(project: Project, monke
 
 
 def test_errors_from_before_a_crash_are_listed_again(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "BATCH_SIZE", 10)
+    monkeypatch.setattr(batches, "BATCH_SIZE", 10)
     job = start(project, b"id,text\n1,one\n1,two\n,\n" + table(40).partition(b"\n")[2])
     insert = intake._insert
     calls = iter(range(100))
@@ -134,7 +137,7 @@ def test_errors_from_before_a_crash_are_listed_again(project: Project, monkeypat
 def test_a_full_disk_fails_with_words_and_keeps_what_was_stored(
     project: Project, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
-    monkeypatch.setattr(intake, "BATCH_SIZE", 10)
+    monkeypatch.setattr(batches, "BATCH_SIZE", 10)
     job = start(project, table(35))
     insert = intake._insert
     calls = iter(range(100))
@@ -149,7 +152,7 @@ def test_a_full_disk_fails_with_words_and_keeps_what_was_stored(
     assert job.state == "failed" and "disk is full" in job.error and "kept" in job.error
     assert Item.objects.count() == 20
     monkeypatch.setattr(intake, "_insert", insert)
-    again = run(intake.retry_import(job=job, user=None))
+    again = run(imports.retry_import(job=job, user=None))
     assert again.state == "succeeded" and again.result is not None
     assert (again.result["created"], again.result["duplicates"]) == (15, 20)
 
@@ -162,7 +165,7 @@ def test_a_full_disk_during_the_upload_leaves_nothing_behind(project: Project, m
     with pytest.raises(Unavailable, match="disk is full"):
         upload(project, table(3))
     with pytest.raises(Unavailable, match="disk is full"):
-        intake.start_rows_import(project=project, lines=iter([b"{}\n"]), user=None)
+        imports.start_rows_import(project=project, contents="items", lines=iter([b"{}\n"]), user=None)
     assert not Job.objects.exists()
 
 
@@ -171,7 +174,9 @@ def test_a_file_over_the_limit_is_refused(project: Project, settings: Any) -> No
     with pytest.raises(TooLarge, match="10 bytes"):
         upload(project, table(3))
     with pytest.raises(TooLarge):
-        intake.start_rows_import(project=project, lines=iter([b'{"data": {"text": "a"}}']), user=None)
+        imports.start_rows_import(
+            project=project, contents="items", lines=iter([b'{"data": {"text": "a"}}']), user=None
+        )
 
 
 def test_uploads_are_private_files_under_generated_names(project: Project) -> None:
@@ -196,9 +201,11 @@ def test_an_upload_belongs_to_its_project(project: Project, owner: Any) -> None:
 
 def test_rows_sent_by_api_become_a_job(project: Project, owner: Any) -> None:
     lines = (json.dumps({"id": i, "data": {"text": f"text {i}"}}).encode() for i in range(1500))
-    job = run(intake.start_rows_import(project=project, lines=lines, user=owner))
+    job = run(imports.start_rows_import(project=project, contents="items", lines=lines, user=owner))
     assert job.result is not None and job.result["created"] == 1500
-    job = run(intake.start_rows_import(project=project, lines=[b'{"text": "a"}', b"oops"], user=owner))
+    job = run(
+        imports.start_rows_import(project=project, contents="items", lines=[b'{"text": "a"}', b"oops"], user=owner)
+    )
     assert job.result is not None and [error["row"] for error in job.result["errors"]] == [1, 2]
     assert AuditEntry.objects.filter(action="items.import", actor=owner).count() == 2
 
@@ -230,11 +237,11 @@ def test_a_mapping_that_makes_no_items_starts_no_job(project: Project) -> None:
 def test_the_plan_tells_what_would_happen(project: Project) -> None:
     run(start(project, table(10)))
     kept = upload(project, table(12) + b"99,\n1,another\n")
-    plan = intake.plan_import(project=project, upload=kept, mapping=MAPPING, file_format=FileFormat("csv"))
+    plan = imports.plan_import(intake=ItemIntake(project), upload=kept, columns=MAPPING, file_format=FileFormat("csv"))
     assert (plan.n_rows, plan.n_new, plan.n_known, len(plan.errors)) == (14, 2, 10, 2)
     assert plan.is_whole and plan.n_rows_in_file == 14
     large = upload(project, table(50_000))
-    plan = intake.plan_import(project=project, upload=large, mapping=MAPPING, file_format=FileFormat("csv"))
+    plan = imports.plan_import(intake=ItemIntake(project), upload=large, columns=MAPPING, file_format=FileFormat("csv"))
     assert not plan.is_whole and 40_000 <= plan.n_rows_in_file <= 65_000
 
 
@@ -256,8 +263,8 @@ def test_kill_9_in_the_middle_of_an_import_loses_and_doubles_nothing(start_worke
     first.kill()
     stored = batches()
     job.refresh_from_db()
-    assert 3 <= stored < n / intake.BATCH_SIZE and job.state == "running"
-    assert Item.objects.filter(project=project).count() == stored * intake.BATCH_SIZE
+    assert 3 <= stored < n / batches.BATCH_SIZE and job.state == "running"
+    assert Item.objects.filter(project=project).count() == stored * batches.BATCH_SIZE
     start_worker()
     sweep_jobs(now=timezone.now() + timedelta(minutes=2))
 

@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from labeling.models import Item, Job, Project
-from labeling.services import intake
+from labeling.services import imports
 from tests.factories import make_project
 
 pytestmark = pytest.mark.django_db
@@ -52,7 +52,7 @@ def test_a_file_goes_from_the_drop_zone_to_its_items(web: Client, project: Proje
     assert started.url == reverse("labeling:import-job", args=[project.slug, job.pk])
     waiting = web.get(started.url)
     assert "Waiting for a worker" in words(waiting) and 'hx-trigger="every 1s"' in waiting.content.decode()
-    intake.import_file(job_id=str(job.pk))
+    imports.import_file(job_id=str(job.pk))
     done = web.get(reverse("labeling:import-progress", args=[project.slug, job.pk]))
     assert "2 items created" in words(done) and "row" in words(done) and "hx-trigger" not in done.content.decode()
     assert Item.objects.get(external_id="1").meta == {"lang": "en"}
@@ -125,7 +125,7 @@ def test_the_encoding_can_be_chosen(web: Client, project: Project) -> None:
     again = web.get(address, {"encoding": "cp1252"})
     assert "It’s fine" in words(again)
     web.post(address, form_of(again) | {"encoding": "cp1252"})
-    intake.import_file(job_id=str(Job.objects.get().pk))
+    imports.import_file(job_id=str(Job.objects.get().pk))
     assert sorted(item.data["text"] for item in Item.objects.all()) == ["It’s fine", "plain"]
 
 
@@ -141,7 +141,7 @@ def test_a_wide_table_shows_its_first_columns(web: Client, project: Project) -> 
     preview = web.get(send(web, project, content.encode()).url)
     assert "And 261 more columns" in words(preview)
     web.post(preview.request["PATH_INFO"], form_of(preview))
-    intake.import_file(job_id=str(Job.objects.get().pk))
+    imports.import_file(job_id=str(Job.objects.get().pk))
     assert len(bytes(Item.objects.get().features or b"")) == 4 * 300
 
 

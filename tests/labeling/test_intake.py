@@ -8,7 +8,8 @@ import pytest
 from django.db import connection
 
 from labeling.models import Item, Project
-from labeling.services import intake
+from labeling.services import batches, intake
+from labeling.services.batches import IntakeReport
 from tests.factories import make_project
 
 pytestmark = pytest.mark.django_db
@@ -100,12 +101,12 @@ def test_undecodable_rows_are_named(project: Project) -> None:
 
 def test_batches_are_short_transactions_with_few_queries(project: Project, django_assert_max_num_queries: Any) -> None:
     with django_assert_max_num_queries(2 + 3 * 12):
-        report = intake.add_rows(project=project, rows=rows(*[text(i) for i in range(3 * intake.BATCH_SIZE)]))
-    assert report.created == 3 * intake.BATCH_SIZE
+        report = intake.add_rows(project=project, rows=rows(*[text(i) for i in range(3 * batches.BATCH_SIZE)]))
+    assert report.created == 3 * batches.BATCH_SIZE
 
 
 def test_errors_are_counted_beyond_those_kept(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "MAX_ERRORS_KEPT", 3)
+    monkeypatch.setattr(batches, "MAX_ERRORS_KEPT", 3)
     report = intake.add_rows(project=project, rows=rows(*[{"data": {}}] * 10))
     assert report.n_errors == 10 and [error.row for error in report.errors] == [1, 2, 3]
 
@@ -114,7 +115,7 @@ def test_errors_are_counted_beyond_those_kept(project: Project, monkeypatch: pyt
 def test_two_imports_at_once_store_each_item_once() -> None:
     project = make_project()
     given = rows(*[text(i) for i in range(3000)])
-    reports: list[intake.IntakeReport] = []
+    reports: list[IntakeReport] = []
 
     def work(part: list[tuple[int, object]]) -> None:
         reports.append(intake.add_rows(project=project, rows=part))
