@@ -204,6 +204,16 @@ def text_of(row: Mapping[str, Any], spec: FeaturizerSpec) -> str:
     return "\n".join(_text(row.get(name)) for name in spec.text_fields)
 
 
+def places_of_texts(row: Mapping[str, Any], spec: FeaturizerSpec) -> list[tuple[str, int, int]]:
+    """Where each text field stands in what text_of joins: (name, start, end)."""
+    places, at = [], 0
+    for name in spec.text_fields:
+        end = at + len(_text(row.get(name)))
+        places.append((name, at, end))
+        at = end + 1
+    return places
+
+
 def _kind_of(name: str, values: Sequence[Any]) -> str:
     scalars = [v for v in values if not isinstance(v, list)]
     if not scalars:

@@ -23,7 +23,7 @@ from active_learning.core.artifacts import ArtifactRefused
 from active_learning.core.audit import audit_share_of_queue
 from active_learning.core.composition import QueuePlace, compose_queue, count_reasons, draw
 from active_learning.core.diversity import CLUSTER_SAMPLE, typical_of_clusters
-from active_learning.core.featurize import FeaturizerSpec, explain_words, flatten, text_of
+from active_learning.core.featurize import FeaturizerSpec, explain_words, flatten, places_of_texts, text_of
 from active_learning.core.learners import LinearModel, decide
 from active_learning.core.strategies import RANDOM, RECOMMENDED
 from active_learning.models import LearningPolicy, ModelVersion, ScoringRun
@@ -338,8 +338,8 @@ def _shown_probabilities(p: NDArray[np.float32], rules: SchemaRules) -> dict[str
 def _explained(
     spec: FeaturizerSpec, model: LinearModel, ids: Sequence[int], probabilities: NDArray[np.float32]
 ) -> Iterator[list[dict[str, Any]]]:
-    """The words behind each suggestion, as places in the item's text; none where an item has no text of its own."""
-    if spec.is_pair or not spec.text_fields or spec.text_fields[0] != "text":
+    """The words behind each suggestion, as places in the item's own text fields; none in the two things of a pair."""
+    if spec.is_pair or not spec.text_fields:
         yield from ([] for _ in ids)
         return
     data = selectors.item_data(ids=ids)
@@ -349,10 +349,15 @@ def _explained(
         if label not in weights:
             weights[label] = model.word_weights(label)
         row = flatten(data[pk])
-        own = row.get("text")
-        length = len(own) if isinstance(own, str) else 0
+        places = [place for place in places_of_texts(row, spec) if isinstance(data[pk].get(place[0]), str)]
         yield [
-            {"start": word.start, "end": word.end, "weight": round(word.weight, 4)}
+            {
+                "field": field,
+                "start": word.start - start,
+                "end": word.end - start,
+                "weight": round(word.weight, 4),
+            }
             for word in explain_words(text_of(row, spec), weights[label], spec)
-            if word.end <= length
+            for field, start, end in places
+            if start <= word.start and word.end <= end
         ]

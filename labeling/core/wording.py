@@ -142,10 +142,14 @@ def reason_words(code: str, detail: Mapping[str, Any]) -> str:
 
 
 def marked_passages(text: str, words: Iterable[Mapping[str, Any]]) -> list[Passage]:
-    """The text cut where words carry weight; spans that overlap an earlier one or lie outside are dropped."""
+    """The item's `text` cut where words carry weight.
+
+    Words of other fields are left out; spans that overlap an earlier one or lie outside are dropped.
+    """
     passages: list[Passage] = []
     at = 0
-    for span in sorted(words, key=lambda word: (word["start"], word["end"])):
+    own = [word for word in words if word.get("field", "text") == "text"]
+    for span in sorted(own, key=lambda word: (word["start"], word["end"])):
         start, end = span["start"], span["end"]
         if not at <= start < end <= len(text):
             continue

@@ -2,7 +2,7 @@
 
 import { createAnswerBar } from "./answerbar.js";
 import { createApi } from "./api.js";
-import { segments, titleOf } from "./content.js";
+import { titleOf } from "./content.js";
 import { drawItem, el, keyCap, percent, setText, underline } from "./draw.js";
 import { SKIP_REASONS, actionFor, answersOf, colourOfValue, isTyped, nameOf } from "./keymap.js";
 import { createOutbox } from "./outbox.js";
@@ -288,12 +288,11 @@ function perform(action) {
 }
 
 function explanation() {
-  const { suggestion, item } = currentCard(state);
-  if (!suggestion) return "No suggestion is shown for this item.";
+  const card = currentCard(state);
+  if (!card.suggestion) return "No suggestion is shown for this item.";
   if (!state.explain) return "The model's words are no longer underlined.";
-  const pieces = segments(String(item.data.text ?? ""), suggestion.words ?? []).filter(({ weight }) => weight !== null);
-  if (pieces.length === 0) return "No single words stand behind this suggestion.";
-  return `The words behind it: ${pieces.map(({ text }) => text).join(", ")}.`;
+  const words = [...drawn.get(card.assignment).root.querySelectorAll("mark")].map((mark) => mark.textContent);
+  return words.length ? `The words behind it: ${words.join(", ")}.` : "No single words stand behind this suggestion.";
 }
 
 function openDialog(name) {

@@ -31,8 +31,8 @@ function describeOne(data) {
   for (const [name, value] of Object.entries(data)) {
     if (value === null || value === "" || HIDDEN_FIELDS.has(name)) continue;
     if (IMAGE_FIELDS.includes(name) && typeof value === "string") main.unshift(imagePart(value, data));
-    else if (name === "text" && typeof value === "string") main.push({ kind: "text", text: value, field: "text" });
-    else fields.push({ name, part: partOf(value) });
+    else if (name === "text" && typeof value === "string") main.push({ kind: "text", text: value, field: name });
+    else fields.push({ name, part: typeof value === "string" ? { ...partOf(value), field: name } : partOf(value) });
   }
   return { main, fields };
 }

@@ -55,8 +55,8 @@ function drawPart(part) {
   if (part.kind === "image") return drawImage(part);
   if (part.kind === "code") return el("pre", { class: "item-code" }, drawLong(part.text));
   const text = el("p", { class: "item-text", dir: "auto" });
-  if (part.field === "text" && part.text.length <= TEXT_LIMIT) {
-    text.dataset.words = "";
+  if (part.field && part.text.length <= TEXT_LIMIT) {
+    text.dataset.words = part.field;
     text.append(part.text);
   } else text.append(drawLong(part.text));
   return text;
@@ -93,8 +93,9 @@ function brokenImage(url) {
 /** Underlines `words` in the item's text; an empty list takes the lines away. */
 export function underline(root, words) {
   for (const text of root.querySelectorAll("[data-words]")) {
+    const own = words.filter((word) => (word.field ?? "text") === text.dataset.words);
     text.replaceChildren(
-      ...segments(text.textContent, words).map((piece) =>
+      ...segments(text.textContent, own).map((piece) =>
         piece.weight === null
           ? document.createTextNode(piece.text)
           : el("mark", { class: piece.weight < 0 ? "word-against" : "word-for" }, piece.text),

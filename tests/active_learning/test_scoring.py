@@ -5,7 +5,7 @@ from active_learning import selectors
 from active_learning.core.strategies import FOR_SEVERAL_LABELS, TITLES
 from active_learning.services.policy import change_policy
 from active_learning.services.scoring import order_queue
-from labeling.models import Suggestion
+from labeling.models import Item, Suggestion
 from labeling.services.annotate import submit_annotation
 from labeling.services.queue import lease_items
 from tests.active_learning.pools import (
@@ -164,6 +164,22 @@ def test_the_words_behind_a_suggestion_are_those_of_the_topic(owner):
         word = max(suggestion.words, key=lambda w: w["weight"])
         strongest.append(suggestion.item.data["text"][word["start"] : word["end"]])
     assert sum(word.startswith("filler") for word in strongest) / len(strongest) < 0.1
+
+
+def test_the_words_are_found_in_the_field_they_stand_in(owner):
+    project = make_pool(owner, 80, audit_every=0)
+    for item in Item.objects.filter(project=project):
+        item.data = {"title": f"A title of {item.pk} more words", "body": item.data["text"]}
+        item.save(update_fields=["data"])
+    run_features(project)
+    answer(pool_items(project, 40))
+    run_training(project)
+    fields = set()
+    for suggestion in Suggestion.objects.filter(project=project).select_related("item"):
+        for word in suggestion.words:
+            fields.add(word["field"])
+            assert suggestion.item.data[word["field"]][word["start"] : word["end"]].strip()
+    assert "body" in fields
 
 
 @pytest.mark.parametrize("name", sorted(set(TITLES) - FOR_SEVERAL_LABELS))

@@ -177,6 +177,16 @@ def test_a_suggestion_is_shown_and_explained(page: Page, sign_in: Any, annotator
     assert Assignment.objects.get(item=items[0], user=annotator).suggestion_shown is True
 
 
+def test_words_are_underlined_in_the_field_they_stand_in(page: Page, sign_in: Any, owner: Any) -> None:
+    project = make_project(owner, slug="letters")
+    item = make_item(project, data={"subject": "Best offer", "body": "Best before May"})
+    words = [{"field": "body", "start": 5, "end": 11, "weight": 0.4}]
+    Suggestion.objects.create(project=project, item=item, value="neutral", words=words, source="model 1")
+    sign_in(owner)
+    page.goto("/label/letters/")
+    expect(shown(page).locator("mark")).to_have_text("before")
+
+
 def test_a_held_key_answers_one_item(screen: Page, annotator: Any) -> None:
     screen.evaluate(
         """() => {
