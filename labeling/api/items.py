@@ -91,6 +91,6 @@ class ItemsView(APIView):
 
 def _decoded(line: bytes) -> object:
     try:
-        return json.loads(line)
+        return json.loads(line.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         return error

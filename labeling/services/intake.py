@@ -80,6 +80,8 @@ def add_rows(*, project: Project, rows: Iterable[tuple[int, object]], origin: st
 def _api_draft(row: int, value: object, rules: SchemaRules) -> Draft:
     if isinstance(value, RecursionError):
         return RowError(row, "Its objects are nested too deeply to be read.")
+    if isinstance(value, UnicodeDecodeError):
+        return RowError(row, "It is not UTF-8.")
     if isinstance(value, Exception):
         return RowError(row, f"It is not JSON: {value}.")
     return draft_from_api(row, value, rules)
