@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import minimize_scalar
-from scipy.stats import binomtest
+from scipy.special import bdtrc
 
 from labeling.core.agreement.answers import Answers, Floats, Ints
+from labeling.core.settling import TINY, weigh
 
 # A person's confusion starts from everybody's, worth so many answers for each true label; everybody's from the guess
 # that a person knows the answer with probability KNOWS and else says a label as often as people say it.
@@ -20,8 +20,8 @@ OWN_STRENGTH = 4.0
 SHARED_STRENGTH = 100.0
 KNOWS = 0.7
 MAX_ROUNDS = 100
-TINY = 1e-12
 MIN_GOLD = 50
+HOTTEST = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,8 @@ class Consensus:
 
     def posterior_of(self, votes: Sequence[tuple[int, int]]) -> Floats:
         """The posterior of one more item from its answers (annotator, label), without fitting anew."""
-        logs = np.log(self.shares)
-        for annotator, label in votes:
-            logs = logs + np.log(np.maximum(self.confusion_of(annotator)[:, label], TINY))
-        return _normalized(logs[None])[0]
+        likelihoods = [self.confusion_of(annotator)[:, label].tolist() for annotator, label in votes]
+        return np.array(weigh(self.shares.tolist(), likelihoods))
 
 
 def dawid_skene(
@@ -147,18 +145,19 @@ def with_voter(answers: Answers, predicted: Ints) -> Answers:
 def may_vote(predicted: Ints, truth: Ints) -> bool:
     """Whether a model is clearly better than always naming the most common label: it may be a voter then.
 
-    On the same items, each judged by people and unknown to the model: fewer than 20 are not enough, and its gain
-    must be one that chance gives less than once in twenty (McNemar's exact test, one-sided).
+    On the same items, each judged by people and unknown to the model. Fewer than 20 are not enough; it must err at
+    most three quarters as often, and that must be a gain that chance gives less than once in twenty (McNemar's exact
+    test, one-sided). A useless voter costs labels and, where items have one answer, drags the result down.
     """
     predicted, truth = np.asarray(predicted), np.asarray(truth)
     if len(truth) < 20:
         return False
     common = truth == np.bincount(truth).argmax()
     right = predicted == truth
-    wins, losses = int((right & ~common).sum()), int((common & ~right).sum())
-    if wins + losses == 0:
+    if (~right).sum() > 0.75 * (~common).sum() or common.all():
         return False
-    return bool(binomtest(wins, wins + losses, 0.5, alternative="greater").pvalue < 0.05)
+    wins, losses = int((right & ~common).sum()), int((common & ~right).sum())
+    return bool(bdtrc(wins - 1, wins + losses, 0.5) < 0.05)
 
 
 def fit_temperature(posterior: Floats, gold: Ints) -> float | None:
@@ -170,11 +169,16 @@ def fit_temperature(posterior: Floats, gold: Ints) -> float | None:
         return None
     logs = np.log(np.maximum(posterior, TINY))
 
-    def loss(log_temperature: float) -> float:
-        fitted = _normalized(logs / np.exp(log_temperature))
+    def loss(coldness: float) -> float:
+        fitted = _normalized(logs * coldness)
         return -float(np.log(np.maximum(fitted[np.arange(len(gold)), gold], TINY)).mean())
 
-    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.2), np.log(20.0)), method="bounded").x))
+    # The loss is convex in 1 / temperature: thirds of the stretch fall away until hardly anything is left.
+    low, high = 1 / HOTTEST, HOTTEST
+    for _ in range(60):
+        first, second = low + (high - low) / 3, high - (high - low) / 3
+        low, high = (low, second) if loss(first) < loss(second) else (first, high)
+    return 2 / (low + high)
 
 
 def recalibrate(posterior: Floats, temperature: float) -> Floats:

@@ -1,10 +1,13 @@
 """What follows from the answers that one item has."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labeling.core.schema import Value
+
+TINY = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +42,18 @@ def _labelwise(answers: list[set[str]], n: int) -> Verdict:
     if any(2 * count == n for count in votes.values()):
         return Verdict(None, share, n)
     return Verdict(sorted(label for label, count in votes.items() if 2 * count > n), share, n)
+
+
+def weigh(shares: Sequence[float], likelihoods: Sequence[Sequence[float]], temperature: float = 1.0) -> list[float]:
+    """The posterior of each label from its share and, for each answer given, P(that answer | the label is true).
+
+    Shares and P are learned from all items by `consensus.dawid_skene`, `temperature` from known ones by
+    `consensus.fit_temperature`; above 1 it makes the posterior less sure.
+    """
+    logs = [math.log(max(share, TINY)) for share in shares]
+    for column in likelihoods:
+        logs = [log + math.log(max(p, TINY)) for log, p in zip(logs, column, strict=True)]
+    most = max(logs)
+    found = [math.exp((log - most) / temperature) for log in logs]
+    total = sum(found)
+    return [p / total for p in found]

@@ -271,9 +271,7 @@ def test_masi_and_jaccard():
     assert scales.jaccard(sets, 4)[0].tolist() == pytest.approx([1, 1 / 2, 1 / 3, 0, 0])
 
 
-def test_alpha_of_sets_agrees_with_nltk():
-    # Two people, four items; nltk 3.10 AnnotationTask(distance=jaccard_distance).alpha() and, with 2/3 and 1/3 for its
-    # .67 and .33, masi_distance.
+def test_alpha_of_sets_is_that_of_the_definition():
     given_sets = [({0}, {0}), ({0, 1}, {0}), ({2}, {2}), ({1, 2}, {0, 2})]
     flat = [frozenset(labels) for pair in given_sets for labels in pair]
     codes, sets = report.code_sets(flat)
@@ -326,6 +324,12 @@ def test_other_people_need_three_to_be_guessed_at():
     found = numbers(make(["a a", "a b", "b b"] * 5))["Krippendorff's alpha, nominal"]
     assert found.this_team is not None
     assert found.others_like_them is None
+
+
+def test_items_that_all_disagree_alike_give_no_interval():
+    found = numbers(make(["a b", "b a"] * 10))["Krippendorff's alpha, nominal"]
+    assert found.value < 0
+    assert found.this_team is None
 
 
 def test_more_items_narrow_the_interval_as_planned():
