@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.special import bdtrc
+from scipy.special import bdtrc, logsumexp
 
 from labeling.core.agreement.answers import Answers, Floats, Ints
 from labeling.core.settling import TINY, weigh
@@ -170,8 +170,7 @@ def fit_temperature(posterior: Floats, gold: Ints) -> float | None:
     logs = np.log(np.maximum(posterior, TINY))
 
     def loss(coldness: float) -> float:
-        fitted = _normalized(logs * coldness)
-        return -float(np.log(np.maximum(fitted[np.arange(len(gold)), gold], TINY)).mean())
+        return float((logsumexp(logs * coldness, axis=1) - coldness * logs[np.arange(len(gold)), gold]).mean())
 
     # The loss is convex in 1 / temperature: thirds of the stretch fall away until hardly anything is left.
     low, high = 1 / HOTTEST, HOTTEST
