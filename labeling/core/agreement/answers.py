@@ -8,6 +8,7 @@ thousand bootstrap samples of them is drawing a thousand histograms of 35 number
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -142,3 +143,10 @@ def from_counts(counts: ArrayLike) -> Patterns:
 
 def named(labels: Sequence[object]) -> tuple[str, ...]:
     return tuple(str(label) for label in labels)
+
+
+def stretches(sorted_values: Ints) -> list[tuple[int, int]]:
+    """Where each run of equal values starts and stops."""
+    borders = np.flatnonzero(np.diff(sorted_values)) + 1
+    edges = [0, *borders.tolist(), len(sorted_values)]
+    return [(a, b) for a, b in pairwise(edges) if b > a]
