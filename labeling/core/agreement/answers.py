@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import sparse
 
 Ints = NDArray[np.int64]
@@ -133,12 +133,6 @@ def count_patterns(answers: Answers) -> tuple[Patterns, Ints]:
     counts = sparse.csr_array((ones, (row[shown], answers.label[shown])), shape=(len(first), n_labels))
     counts.sum_duplicates()
     return Patterns(counts, times.astype(np.int64)), place_of_item
-
-
-def from_counts(counts: ArrayLike) -> Patterns:
-    """Patterns of a table with a row an item and a column a label, as votes are printed in papers."""
-    table = np.asarray(counts, dtype=np.float64)
-    return Patterns(sparse.csr_array(table), np.ones(len(table), dtype=np.int64))
 
 
 def named(labels: Sequence[object]) -> tuple[str, ...]:

@@ -160,7 +160,9 @@ def by_label(
         counts = sparse.csr_array(np.column_stack([yes, size - yes]).astype(np.float64))
         patterns = Patterns(counts, table[size, yes].astype(np.int64))
         totals = times_of(patterns)
-        reason = why_undefined(totals, ("it always", "another label always"))
+        reason = why_undefined(totals, (name, ""))
+        if reason and totals[1]:
+            reason = f"nobody chose {name}"
         alpha = measure(
             patterns,
             panel.n,

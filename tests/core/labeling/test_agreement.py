@@ -240,6 +240,11 @@ def test_a_label_against_the_rest_is_the_alpha_of_yes_and_no():
         assert found.share == pytest.approx(np.mean(several.label == found.label))
 
 
+def test_a_label_that_all_or_none_chose_is_not_defined():
+    found = report.by_label(Panel.of(make(["b b", "b b b"], "ab")), np.random.default_rng(0))
+    assert [label.alpha.reason for label in found] == ["nobody chose a", "everyone chose b"]
+
+
 def test_windows_follow_the_second_answer():
     good, bad = crowd(n_items=100, accuracy=0.95, share=1.0), crowd(n_items=100, accuracy=0.1, share=1.0)
     answers = Answers(
