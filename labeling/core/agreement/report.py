@@ -153,7 +153,9 @@ def by_label(
     for label, name in enumerate(labels):
         stretch = slice(chosen.indptr[label], chosen.indptr[label + 1])
         rows, votes = chosen.indices[stretch], chosen.data[stretch].astype(np.int64)
-        table = np.bincount(n_votes[rows] * (most + 1) + votes, times[rows], most * (most + 1)).reshape(most, most + 1)
+        # Without entries bincount forgets that it adds up floats.
+        table = np.bincount(n_votes[rows] * (most + 1) + votes, times[rows], most * (most + 1)).astype(np.float64)
+        table = table.reshape(most, most + 1)
         n_items = int(table.sum())
         table[:, 0] += items_of_size - table.sum(axis=1)
         size, yes = np.nonzero(table)
