@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import structlog
 from django.core.exceptions import BadRequest, RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import UnreadablePostError
@@ -13,6 +14,7 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
 from labeling.core.errors import DomainError, Invalid, TooLarge
+from labeling.services.upkeep import database_problem
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +63,8 @@ class DomainErrorMiddleware:
 def _as_domain_error(exception: Exception) -> DomainError | None:
     if isinstance(exception, DomainError):
         return exception
+    if isinstance(exception, OperationalError):
+        return database_problem(exception)
     if isinstance(exception, RequestDataTooBig | TooManyFieldsSent | TooManyFilesSent):
         return TooLarge(
             "The request is larger than this server takes. Send it in smaller parts, or upload it as a file."

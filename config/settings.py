@@ -144,6 +144,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
         "queue_order_strategy": "priority",
         "health_check_interval": 25,
         "socket_keepalive": True,
+        # A server that is there and does not answer must not hold a page or a probe for ever.
+        "socket_connect_timeout": 2,
+        "socket_timeout": 5,
     }
 )
 CELERY_TASK_DEFAULT_QUEUE = "default"

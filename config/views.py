@@ -77,7 +77,8 @@ def _migrations() -> str:
 
 
 def _broker() -> str:
-    with Connection(celery_app.conf.broker_url, connect_timeout=1) as broker:
+    options = celery_app.conf.broker_transport_options
+    with Connection(celery_app.conf.broker_url, connect_timeout=1, transport_options=options) as broker:
         broker.ensure_connection(max_retries=0, timeout=1, reraise_as_library_errors=False)
     return ""
 

@@ -9,7 +9,8 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from labeling.core.errors import DomainError
+from labeling.core.errors import DomainError, Unavailable
+from labeling.services.upkeep import database_problem
 
 
 def error_body(code: str, message: str, fields: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -18,9 +19,12 @@ def error_body(code: str, message: str, fields: dict[str, Any] | None = None) ->
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """The answer to an exception, or None for those that are bugs."""
+    if isinstance(error, OperationalError):
+        error = database_problem(error)
     if isinstance(error, DomainError):
         set_rollback()
-        return Response(error_body(error.code, error.message, error.fields), status=error.status)
+        headers = {"Retry-After": "2"} if isinstance(error, Unavailable) else None
+        return Response(error_body(error.code, error.message, error.fields), status=error.status, headers=headers)
     if isinstance(error, Http404):
         return Response(error_body("not_found", "There is nothing here."), status=404)
     if isinstance(error, PermissionDenied):
@@ -35,15 +39,6 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         )
     if isinstance(error, RecursionError):
         return Response(error_body("parse_error", "The body is nested too deeply to be read."), status=400)
-    if isinstance(error, OperationalError):
-        return Response(
-            error_body(
-                "database_unavailable",
-                "The database did not answer. Nothing was stored; send it again.",
-            ),
-            status=503,
-            headers={"Retry-After": "2"},
-        )
     if not isinstance(error, exceptions.APIException):
         return None
     set_rollback()

@@ -79,7 +79,7 @@ def sent_rows(body: object, *, wanted: str) -> SentRows:
 
 def _decoded(line: bytes) -> object:
     try:
-        return json.loads(line)
+        return json.loads(line.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         return error
 

@@ -13,7 +13,9 @@ def label_quality(answers: Answers, label: Ints, posterior: Floats, predicted: F
     """How much speaks for each item's settled `label`, from 0 to 1; check the lowest first.
 
     With a model's probabilities (`predicted`: a row an item, from a model that did not learn from it) it is CROWDLAB's
-    consensus quality score, which finds wrong labels better than the posterior does; without, the posterior.
+    consensus quality score; without, the posterior. A model worth asking (`consensus.may_vote`) makes it the better
+    ranking: wrong labels of 8,315 product pairs came first with an area under the curve of 0.89 against 0.68. One that
+    is hardly better than chance makes it the worse one.
     """
     scores = posterior if predicted is None else crowdlab(answers, label, predicted)
     return scores[np.arange(answers.n_items), label]

@@ -17,6 +17,20 @@ TINY = 1e-12
 LEAST_KEPT = 0.001
 
 
+def weigh(shares: Sequence[float], likelihoods: Iterable[Sequence[float]], temperature: float = 1.0) -> list[float]:
+    """The posterior of each label from its share and, for each answer given, P(that answer | the label is true).
+
+    Above 1 the temperature makes it less sure.
+    """
+    logs = [math.log(max(share, TINY)) for share in shares]
+    for column in likelihoods:
+        logs = [log + math.log(max(p, TINY)) for log, p in zip(logs, column, strict=True)]
+    most = max(logs)
+    found = [math.exp((log - most) / temperature) for log in logs]
+    total = sum(found)
+    return [p / total for p in found]
+
+
 @dataclass(frozen=True, slots=True)
 class Judge:
     """What one person was found to say. `seen`: answers for each true label; `said`: P(answer | each true label)."""
@@ -46,16 +60,9 @@ class Judges:
         Votes for labels that are not among `labels` count for nothing.
         """
         place = {label: number for number, label in enumerate(self.labels)}
-        logs = [math.log(max(share, TINY)) for share in self.shares]
-        for person, label in votes:
-            if label not in place:
-                continue
-            for truth, p in enumerate(self._likelihood(person, label, place[label])):
-                logs[truth] += math.log(max(p, TINY))
-        highest = max(logs)
-        weights = [math.exp((value - highest) / self.temperature) for value in logs]
-        total = sum(weights)
-        return {label: weight / total for label, weight in zip(self.labels, weights, strict=True)}
+        columns = [self._likelihood(person, label, place[label]) for person, label in votes if label in place]
+        found = weigh(self.shares, columns, self.temperature)
+        return dict(zip(self.labels, found, strict=True))
 
     def _likelihood(self, person: str | None, label: str, column: int) -> Sequence[float]:
         everybody = [row[column] for row in self.shared]

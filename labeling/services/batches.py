@@ -103,6 +103,8 @@ class Intake(ABC, Generic[D]):
     def _draft_or_error(self, row: int, value: object) -> D | RowError:
         if isinstance(value, RecursionError):
             return RowError(row, "Its objects are nested too deeply to be read.")
+        if isinstance(value, UnicodeDecodeError):
+            return RowError(row, "It is not UTF-8.")
         if isinstance(value, Exception):
             return RowError(row, f"It is not JSON: {value}.")
         return self.draft_from_api(row, value)

@@ -1,6 +1,11 @@
 """Small chores that keep one installation healthy."""
 
-from django.db import connection
+import structlog
+from django.db import OperationalError, connection
+
+from labeling.core.errors import Unavailable
+
+log = structlog.get_logger(__name__)
 
 
 def checkpoint_database() -> None:
@@ -8,3 +13,15 @@ def checkpoint_database() -> None:
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def database_problem(error: OperationalError) -> Unavailable:
+    """What to tell people when the database could not do its work: its transaction is undone. The log has the cause."""
+    log.error("database_unavailable", error=str(error), exc_info=error)
+    text = str(error).lower()
+    if "disk is full" in text or "no space left" in text:
+        return Unavailable(
+            "The server's disk is full. Nothing was stored; send it again when whoever runs this server has made room.",
+            code="disk_full",
+        )
+    return Unavailable("The database did not answer. Nothing was stored; send it again.", code="database_unavailable")

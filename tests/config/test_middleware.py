@@ -1,6 +1,7 @@
 import re
 
 import pytest
+from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import path
@@ -17,6 +18,10 @@ def _not_utf8(request):
     b"\xff".decode()
 
 
+def _no_room(request):
+    raise OperationalError("database or disk is full")
+
+
 def _broken(request):
     raise RuntimeError("a bug")
 
@@ -31,6 +36,7 @@ urlpatterns = [
     path("api/v1/broken/", _broken),
     path("not-utf8/", _not_utf8),
     path("broken/", _broken),
+    path("no-room/", _no_room),
     path("read/", _read),
 ]
 handler404 = "config.views.page_not_found"
@@ -48,6 +54,12 @@ def refusing(settings, client) -> Client:
 @pytest.fixture
 def http(rf: RequestFactory) -> RequestFactory:
     return rf
+
+
+def test_a_full_disk_is_said(refusing):
+    response = refusing.post("/no-room/")
+    assert response.status_code == 503
+    assert "disk is full. Nothing was stored" in response.content.decode().replace("&#x27;", "'")
 
 
 def test_a_program_gets_json(refusing):

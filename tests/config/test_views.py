@@ -1,6 +1,9 @@
+import socket
+
 import pytest
 from django.urls import reverse
 
+from config import views
 from labeling.services.jobs import note_worker_alive
 from tests.factories import PASSWORD
 
@@ -38,6 +41,19 @@ def test_a_broker_that_is_down_is_said_and_does_not_break_the_page(client, setti
     assert response.status_code == 503
     assert response.json()["broker"] == "unreachable"
     assert response.json()["database"] == "ok"
+
+
+def test_a_broker_that_hangs_does_not_hold_the_page(client, db, monkeypatch, tmp_path):
+    with socket.socket(socket.AF_UNIX) as silent:  # takes the connection and never says a word
+        silent.bind(str(tmp_path / "s"))
+        silent.listen()
+        conf = views.celery_app.conf
+        monkeypatch.setattr(conf, "broker_url", f"redis+socket://{tmp_path}/s")
+        assert 0 < conf.broker_transport_options["socket_timeout"] <= 5
+        monkeypatch.setitem(conf.broker_transport_options, "socket_timeout", 0.2)
+        response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["broker"] == "unreachable"
 
 
 def test_home_leads_to_the_projects(client, owner):

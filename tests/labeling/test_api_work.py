@@ -2,6 +2,7 @@ import json
 import uuid
 
 import pytest
+from django.db import OperationalError
 from rest_framework.test import APIClient
 
 from labeling.models import Annotation, AuditEntry, Comment
@@ -240,3 +241,19 @@ def test_members_list_only_their_projects(project, owner, outsider):
     listed = client_of(make_key(owner)).get("/api/v1/projects/").json()["projects"]
     assert [(p["slug"], p["role"]) for p in listed] == [("tweets", "owner")]
     assert client_of(make_key(outsider)).get("/api/v1/projects/").json()["projects"] == []
+
+
+def test_a_full_disk_is_said_and_worth_another_try(project, call, monkeypatch):
+    make_items(project, 1)
+    pk = next_items(call, project).json()["assignments"][0]["id"]
+
+    def no_room(*args):
+        raise OperationalError("database or disk is full")
+
+    monkeypatch.setattr("labeling.services.annotate._store_remark", no_room)
+    refused = call.post(f"/api/v1/assignments/{pk}/submit/", {"value": "neutral", "client_id": "c"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "disk_full")
+    assert refused.headers["Retry-After"] == "2"
+    monkeypatch.undo()
+    stored = call.post(f"/api/v1/assignments/{pk}/submit/", {"value": "neutral", "client_id": "c"})
+    assert stored.status_code == 201, "nothing of the first try was kept"

@@ -55,8 +55,10 @@ def test_lines_are_judged_one_by_one(post: Any) -> None:
         '{"data": {"n": NaN}}',
         "[]",
     ]
-    body = post("\n".join(lines).encode() + b'\n{"data": {"text": "caf\xe9"}}\n', "application/x-ndjson").json()
-    assert body["created"] == 1 and [error["row"] for error in body["errors"]] == [2, 3, 4, 5, 6]
+    odd = b'\n{"data": {"text": "caf\xe9"}}\n\xff\xfe\n'
+    body = post("\n".join(lines).encode() + odd, "application/x-ndjson").json()
+    assert body["created"] == 1 and [error["row"] for error in body["errors"]] == [2, 3, 4, 5, 6, 7]
+    assert [error["message"] for error in body["errors"][-2:]] == ["It is not UTF-8."] * 2
     assert "nested" in body["errors"][1]["message"] and "NaN" in body["errors"][2]["message"]
 
 

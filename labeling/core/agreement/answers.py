@@ -8,9 +8,10 @@ thousand bootstrap samples of them is drawing a thousand histograms of 35 number
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import sparse
 
 Ints = NDArray[np.int64]
@@ -134,11 +135,12 @@ def count_patterns(answers: Answers) -> tuple[Patterns, Ints]:
     return Patterns(counts, times.astype(np.int64)), place_of_item
 
 
-def from_counts(counts: ArrayLike) -> Patterns:
-    """Patterns of a table with a row an item and a column a label, as votes are printed in papers."""
-    table = np.asarray(counts, dtype=np.float64)
-    return Patterns(sparse.csr_array(table), np.ones(len(table), dtype=np.int64))
-
-
 def named(labels: Sequence[object]) -> tuple[str, ...]:
     return tuple(str(label) for label in labels)
+
+
+def stretches(sorted_values: Ints) -> list[tuple[int, int]]:
+    """Where each run of equal values starts and stops."""
+    borders = np.flatnonzero(np.diff(sorted_values)) + 1
+    edges = [0, *borders.tolist(), len(sorted_values)]
+    return [(a, b) for a, b in pairwise(edges) if b > a]

@@ -15,7 +15,7 @@ from functools import cached_property
 
 import numpy as np
 from scipy import sparse
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from labeling.core.agreement.answers import Answers, Floats, Ints, Patterns, count_patterns
 from labeling.core.agreement.coefficients import (
@@ -55,7 +55,8 @@ class Basis:
 class Coefficient:
     """`value` is None when it is not defined, and `reason` says why; else `reason` is empty.
 
-    An interval is None when it cannot be had: one item, or fewer than three people for `others_like_them`.
+    An interval is None when it cannot be had: one item, items that all disagree alike, or, for `others_like_them`,
+    fewer than three people or none who could be left out.
     """
 
     title: str
@@ -176,6 +177,9 @@ def measure(
     se = standard_error(patterns, method, fixed)
     if value >= 1 - 1e-12:
         return Coefficient(title, 1.0, se, unseen(n.items, method, totals), None, n)
+    if se is not None and se < 1e-12:
+        # All items disagree alike: nothing varies from which to tell how sure this is.
+        return Coefficient(title, value, se, None, None, n)
     team = _bootstrapped(of(draws)) if draws is not None else with_t(value, se, n.items, "Gwet's standard error, t")
     others = _others(panel, value, se, method, weights) if panel else None
     return Coefficient(title, value, se, team, others, n)
@@ -210,7 +214,7 @@ def with_t(value: float, se: float | None, n: int, method: str, lowest: float = 
     """Student's interval, cut at `lowest` and 1; None without a standard error."""
     if se is None or n < 2:
         return None
-    half = float(student.ppf(0.975, n - 1)) * se
+    half = float(stdtrit(n - 1, 0.975)) * se
     return Interval(max(lowest, value - half), min(1.0, value + half), method)
 
 

@@ -1,4 +1,4 @@
-"""What a project's owner asks of several people's answers: overall, by label, by pair, by person, over time.
+"""What a project's owner asks of several people's answers: overall, by label, over time.
 
 Items with one answer count nowhere. Alpha's scale follows the question: nominal for choices, ordinal or interval for
 ratings; choices of several labels are compared as sets.
@@ -6,15 +6,12 @@ ratings; choices of several labels are compared as sets.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
-from scipy.cluster.hierarchy import leaves_list, linkage
-from scipy.spatial.distance import squareform
 
-from labeling.core.agreement.answers import Answers, Floats, Ints, Patterns
-from labeling.core.agreement.coefficients import Method, cohen, conger
+from labeling.core.agreement.answers import Answers, Floats, Ints, Patterns, stretches
+from labeling.core.agreement.coefficients import Method, conger
 from labeling.core.agreement.intervals import (
     Basis,
     Coefficient,
@@ -24,9 +21,7 @@ from labeling.core.agreement.intervals import (
     measure,
     unseen,
     why_undefined,
-    wilson,
     with_t,
-    without_each,
 )
 from labeling.core.agreement.scales import Scale, jaccard, masi, weights_of
 
@@ -158,14 +153,18 @@ def by_label(
     for label, name in enumerate(labels):
         stretch = slice(chosen.indptr[label], chosen.indptr[label + 1])
         rows, votes = chosen.indices[stretch], chosen.data[stretch].astype(np.int64)
-        table = np.bincount(n_votes[rows] * (most + 1) + votes, times[rows], most * (most + 1)).reshape(most, most + 1)
+        # Without entries bincount forgets that it adds up floats.
+        table = np.bincount(n_votes[rows] * (most + 1) + votes, times[rows], most * (most + 1)).astype(np.float64)
+        table = table.reshape(most, most + 1)
         n_items = int(table.sum())
         table[:, 0] += items_of_size - table.sum(axis=1)
         size, yes = np.nonzero(table)
         counts = sparse.csr_array(np.column_stack([yes, size - yes]).astype(np.float64))
         patterns = Patterns(counts, table[size, yes].astype(np.int64))
         totals = times_of(patterns)
-        reason = why_undefined(totals, ("it always", "another label always"))
+        reason = why_undefined(totals, (name, ""))
+        if reason and totals[1]:
+            reason = f"nobody chose {name}"
         alpha = measure(
             patterns,
             panel.n,
@@ -230,161 +229,6 @@ def confusions(panel: Panel, most: int = 20) -> list[Confusion]:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """Two people on the items that both answered: kappa, and the share of equal answers with Wilson's interval."""
-
-    first: int
-    second: int
-    kappa: Coefficient
-    percent: float
-    percent_interval: Interval | None
-
-
-@dataclass(frozen=True, slots=True)
-class Pairs:
-    """`order` are the people so that who answers alike stands together; `pairs` those who share an item."""
-
-    order: list[int]
-    pairs: list[Pair]
-
-
-def pairs_of_people(panel: Panel, scale: Scale, most: int = 40, weights: Floats | None = None) -> Pairs:
-    """Cohen's kappa of every two people: plain, on an ordered scale with quadratic weights, or with `weights`.
-
-    At most `most` people, those with the most answers. The order is that of average linkage (Sokal and Michener 1958)
-    over 1 - kappa; a pair without a kappa stands at the mean distance.
-    """
-    answers, n_labels = panel.answers, len(panel.answers.names)
-    if weights is None:
-        weights = weights_of("nominal" if scale == "nominal" else "interval", answers.scale)
-    amounts = np.bincount(answers.annotator, minlength=answers.n_annotators)
-    people = np.sort(np.argsort(-amounts, kind="stable")[: min(most, np.count_nonzero(amounts))])
-    rank = np.full(answers.n_annotators, -1)
-    rank[people] = np.arange(len(people))
-    kept = answers.where(rank[answers.annotator] >= 0)
-    order = np.lexsort((rank[kept.annotator], kept.item))
-    item, who, label = kept.item[order], rank[kept.annotator][order], kept.label[order]
-    codes = []
-    for apart in range(1, len(people)):
-        same = np.flatnonzero(item[apart:] == item[:-apart])
-        if not len(same):
-            break
-        later = same + apart
-        codes.append(((who[same] * len(people) + who[later]) * n_labels + label[same]) * n_labels + label[later])
-    cells, times = np.unique(np.concatenate([*codes, np.zeros(0, dtype=np.int64)]), return_counts=True)
-    pair = cells // (n_labels * n_labels)
-    kappas = np.full((len(people), len(people)), np.nan)
-    found = []
-    for start, stop in _stretches(pair):
-        a, b = divmod(int(pair[start]), len(people))
-        table = np.zeros((n_labels, n_labels))
-        table.flat[cells[start:stop] % (n_labels * n_labels)] = times[start:stop]
-        # Labels that neither gave say nothing and cost time.
-        used = np.flatnonzero(table.sum(axis=0) + table.sum(axis=1))
-        kappa = _kappa(table[np.ix_(used, used)], weights[np.ix_(used, used)], [answers.names[i] for i in used])
-        equal, n = int(np.trace(table)), kappa.n.items
-        if kappa.value is not None:
-            kappas[a, b] = kappas[b, a] = kappa.value
-        found.append(Pair(int(people[a]), int(people[b]), kappa, equal / n, wilson(equal, n)))
-    return Pairs([int(people[i]) for i in _alike(kappas)], found)
-
-
-def _stretches(sorted_values: Ints) -> list[tuple[int, int]]:
-    borders = np.flatnonzero(np.diff(sorted_values)) + 1
-    edges = [0, *borders.tolist(), len(sorted_values)]
-    return [(a, b) for a, b in pairwise(edges) if b > a]
-
-
-def _kappa(table: Floats, weights: Floats, names: list[str]) -> Coefficient:
-    n = int(table.sum())
-    basis = Basis(n, 2 * n, 2)
-    value, se = cohen(table, weights)
-    if np.isnan(value):
-        return Coefficient("Cohen's kappa", None, None, None, None, basis, f"both always chose {names[0]}")
-    if value >= 1 - 1e-12:
-        return Coefficient("Cohen's kappa", 1.0, se, unseen(n, "fleiss", table.sum(axis=1)), None, basis)
-    return Coefficient("Cohen's kappa", value, se, with_t(value, se, n, "Fleiss, Cohen and Everitt, t"), None, basis)
-
-
-def _alike(kappas: Floats) -> list[int]:
-    if len(kappas) < 3:
-        return list(range(len(kappas)))
-    distance = 1 - kappas
-    known = distance[~np.isnan(distance)]
-    distance[np.isnan(distance)] = known.mean() if len(known) else 1.0
-    np.fill_diagonal(distance, 0.0)
-    tree = linkage(squareform(distance, checks=False), "average", optimal_ordering=True)
-    return [int(leaf) for leaf in leaves_list(tree)]
-
-
-@dataclass(frozen=True, slots=True)
-class PersonAgreement:
-    """One person against the rest.
-
-    `agreement` is the mean share of the other answers to the same items that agree. `alpha_change` is how much the
-    team's alpha rises (above 0) or falls through this person; None when it is not defined with or without them.
-    `top_label` is what they chose most and `top_share` how often.
-    """
-
-    annotator: int
-    agreement: Coefficient
-    alpha_without: float | None
-    alpha_change: float | None
-    top_label: int
-    top_share: float
-
-
-def by_person(panel: Panel, scale: Scale, weights: Floats | None = None) -> list[PersonAgreement]:
-    """Everybody who shares an item with somebody, by number. `weights` (of sets of labels) replace those of `scale`."""
-    answers, n_labels = panel.answers, len(panel.answers.names)
-    own = None if scale == "ordinal" and weights is None else weights
-    if weights is None:
-        weights = weights_of(scale, answers.scale)
-        own = own if scale == "ordinal" else weights
-    step, occurring = panel.steps
-    before, label = occurring // n_labels, occurring % n_labels
-    n_votes = panel.patterns.n_votes
-    block = 4_000_000 // max(1, n_labels)
-    near = [
-        np.asarray(panel.patterns.counts[before[s : s + block]].multiply(weights[label[s : s + block]]).sum(axis=1))
-        for s in range(0, len(occurring), block)
-    ]
-    agreeing = (np.concatenate([*map(np.ravel, near), np.zeros(0)]) - 1) / np.maximum(n_votes[before] - 1, 1)
-    agreement = agreeing[step]
-    amounts = np.bincount(answers.annotator, minlength=answers.n_annotators)
-    sums = np.bincount(answers.annotator, agreement, answers.n_annotators)
-    squares = np.bincount(answers.annotator, agreement**2, answers.n_annotators)
-    chosen = np.bincount(answers.annotator * n_labels + answers.label, minlength=answers.n_annotators * n_labels)
-    chosen = chosen.reshape(answers.n_annotators, n_labels)
-    together = measure(panel.patterns, panel.n, "", "alpha", own, reason=panel.reason).value
-    left = without_each(panel, "alpha", own)
-    return [
-        PersonAgreement(
-            annotator=int(person),
-            agreement=_with_the_rest(int(amounts[person]), sums[person], squares[person]),
-            alpha_without=None if np.isnan(left[person]) else float(left[person]),
-            alpha_change=None if together is None or np.isnan(left[person]) else together - float(left[person]),
-            top_label=int(chosen[person].argmax()),
-            top_share=float(chosen[person].max() / amounts[person]),
-        )
-        for person in np.flatnonzero(amounts)
-    ]
-
-
-def _with_the_rest(n: int, total: float, squares: float) -> Coefficient:
-    mean = total / n
-    basis = Basis(n, n, 1)
-    title = "Agreement with the rest"
-    spread = max(0.0, squares / n - mean * mean)
-    if spread < 1e-12:
-        # All answers alike in this: a share of 0 or 1 has Wilson's limits, another (always half) none to give.
-        interval = wilson(round(total), n) if mean < 1e-9 or mean > 1 - 1e-9 else None
-        return Coefficient(title, mean, None, interval, None, basis)
-    se = float(np.sqrt(spread / (n - 1)))
-    return Coefficient(title, mean, se, with_t(mean, se, n, "mean over items, t", lowest=0.0), None, basis)
-
-
-@dataclass(frozen=True, slots=True)
 class Window:
     """Alpha of a stretch of items; `first` and `last` are the times at which its items got their second answer.
 
@@ -423,7 +267,7 @@ def over_time(
     found: list[Window] = []
     title = f"Krippendorff's alpha, {scale}"
     by_window = np.argsort(window_of_item[panel.answers.item], kind="stable")
-    for start, stop in _stretches(window_of_item[panel.answers.item][by_window]):
+    for start, stop in stretches(window_of_item[panel.answers.item][by_window]):
         inside = by_window[start:stop]
         items = np.unique(panel.answers.item[inside])
         times = np.bincount(panel.place[items], minlength=len(panel.patterns))

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
 from labeling.core.agreement import answers as a
-from labeling.core.agreement import intervals, report, scales
+from labeling.core.agreement import intervals, people, report, scales
 from labeling.core.agreement.answers import Answers
 from labeling.core.agreement.intervals import Panel
 
@@ -120,8 +120,8 @@ def test_no_overlap_is_said(rows):
     for found in report.overall(panel, "ordinal", np.random.default_rng(0)):
         assert (found.value, found.reason, found.n.items) == (None, "no item has two answers", 0)
     assert report.confusions(panel) == []
-    assert report.pairs_of_people(panel, "nominal") == report.Pairs([], [])
-    assert report.by_person(panel, "nominal") == []
+    assert people.pairs_of_people(panel, "nominal") == people.Pairs([], [])
+    assert people.by_person(panel, "nominal") == []
     assert report.over_time(make(rows), np.arange(len(make(rows))), 10, "nominal") == []
     assert {label.alpha.reason for label in report.by_label(panel, np.random.default_rng(0))} == {
         "no item has two answers"
@@ -163,7 +163,7 @@ def test_patterns_are_the_items_votes():
 def test_pairs_agree_with_scikit_learn():
     answers = crowd(n_items=200, n_people=5, n_labels=4)
     for scale, weighting in (("nominal", None), ("interval", "quadratic")):
-        pairs = report.pairs_of_people(Panel.of(answers), scale).pairs
+        pairs = people.pairs_of_people(Panel.of(answers), scale).pairs
         assert len(pairs) == 10
         for pair in pairs:
             mine, theirs = (
@@ -185,7 +185,7 @@ def test_people_who_answer_alike_stand_together():
     group = [0, 1, 0, 1, 1, 0]
     answers = np.where(rng.random((6, 80)) < 0.9, views[group], 1 - views[group])
     annotator, item = np.nonzero(answers >= 0)
-    order = report.pairs_of_people(Panel.of(Answers(item, annotator, answers.ravel(), ("a", "b"))), "nominal").order
+    order = people.pairs_of_people(Panel.of(Answers(item, annotator, answers.ravel(), ("a", "b"))), "nominal").order
     assert [group[person] for person in order] in ([0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0])
 
 
@@ -193,7 +193,7 @@ def test_leaving_a_person_out_is_the_alpha_without_them():
     answers = crowd(n_items=80, n_people=5)
     for scale in SCALES:
         whole = alpha(answers, scale)
-        for person in report.by_person(Panel.of(answers), scale):
+        for person in people.by_person(Panel.of(answers), scale):
             without = alpha(answers.where(answers.annotator != person.annotator), scale)
             assert person.alpha_without == pytest.approx(without)
             assert person.alpha_change == pytest.approx(whole - without)
@@ -209,11 +209,11 @@ def test_a_person_who_guesses_and_one_who_always_says_the_same_are_seen():
         np.concatenate([good.label, rng.integers(0, 3, 200), np.zeros(200, dtype=int)]),
         good.names,
     )
-    people = report.by_person(Panel.of(answers), "nominal")
-    changes = [person.alpha_change for person in people]
+    everybody = people.by_person(Panel.of(answers), "nominal")
+    changes = [person.alpha_change for person in everybody]
     assert max(changes[4:]) < -0.05 < min(changes[:4])
-    assert (people[5].top_label, people[5].top_share) == (0, 1.0)
-    assert people[0].agreement.this_team.low > people[4].agreement.this_team.high
+    assert (everybody[5].top_label, everybody[5].top_share) == (0, 1.0)
+    assert everybody[0].agreement.this_team.low > everybody[4].agreement.this_team.high
 
 
 def test_merging_two_labels_gains_what_it_says():
@@ -238,6 +238,11 @@ def test_a_label_against_the_rest_is_the_alpha_of_yes_and_no():
         several = answers.several()
         assert found.n_items == len(np.unique(several.item[several.label == found.label]))
         assert found.share == pytest.approx(np.mean(several.label == found.label))
+
+
+def test_a_label_that_all_or_none_chose_is_not_defined():
+    found = report.by_label(Panel.of(make(["b b", "b b b"], "ab")), np.random.default_rng(0))
+    assert [label.alpha.reason for label in found] == ["nobody chose a", "everyone chose b"]
 
 
 def test_windows_follow_the_second_answer():
@@ -271,9 +276,7 @@ def test_masi_and_jaccard():
     assert scales.jaccard(sets, 4)[0].tolist() == pytest.approx([1, 1 / 2, 1 / 3, 0, 0])
 
 
-def test_alpha_of_sets_agrees_with_nltk():
-    # Two people, four items; nltk 3.10 AnnotationTask(distance=jaccard_distance).alpha() and, with 2/3 and 1/3 for its
-    # .67 and .33, masi_distance.
+def test_alpha_of_sets_is_that_of_the_definition():
     given_sets = [({0}, {0}), ({0, 1}, {0}), ({2}, {2}), ({1, 2}, {0, 2})]
     flat = [frozenset(labels) for pair in given_sets for labels in pair]
     codes, sets = report.code_sets(flat)
@@ -328,6 +331,12 @@ def test_other_people_need_three_to_be_guessed_at():
     assert found.others_like_them is None
 
 
+def test_items_that_all_disagree_alike_give_no_interval():
+    found = numbers(make(["a b", "b a"] * 10))["Krippendorff's alpha, nominal"]
+    assert found.value < 0
+    assert found.this_team is None
+
+
 def test_more_items_narrow_the_interval_as_planned():
     found = numbers(crowd(n_items=100))["Krippendorff's alpha, nominal"]
     more = found.n_more_items(0.05)
@@ -348,8 +357,8 @@ def test_a_thousand_people_and_150_labels():
         found = numbers(answers, scale)
         assert all(c.value is not None and c.this_team is not None for c in found.values())
     assert len(report.by_label(panel, rng)) == 150
-    assert len(report.by_person(panel, "nominal")) == panel.n.annotators
-    assert len(report.pairs_of_people(panel, "nominal").order) == 40
+    assert len(people.by_person(panel, "nominal")) == panel.n.annotators
+    assert len(people.pairs_of_people(panel, "nominal").order) == 40
     assert len(report.confusions(panel)) == 20
 
 

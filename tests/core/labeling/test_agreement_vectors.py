@@ -120,6 +120,6 @@ def test_published_value(example, name, weights, numbers):
 
 def test_there_are_all_of_them():
     rows = [line.split() for example in EXAMPLES for line in example.expected.strip().split("\n")]
-    # With the class shares of Dawid and Skene, in test_consensus.py, they are 157.
+    # With the class shares of Dawid and Skene, in test_dawid_skene.py, they are 157.
     assert len(rows) == 156
     assert sum(row[3] != "." for row in rows) == 98

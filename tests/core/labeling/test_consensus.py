@@ -156,8 +156,9 @@ def test_a_model_may_vote_once_it_clearly_beats_the_most_common_label():
     assert not may_vote(1 - truth, truth)
     assert not may_vote(truth[60:75], truth[60:75])
     slightly = np.zeros(100, dtype=int)
-    slightly[[70, 71, 72]] = 1
+    slightly[70:77] = 1
     assert not may_vote(slightly, truth)
+    assert not may_vote(np.zeros(50, dtype=int), np.zeros(50, dtype=int))
 
 
 def test_posteriors_are_recalibrated_on_known_items():
