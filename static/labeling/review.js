@@ -39,8 +39,8 @@ function isTyping(target) {
   return target instanceof HTMLElement && target.matches("textarea, select, input:not([type=checkbox], [type=radio])");
 }
 
-// What arrives late must not be decided by a key meant for the item before it.
-let isUnderWay = false;
+// The act that the server has not answered yet: a key pressed meanwhile was not meant for the item that comes.
+let underWay = null;
 
 document.addEventListener("keydown", (press) => {
   if (press.ctrlKey || press.metaKey || press.altKey || press.isComposing) return;
@@ -57,7 +57,7 @@ document.addEventListener("keydown", (press) => {
   const found = document.querySelector(`#review [data-key~="${key}"]`);
   if (!found) return;
   press.preventDefault();
-  if (press.repeat || isUnderWay) return;
+  if (press.repeat || underWay) return;
   if (found.matches("textarea")) found.focus();
   else found.click();
 });
@@ -66,11 +66,11 @@ document.addEventListener("click", (event) => {
   if (event.target instanceof Element && event.target.closest("[data-names]")) switchNames();
 });
 
-document.addEventListener("htmx:beforeRequest", () => {
-  isUnderWay = true;
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.target.closest("#review")) underWay = event.detail.xhr;
 });
-document.addEventListener("htmx:afterRequest", () => {
-  isUnderWay = false;
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (event.detail.xhr === underWay) underWay = null;
 });
 
 // A refusal (somebody else was faster, a value that is not allowed) answers with the page that says so.

@@ -13,10 +13,11 @@ from uuid import UUID
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from labeling import urls
-from labeling.models import ApiKey, Invitation, Item, Job, Membership, Project
-from labeling.services import projects
+from labeling.models import ApiKey, Invitation, Item, Job, Membership, Project, ReviewItem
+from labeling.services import inbox, projects
 from tests.factories import make_item, make_key, make_member, make_user
 
 NOBODYS = UUID(int=0)
@@ -41,6 +42,10 @@ class Page:
 
 def item() -> dict[str, Any]:
     return {"pk": Item.objects.first().pk}  # type: ignore[union-attr]
+
+
+def review() -> dict[str, Any]:
+    return {"pk": ReviewItem.objects.get().pk}
 
 
 def member() -> dict[str, Any]:
@@ -72,6 +77,12 @@ PAGES = [
     Page("items"),
     Page("item", ids=item),
     Page("annotate"),
+    Page("mine"),
+    Page("review", annotator=403),
+    Page("review-majority", annotator=403),
+    Page("review-decide", 422, 422, 403, "post", review),
+    Page("review-requeue", 302, 302, 403, "post", review),
+    Page("review-undo", 302, 302, 403, "post", review),
     Page("jobs", annotator=403),
     Page("jobs-list", annotator=403, anonymous=401),
     Page("retry-job", 302, 302, 403, "post", failed_job),
@@ -116,7 +127,11 @@ OF_NO_PROJECT = {
 @pytest.fixture
 def rows(project: Project, owner: Any) -> None:
     """Something behind every address."""
-    make_item(project)
+    flagged = make_item(project)
+    now = timezone.now()
+    inbox.open_review(
+        project_id=project.pk, item_id=flagged.pk, reason="flag", evidence={"n": 1}, priority=0.0, now=now
+    )
     make_member(project, "annotator", make_user("zed"))
     projects.invite(project=project, actor=owner, role="annotator")
     Job.objects.create(project=project, kind="train", task="labeling.sweep_jobs", state="failed")
