@@ -46,18 +46,20 @@ def current_rules(project: Project) -> tuple[LabelSchema, SchemaRules]:
 
 
 def training_labels(*, project: Project, rules: SchemaRules) -> LabelSet:
-    """What a model may learn from: live answers and adjudicated values of the pool. Never of the audit split."""
-    adjudicated = dict(
-        Resolution.objects.filter(
-            project=project,
-            superseded_at__isnull=True,
-            method=Resolution.Method.ADJUDICATED,
-            item__split=Item.Split.POOL,
-        )
-        .exclude(item__state=Item.State.EXCLUDED)
-        .values_list("item_id", "value")
-    )
-    return _settled(_live_answers(project, Item.Split.POOL), rules, adjudicated)
+    """What a model may learn from: settled values of the pool, else its live answers. Never the audit split.
+
+    A value that the consensus settled weighs as much as it is sure of it; an adjudicated one and a single answer count
+    in full.
+    """
+    current = Resolution.objects.filter(
+        project=project, superseded_at__isnull=True, value__isnull=False, item__split=Item.Split.POOL
+    ).exclude(item__state=Item.State.EXCLUDED)
+    rows = current.values_list("item_id", "value", "posterior", "method").iterator(chunk_size=5_000)
+    settled = {
+        item_id: (value, 1.0 if posterior is None or method == Resolution.Method.ADJUDICATED else posterior)
+        for item_id, value, posterior, method in rows
+    }
+    return _settled(_live_answers(project, Item.Split.POOL), rules, settled)
 
 
 def audit_labels(*, project: Project, rules: SchemaRules) -> LabelSet:
@@ -70,23 +72,23 @@ def _live_answers(project: Project, split: str) -> QuerySet[Annotation]:
     return Annotation.objects.live().filter(project=project, item__split=split).exclude(item__state=Item.State.EXCLUDED)
 
 
-def _settled(answers: QuerySet[Annotation], rules: SchemaRules, adjudicated: dict[int, Any]) -> LabelSet:
+def _settled(answers: QuerySet[Annotation], rules: SchemaRules, settled: dict[int, tuple[Value, float]]) -> LabelSet:
     rows = answers.order_by("item_id", "id").values_list("item_id", "value").iterator(chunk_size=5_000)
     found: dict[int, tuple[Value, float]] = {}
     n_annotations = n_dropped = 0
     for item_id, group in groupby(rows, key=itemgetter(0)):
         given = [value for _, value in group]
         n_annotations += len(given)
-        if item_id in adjudicated:
+        if item_id in settled:
             continue
         verdict = plurality(given)
         if verdict.value is None or not _is_legal(rules, verdict.value):
             n_dropped += 1
         else:
             found[item_id] = (verdict.value, verdict.share)
-    for item_id, value in adjudicated.items():
+    for item_id, (value, weight) in settled.items():
         if _is_legal(rules, value):
-            found[item_id] = (value, 1.0)
+            found[item_id] = (value, weight)
         else:
             n_dropped += 1
     ids = sorted(found)

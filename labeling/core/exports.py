@@ -49,7 +49,10 @@ COLUMNS: dict[str, dict[str, str]] = {
         "value": "value",
         "method": "text",
         "posterior": "float",
+        "distribution": "json",
         "n_annotations": "int",
+        "adjudicator": "text",
+        "note": "text",
         "created_at": "time",
     },
 }

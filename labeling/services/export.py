@@ -114,13 +114,19 @@ _RESOLVED_FIELDS = (
     "value",
     "method",
     "posterior",
+    "distribution",
     "n_annotations",
+    "user__username",
+    "note",
     "created_at",
 )
 
 
 def _resolved_row(row: tuple[Any, ...]) -> Row:
-    resolution_id, item_id, external_id, data, meta, split, value, method, posterior, n_annotations, created_at = row
+    (
+        resolution_id, item_id, external_id, data, meta, split, value, method, posterior, distribution, n_annotations,
+        adjudicator, note, created_at,
+    ) = row  # fmt: skip
     return {
         "resolution_id": resolution_id,
         "item_id": item_id,
@@ -131,7 +137,11 @@ def _resolved_row(row: tuple[Any, ...]) -> Row:
         "value": value,
         "method": method,
         "posterior": posterior,
+        # Soft labels: what the consensus makes of each value, or the share of the opinions.
+        "distribution": distribution,
         "n_annotations": n_annotations,
+        "adjudicator": adjudicator,
+        "note": note,
         "created_at": created_at,
     }
 

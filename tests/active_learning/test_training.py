@@ -379,3 +379,19 @@ def test_an_altered_model_is_refused_and_the_queue_goes_on_without_it(owner):
     done = order_queue(project=project)
     assert done.version is None
     assert done.n_queued > 0
+
+
+def test_a_consensus_weighs_as_much_as_it_is_sure_and_opinions_teach_by_majority(owner):
+    project = make_project(owner, config={"labels": ["a", "b"]}, overlap=3)
+    settled, opinions, torn = (make_item(project) for _ in range(3))
+    for item, values in ((settled, "aba"), (opinions, "bba"), (torn, "ab")):
+        for value in values:
+            make_annotation(item, value)
+    facts = {"project": project, "n_annotations": 3, "created_at": timezone.now()}
+    Resolution.objects.create(item=settled, value="b", posterior=0.8, method="consensus", **facts)
+    Resolution.objects.create(item=opinions, value=None, method="opinions", **facts)
+    _, rules = selectors.current_rules(project)
+    labels = selectors.training_labels(project=project, rules=rules)
+    found = dict(zip(labels.ids, zip(labels.values, labels.weights, strict=True), strict=True))
+    assert found == {settled.pk: ("b", 0.8), opinions.pk: ("b", pytest.approx(2 / 3))}
+    assert labels.n_dropped == 1
