@@ -462,7 +462,7 @@ def _by(answers: QuerySet[Annotation], person: str) -> QuerySet[Annotation]:
 
 @dataclass(frozen=True, slots=True)
 class ReviewPace:
-    """How large the inbox is and how fast it empties. `a_day` is the mean of the last seven days."""
+    """How large the inbox is and how fast it empties: `a_day` since the first decision of the last seven days."""
 
     backlog: int
     oldest: datetime | None
@@ -480,12 +480,15 @@ def review_pace(*, project: Project) -> ReviewPace:
     now = timezone.now()
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     waiting = ReviewItem.objects.filter(project=project, state=ReviewItem.State.OPEN)
+    came = waiting.aggregate(n=Count("pk"), oldest=Min("opened_at"))
     decided = ReviewItem.objects.filter(project=project, state=ReviewItem.State.DECIDED)
+    lately = decided.filter(closed_at__gte=now - timedelta(days=7)).aggregate(n=Count("pk"), first=Min("closed_at"))
+    days = math.ceil((now - lately["first"]) / timedelta(days=1)) if lately["first"] else 1
     return ReviewPace(
-        backlog=waiting.count(),
-        oldest=waiting.aggregate(oldest=Min("opened_at"))["oldest"],
+        backlog=came["n"],
+        oldest=came["oldest"],
         today=decided.filter(closed_at__gte=midnight).count(),
-        a_day=decided.filter(closed_at__gte=now - timedelta(days=7)).count() / 7,
+        a_day=lately["n"] / max(1, days),
     )
 
 
