@@ -12,7 +12,7 @@ from labeling.core.judges import Judges, judges_from, unfitted
 from labeling.core.schema import SchemaRules
 from labeling.core.settling import Opinion, Settlement, settle
 from labeling.models import Annotation, AnnotatorFit, ConsensusFit, Item, LabelSchema, Project, QueueEntry, Resolution
-from labeling.services.inbox import close_reviews, open_review
+from labeling.services.inbox import awaiting_one_more, close_reviews, open_review
 
 # A partly answered item goes behind the fresh ones of its batch: for a model breadth beats repetition.
 BEHIND_THE_BATCH = 1_000_000.0
@@ -65,6 +65,10 @@ def _settle(items: Sequence[Item], project: Project, now: datetime) -> dict[int,
         )
         for item in moving
     }
+    differing = [item.pk for item in moving if found[item.pk].action == "dispute" and item.state == Item.State.OPEN]
+    if differing and (waiting := awaiting_one_more(item_ids=differing)):
+        # A reviewer has seen these answers and asked for a further one: they stay in front of the queue until it comes.
+        moving = [item for item in moving if item.pk not in waiting]
     _write(moving, found, {pk: len(given) for pk, given in opinions.items()}, current, project, now)
     return {item.pk: item.state for item in items}
 

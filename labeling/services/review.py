@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Min
+from django.db.models import Max, Min
 from django.utils import timezone
 
 from labeling.core.errors import Conflict, Invalid
@@ -18,12 +18,10 @@ from labeling.core.sides import clear_majority
 from labeling.core.wording import value_words
 from labeling.models import Annotation, Assignment, Item, LabelSchema, Membership, QueueEntry, Resolution, ReviewItem
 from labeling.services.audit import record_audit
-from labeling.services.inbox import awaiting_one_more
+from labeling.services.inbox import ACT, awaiting_one_more
 from labeling.services.resolve import settle_item
 
 MAX_NOTE = 2000
-# What an act must know to be taken back stands beside the reasons, under a key that is none of them.
-_ACT = "act"
 _HAVE_SEEN_IT = (Assignment.State.LEASED, Assignment.State.SUBMITTED, Assignment.State.SKIPPED)
 
 
@@ -98,11 +96,12 @@ def requeue(*, review: ReviewItem, user: Any, note: str = "", now: datetime | No
                 code="nobody_left",
             )
         stood = _supersede_current(item, now)
-        # The item is settled anew when an answer comes or goes, and not before: it stays open although it may have all
-        # the answers that the project asks for. inbox.awaiting_one_more tells those who count many items again.
+        last = Annotation.objects.filter(item_id=item.pk).aggregate(last=Max("pk"))["last"] or 0
+        # Open, although it may have all the answers that the project asks for. Counting them again does not dispute it
+        # before a newer one than the last of now is there: see inbox.awaiting_one_more.
         Item.objects.filter(pk=item.pk).update(state=Item.State.OPEN)
         _ask_next(item)
-        _end(review, ReviewItem.State.REQUEUED, user, note, now, {"stood": stood, "set_gold": False})
+        _end(review, ReviewItem.State.REQUEUED, user, note, now, {"stood": stood, "last_answer": last})
         record_audit(
             action="review.requeue",
             actor=user,
@@ -126,7 +125,7 @@ def undo(*, review: ReviewItem, user: Any, now: datetime | None = None) -> Revie
             return review
         if review.state == ReviewItem.State.CLOSED:
             raise Conflict("This one was settled without a reviewer: there is nothing to take back.", code="closed")
-        was, act = review.state, review.evidence.get(_ACT, {})
+        was, act = review.state, review.evidence.get(ACT, {})
         if was == ReviewItem.State.DECIDED:
             _withdraw_decision(review, item, act, now)
         else:
@@ -145,16 +144,25 @@ def undo(*, review: ReviewItem, user: Any, now: datetime | None = None) -> Revie
 
 
 def undo_together(*, review: ReviewItem, user: Any, now: datetime | None = None) -> int:
-    """Takes back what one person did in one act, this review and those decided with it: how many."""
+    """Takes back what one person did in one act, this review and those decided with it: how many.
+
+    Of several, those that somebody has built on are left; a single one raises its Conflict.
+    """
     together = [review]
     if review.closed_at is not None:
         same = ReviewItem.objects.filter(
             project_id=review.project_id, closed_at=review.closed_at, closed_by_id=review.closed_by_id
         )
         together = list(same.order_by("pk"))
+    n_undone = 0
     for one in together:
-        undo(review=one, user=user, now=now)
-    return len(together)
+        try:
+            undo(review=one, user=user, now=now)
+            n_undone += 1
+        except Conflict:
+            if len(together) == 1:
+                raise
+    return n_undone
 
 
 def _locked(review: ReviewItem) -> tuple[Item, ReviewItem]:
@@ -244,7 +252,7 @@ def _supersede_current(item: Item, now: datetime) -> int | None:
 
 def _end(review: ReviewItem, state: str, user: Any, note: str, now: datetime, act: dict[str, Any]) -> None:
     review.state, review.closed_at, review.closed_by, review.note = state, now, user, note
-    review.evidence = review.evidence | {_ACT: act}
+    review.evidence = review.evidence | {ACT: act}
     review.save(update_fields=["state", "closed_at", "closed_by", "note", "evidence", "resolution"])
 
 
@@ -281,7 +289,7 @@ def _withdraw_question(item: Item) -> None:
 
 
 def _reopen(review: ReviewItem) -> None:
-    review.evidence = {reason: facts for reason, facts in review.evidence.items() if reason != _ACT}
+    review.evidence = {reason: facts for reason, facts in review.evidence.items() if reason != ACT}
     newer = ReviewItem.objects.filter(item_id=review.item_id, state=ReviewItem.State.OPEN).first()
     if newer is not None:
         # One open review an item: what was opened since joins the older one.
@@ -296,7 +304,7 @@ def _reopen(review: ReviewItem) -> None:
 def _count_again(review: ReviewItem, item: Item, act: dict[str, Any], now: datetime) -> None:
     if item.state == Item.State.EXCLUDED:
         return
-    stood = Resolution.objects.filter(pk=act.get("stood")).first()
+    stood = Resolution.objects.filter(pk=act["stood"]).first() if act.get("stood") else None
     if stood is not None:
         # Somebody's earlier word stands again. A resolution is never edited, so it is a new row.
         stood.pk, stood.created_at, stood.superseded_at = None, now, None

@@ -217,6 +217,8 @@ def _shown(current: ReviewItem, facts: ReviewFacts, schema: LabelSchema) -> dict
     suggestion = facts.suggestion
     words = suggestion.words if suggestion else []
     answers = answers_of(schema.kind, schema.config)
+    sides = _sides(facts.answers, schema)
+    letters = {one["answer"].user_id: one["blind"] for side in sides for one in side.answers}
     is_typed = schema.kind == "rating" and len(answers) > MOST_BUTTONS
     reasons = [reason for reason in ReviewItem.Reason if reason in current.evidence]
     return {
@@ -226,10 +228,9 @@ def _shown(current: ReviewItem, facts: ReviewFacts, schema: LabelSchema) -> dict
         "parts": item_parts(item.data),
         "passages": marked_passages(text, words) if isinstance(text, str) and words else [],
         "meta": [(name, part.text) for name in item.meta for part in item_parts({name: item.meta[name]})],
-        "sides": _sides(facts.answers, schema),
-        "remarks": [
-            {"remark": remark, "letter": _letter_of(remark.user_id, facts.answers, schema)} for remark in facts.remarks
-        ],
+        "sides": sides,
+        # Somebody who skipped it stands on no side.
+        "remarks": [{"remark": remark, "letter": letters.get(remark.user_id, "")} for remark in facts.remarks],
         "suggestion": suggestion,
         "suggested": value_words(schema.kind, schema.config, suggestion.value) if suggestion else [],
         "suggested_json": json.dumps(suggestion.value) if suggestion else "",
@@ -278,15 +279,6 @@ def _answer(answer: Annotation, blind: str, schema: LabelSchema) -> dict[str, An
         "seen": seen,
         "older_version": answer.schema.version if answer.schema.version != schema.version else None,
     }
-
-
-def _letter_of(user_id: int, given: list[Annotation], schema: LabelSchema) -> str:
-    """Under which letter the writer of a remark stands among the answers; somebody without an answer has none."""
-    for side in _sides(given, schema):
-        for answer in side.answers:
-            if answer["answer"].user_id == user_id:
-                return str(answer["blind"])
-    return ""
 
 
 def _is_allowed(schema: LabelSchema, value: Any) -> bool:

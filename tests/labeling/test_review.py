@@ -228,6 +228,21 @@ def test_one_more_opinion_comes_first_and_settles_it(two_opinions: Project, disp
         undo(review=dispute, user=reviewer)
 
 
+def test_counting_the_same_answers_again_does_not_end_the_wait(
+    two_opinions: Project, dispute: ReviewItem, reviewer: Any
+) -> None:
+    requeue(review=dispute, user=reviewer)
+    before = QueueEntry.objects.values().get(item_id=dispute.item_id)
+    settle_items(project=two_opinions, item_ids=[dispute.item_id])
+    assert QueueEntry.objects.values().get(item_id=dispute.item_id) == before
+    assert state_of(dispute) == "open"
+    # An imported answer counts from when it came, whenever it was given.
+    long_ago = timezone.now() - timedelta(days=400)
+    make_annotation(dispute.item, "neutral", None, rater="outside", created_at=long_ago)
+    settle_items(project=two_opinions, item_ids=[dispute.item_id])
+    assert state_of(dispute) == "disputed"
+
+
 def test_when_they_differ_still_it_comes_back(two_opinions: Project, dispute: ReviewItem, reviewer: Any) -> None:
     helper = make_member(two_opinions)
     requeue(review=dispute, user=reviewer)
