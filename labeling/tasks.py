@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from labeling.services import consensus, export, jobs, queue, upkeep, uploads
+from labeling.services import consensus, export, imports, jobs, queue, upkeep, uploads
 
 
 @shared_task(name="labeling.sweep_jobs")
