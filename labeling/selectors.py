@@ -494,7 +494,10 @@ def review_pace(*, project: Project) -> ReviewPace:
 
 @dataclass(frozen=True, slots=True)
 class ReviewFacts:
-    """What a reviewer weighs: the live answers in order, remarks, what stands, and what the model proposes."""
+    """What a reviewer weighs: the live answers in order, remarks, what stands, and what the model proposes.
+
+    Of an audit item there is no suggestion: the model is measured by it, and so it is decided blind.
+    """
 
     answers: list[Annotation]
     remarks: list[Comment]
@@ -517,7 +520,7 @@ def review_facts(*, reviews: Sequence[ReviewItem]) -> dict[int, ReviewFacts]:
     for comment in Comment.objects.filter(item_id__in=ids).select_related("user").order_by("created_at"):
         said[comment.item_id].append(comment)
     settled = {r.item_id: r for r in Resolution.objects.filter(item_id__in=ids, superseded_at__isnull=True)}
-    suggested = {s.item_id: s for s in Suggestion.objects.filter(item_id__in=ids)}
+    suggested = {s.item_id: s for s in Suggestion.objects.filter(item_id__in=ids, item__split=Item.Split.POOL)}
     return {
         review.pk: ReviewFacts(
             answers[review.item_id],

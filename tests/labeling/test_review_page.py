@@ -73,6 +73,10 @@ def test_the_models_view_has_its_words_marked(as_rae: Client, project: Project, 
     store_suggestions(project=project, suggestions=[suggestion])
     page = html(as_rae)
     assert "<mark>words</mark> 0" in page and "model 4" in page and 'data-key="m"' in page
+    # What measures the model is decided without it.
+    Item.objects.filter(pk=item).update(split="audit")
+    page = html(as_rae)
+    assert "decided blind" in page and "model 4" not in page and "<mark>" not in page and 'data-key="m"' not in page
 
 
 def test_a_decision_leads_to_the_next_and_keeps_the_filter(as_rae: Client, disputes: list[ReviewItem]) -> None:
