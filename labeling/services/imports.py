@@ -106,7 +106,8 @@ def plan_import(*, intake: Intake[Any], upload: Upload, columns: Columns[Any], f
         is_whole = next(drafts, None) is None
     good, bad = told_apart(first)
     found = intake.sort_out(good)
-    answers = [draft for draft in good if isinstance(draft, AnswerDraft)]
+    refused = {error.row for error in found.errors}
+    answers = [draft for draft in good if isinstance(draft, AnswerDraft) and draft.row not in refused]
     return ImportPlan(
         n_rows=len(first),
         n_new=len(found.fresh),

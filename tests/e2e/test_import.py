@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from labeling.models import Item, Project
-from tests.factories import make_annotation
+from labeling.models import Annotation, Item, Project
+from tests.factories import make_annotation, make_item
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -65,6 +65,32 @@ def test_olga_imports_a_file_with_bad_rows(
     expect(page.locator("article.item:not([hidden])")).to_contain_text("so much to say")
 
 
+def test_olga_imports_answers_from_another_tool(
+    page: Page, owner: Any, project: Project, sign_in: Any, worker: Any, tmp_path: Path, axe: Any
+) -> None:
+    make_item(project, external_id="t1")
+    path = tmp_path / "crowd.csv"
+    path.write_text("task_id,worker,label,text\nt1,w1,positive,so good\nt1,w2,angry,so good\n")
+    sign_in(owner)
+    page.goto(f"/projects/{project.slug}/import/")
+    page.get_by_label("Drop a file here").set_input_files(path)
+    page.get_by_role("button", name="Look at the file").click()
+    expect(page.locator("#plan")).to_contain_text("worker says who answered, task_id about which item, label what.")
+    axe()
+    page.get_by_role("link", name="Items to judge").click()
+    expect(page.locator("#plan")).to_contain_text("people judge text")
+    page.get_by_role("link", name="Answers already given").click()
+    page.get_by_label("worker", exact=True).select_option("skip")
+    expect(page.locator("#plan")).to_contain_text("Say which column holds who answered")
+    page.get_by_label("worker", exact=True).select_option("annotator")
+    page.get_by_role("button", name="Import", exact=True).click()
+    expect(page.get_by_role("heading", name="1 answer created")).to_be_visible(timeout=30_000)
+    axe()
+    assert Annotation.objects.get().rater == "w1"
+    page.get_by_role("link", name="Look at the items").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Items")
+
+
 def test_a_file_that_is_no_table_is_refused_on_the_spot(
     page: Page, owner: Any, project: Project, sign_in: Any, tmp_path: Path, axe: Any
 ) -> None:
@@ -78,8 +104,6 @@ def test_a_file_that_is_no_table_is_refused_on_the_spot(
 
 
 def test_olga_exports_labels(page: Page, owner: Any, project: Project, sign_in: Any, worker: Any, axe: Any) -> None:
-    from tests.factories import make_item
-
     make_annotation(make_item(project, "hello there"), "positive")
     sign_in(owner)
     page.goto(f"/projects/{project.slug}/export/")

@@ -400,7 +400,7 @@ def test_answers_go_from_the_drop_zone_to_their_items(web: Client, project: Proj
     said = words(preview)
     assert preview.context["preview"].contents == "labels" and "The columns look like it" in said
     assert "4 rows: worker says who answered, item about which item, label what." in said
-    assert "2 would be created, 2 would be left out" in said and "They are from 2 annotators about 2 items" in said
+    assert "2 would be created, 2 would be left out" in said and "They are from 2 annotators about 1 item." in said
     assert "There is no item “t77” in this project. Import the items first" in said
     assert not Annotation.objects.exists()
     started = web.post(preview.request["PATH_INFO"], form_of(preview, "labels"))
