@@ -17,8 +17,9 @@ from labeling.models import (
     Project,
     Resolution,
 )
+from labeling.services.crowd import load_crowd
 from labeling.services.jobs import RunningJob, enqueue_job, running_job
-from labeling.services.resolve import NOTABLE, person_name, settle_items
+from labeling.services.resolve import NOTABLE, settle_items
 
 if TYPE_CHECKING:
     from labeling.core.consensus import Consensus
@@ -68,7 +69,8 @@ def fit_consensus(*, job_id: str) -> None:
 def _fit(job: RunningJob) -> dict[str, Any]:
     project = job.project
     schema = LabelSchema.objects.current(project.pk)
-    items, people, answers, last = _answers(project, schema.rules)
+    crowd = load_crowd(project=project, rules=schema.rules)
+    items, people, answers, last = crowd.items.tolist(), crowd.people, crowd.answers, crowd.last
     n_several = int((answers.n_of_item >= 2).sum()) if len(answers) else 0
     why = ""
     if not project.has_single_truth:
@@ -96,36 +98,6 @@ def _fit(job: RunningJob) -> dict[str, Any]:
     job.report(0.4, "settling again what it changes")
     moved = _moved(project, schema.rules, items, answers.n_of_item, found, temperature)
     return {"people": len(people), "items": n_several, "temperature": temperature} | _settle_again(job, moved)
-
-
-def _answers(project: Project, rules: SchemaRules) -> tuple[list[int], list[str], Any, int]:
-    """The live answers as arrays: items, named people (each anonymous answer is a person of its own), answers."""
-    import numpy as np
-
-    from labeling.core.agreement.answers import Answers
-
-    code = {label: number for number, label in enumerate(rules.labels)}
-    item_of: dict[int, int] = {}
-    person_of: dict[str, int] = {}
-    rows: list[tuple[int, int, int]] = []
-    anonymous: list[int] = []
-    last = 0
-    live = Annotation.objects.live().filter(project=project).exclude(item__state=Item.State.EXCLUDED).order_by("id")
-    fields = ("id", "item_id", "user_id", "rater", "value")
-    for pk, item_id, user_id, rater, value in live.values_list(*fields).iterator(chunk_size=10_000):
-        last = pk
-        label = code.get(str(value))
-        if label is None:  # a label that the schema no longer has
-            continue
-        name = person_name(user_id, rater)
-        person = -1 if name is None else person_of.setdefault(name, len(person_of))
-        if name is None:
-            anonymous.append(len(rows))
-        rows.append((item_of.setdefault(item_id, len(item_of)), person, label))
-    table = np.array(rows, dtype=np.int64).reshape(-1, 3)
-    table[anonymous, 1] = len(person_of) + np.arange(len(anonymous))
-    answers = Answers(table[:, 0], table[:, 1], table[:, 2], rules.labels)
-    return list(item_of), list(person_of), answers, last
 
 
 def _temperature(project: Project, rules: SchemaRules, items: list[int], found: "Consensus") -> float:

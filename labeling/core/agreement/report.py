@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from labeling.core.agreement.answers import Answers, Floats, Ints, Patterns, stretches
@@ -90,7 +91,8 @@ def overall_of_sets(
     `panel` codes answers as positions in `sets`. Where there are very many distinct sets a random share of the items
     is measured; each coefficient's `n` says how many.
     """
-    panel, sets = _few_sets(panel, sets, rng)
+    _, coded, sets = few_sets(panel.answers, sets, rng)
+    panel = Panel.of(coded)
     patterns, n, reason = panel.patterns, panel.n, panel.reason
     draws = draw(patterns, rng)
     kinds: list[tuple[str, Method, Floats]] = [
@@ -105,19 +107,22 @@ def overall_of_sets(
     ]
 
 
-def _few_sets(
-    panel: Panel, sets: Sequence[frozenset[int]], rng: np.random.Generator
-) -> tuple[Panel, Sequence[frozenset[int]]]:
-    answers = panel.answers
+def few_sets(
+    answers: Answers, sets: Sequence[frozenset[int]], rng: np.random.Generator
+) -> tuple[NDArray[np.bool_], Answers, list[frozenset[int]]]:
+    """The answers to as many items, drawn at random, as have no more than MANY_SETS different sets; mostly all.
+
+    Which answers those are, the answers coded anew, and what the codes stand for.
+    """
     order = rng.permutation(answers.n_items)
     share = 1.0
     while True:
-        kept = answers.where(order[answers.item] < share * answers.n_items)
+        keep = order[answers.item] < share * answers.n_items
+        kept = answers.where(keep)
         used, label = np.unique(kept.label, return_inverse=True)
         if len(used) <= MANY_SETS:
             names = tuple(answers.names[i] for i in used)
-            coded = Answers(kept.item, kept.annotator, label, names)
-            return Panel.of(coded), [sets[i] for i in used]
+            return keep, Answers(kept.item, kept.annotator, label, names), [sets[i] for i in used]
         share *= 0.7 * MANY_SETS / len(used)
 
 
