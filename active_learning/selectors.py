@@ -55,7 +55,7 @@ def training_labels(*, project: Project, rules: SchemaRules) -> LabelSet:
         project=project, superseded_at__isnull=True, value__isnull=False, item__split=Item.Split.POOL
     ).exclude(item__state=Item.State.EXCLUDED)
     rows = current.values_list("item_id", "value", "posterior", "method").iterator(chunk_size=5_000)
-    settled = {
+    settled: dict[int, tuple[Any, float]] = {
         item_id: (value, 1.0 if posterior is None or method == Resolution.Method.ADJUDICATED else posterior)
         for item_id, value, posterior, method in rows
     }

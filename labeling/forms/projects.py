@@ -214,13 +214,12 @@ class SettingsForm(forms.ModelForm):
         least=0.5,
         most=0.999,
         label="Sure enough in percent",
-        help_text="Adaptive: an item is asked no further when its consensus is this sure. With a fixed number: what a "
-        "tie needs to be settled without a reviewer.",
+        help_text="An item is asked no further when its consensus is this sure. With the same number for all items: "
+        "what a tie needs to be settled without a reviewer.",
     )
     full_overlap_share = PercentField(
         label="Random share with the most people, in percent",
-        help_text="Adaptive: agreement is measured on these items, because stopping early makes it look other than it "
-        "is.",
+        help_text="Agreement is measured on these items, because stopping early makes it look other than it is.",
     )
 
     class Meta:
@@ -238,11 +237,14 @@ class SettingsForm(forms.ModelForm):
             "person_limit": "Most answers of one person",
         }
         help_texts = {
-            "overlap": "Adaptive: how many at first. Counts for open items; those that are settled stay settled.",
-            "max_overlap": "Adaptive: the most people asked about one item. Then a reviewer decides.",
+            "overlap": "Or, with as many as it takes, how many at first. Settled items stay settled.",
+            "max_overlap": "The most people asked about one item. Then a reviewer decides.",
             "submit_on_choice": "",
             "person_limit": "Empty: no limit.",
         }
+
+    def validate_constraints(self) -> None:
+        """Left to services.projects, which names the field."""
 
 
 class KeyForm(forms.Form):
