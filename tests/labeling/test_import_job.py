@@ -256,12 +256,12 @@ def test_kill_9_in_the_middle_of_an_import_loses_and_doubles_nothing(start_worke
     first = start_worker()
     job = start(project, table(n) + b"bad,\n")
 
-    def batches() -> int:
+    def n_stored() -> int:
         return Job.objects.get(pk=job.pk).params.get("batches", 0)
 
-    processes.wait_until(lambda: batches() >= 3, seconds=60, what="the import under way")
+    processes.wait_until(lambda: n_stored() >= 3, seconds=60, what="the import under way")
     first.kill()
-    stored = batches()
+    stored = n_stored()
     job.refresh_from_db()
     assert 3 <= stored < n / batches.BATCH_SIZE and job.state == "running"
     assert Item.objects.filter(project=project).count() == stored * batches.BATCH_SIZE
