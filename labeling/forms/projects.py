@@ -243,9 +243,6 @@ class SettingsForm(forms.ModelForm):
             "person_limit": "Empty: no limit.",
         }
 
-    def validate_constraints(self) -> None:
-        """Left to services.projects, which names the field."""
-
 
 class KeyForm(forms.Form):
     """A new API key of one's own."""

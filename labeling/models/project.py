@@ -1,4 +1,5 @@
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -96,6 +97,18 @@ class Project(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("labeling:project", args=[self.slug])
+
+    def clean(self) -> None:
+        if self.overlap_policy != self.OverlapPolicy.ADAPTIVE:
+            return
+        if self.max_overlap < self.overlap:
+            raise ValidationError({"max_overlap": f"It starts with {self.overlap} people, so at most is no fewer."})
+        if not self.has_single_truth:
+            raise ValidationError(
+                {
+                    "overlap_policy": "Where every opinion is kept there is nothing to be sure of: choose the same number."
+                }
+            )
 
     @property
     def policy(self) -> SettlingPolicy:

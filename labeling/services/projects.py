@@ -116,20 +116,10 @@ def change_project(*, project: Project, actor: Any, **settings: Any) -> Project:
 def _check_settings(project: Project) -> None:
     try:
         project.clean_fields(exclude=["created_by"])
+        project.clean()
     except ValidationError as error:
         fields = {name: " ".join(messages) for name, messages in error.message_dict.items()}
         raise Invalid("Some settings are out of range.", fields=fields) from None
-    is_adaptive = project.overlap_policy == Project.OverlapPolicy.ADAPTIVE
-    if is_adaptive and project.max_overlap < project.overlap:
-        raise Invalid(
-            f"At most {project.max_overlap} people cannot be fewer than the {project.overlap} it starts with.",
-            fields={"max_overlap": f"at least {project.overlap}"},
-        )
-    if is_adaptive and not project.has_single_truth:
-        raise Invalid(
-            "Without a single truth there is nothing to be sure of: the overlap is then fixed.",
-            fields={"overlap_policy": "fixed where every opinion is kept"},
-        )
 
 
 def _check_guidelines(guidelines: str) -> None:
