@@ -105,9 +105,7 @@ class Project(models.Model):
             raise ValidationError({"max_overlap": f"It starts with {self.overlap} people, so at most is no fewer."})
         if not self.has_single_truth:
             raise ValidationError(
-                {
-                    "overlap_policy": "Where every opinion is kept there is nothing to be sure of: choose the same number."
-                }
+                {"overlap_policy": "Where every opinion is kept nothing is ever sure: choose the same number for all."}
             )
 
     @property
