@@ -9,6 +9,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from labeling.core.answers import MAX_SECONDS
 from labeling.core.errors import Conflict, Invalid
 from labeling.core.schema import rules_of
 from labeling.models import Annotation, Assignment, Comment, Item, LabelSchema, Project, QueueEntry, ReviewItem
@@ -16,8 +17,6 @@ from labeling.services.inbox import open_review
 from labeling.services.resolve import settle_item
 
 MAX_CLIENT_ID = 64
-# Longer than this means that the page was left open: the time is kept as unknown rather than wrong.
-MAX_SECONDS = 3600.0
 # Disputes hold up the project; flags come after them.
 PRIORITY_OF_FLAG = 0.0
 _ANSWERABLE = (
