@@ -56,6 +56,7 @@ app.conf.beat_schedule = {
         "labeling.checkpoint_database": 300.0,
         "labeling.sweep_files": 3_600.0,
         "labeling.check_consensus": 30.0,
+        "labeling.check_agreement": 45.0,
         "active_learning.check_triggers": 5.0,
     }.items()
 }

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from labeling.services import consensus, export, imports, jobs, queue, upkeep, uploads
+from labeling.services import agreement, consensus, export, imports, jobs, queue, upkeep, uploads
 
 
 @shared_task(name="labeling.sweep_jobs")
@@ -43,3 +43,13 @@ def fit_consensus(job_id: str) -> None:
 @shared_task(name="labeling.check_consensus")
 def check_consensus() -> int:
     return consensus.check_consensus()
+
+
+@shared_task(name="labeling.measure_agreement")
+def measure_agreement(job_id: str) -> None:
+    agreement.measure_agreement(job_id=job_id)
+
+
+@shared_task(name="labeling.check_agreement")
+def check_agreement() -> int:
+    return agreement.check_agreement()

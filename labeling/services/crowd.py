@@ -5,6 +5,7 @@ from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.contrib.auth import get_user_model
 from django.db.models import TextField
 from django.db.models.functions import Cast
 
@@ -118,3 +119,32 @@ def _code(value: Any, number: dict[str, int], places: dict[Any, int], is_set: bo
     if not isinstance(value, list) or any(label not in number for label in value):
         return -1
     return places.setdefault(frozenset(value), len(places))
+
+
+def known_answers(*, project: Project, crowd: Crowd) -> "Ints":
+    """Each item's known answer as a label number; -1 where there is none, -2 where nobody has given it."""
+    import numpy as np
+
+    gold = np.full(len(crowd.items), -1, dtype=np.int64)
+    place = {pk: number for number, pk in enumerate(crowd.items.tolist())}
+    known = Item.objects.filter(project=project, gold__isnull=False).values_list("pk", "gold")
+    for pk, value in known.iterator(chunk_size=10_000):
+        if pk in place:
+            code = crowd.code_of(value)
+            gold[place[pk]] = -2 if code is None else code
+    return gold
+
+
+def names_on_screen(people: list[str]) -> list[str]:
+    """What people are called on screen."""
+    ids = [int(name.removeprefix("user:")) for name in people if name.startswith("user:")]
+    called: dict[int, str] = {}
+    users = get_user_model()._default_manager
+    for start in range(0, len(ids), 500):
+        called |= {user.pk: user.get_username() for user in users.filter(pk__in=ids[start : start + 500])}
+    return [
+        called.get(int(name.removeprefix("user:")), "someone who left")
+        if name.startswith("user:")
+        else name.removeprefix("rater:")
+        for name in people
+    ]

@@ -30,39 +30,46 @@ from labeling.core.agreement.scales import Scale, jaccard, masi, weights_of
 MANY_SETS = 2_000
 
 
-def overall(panel: Panel, scale: Scale, rng: np.random.Generator) -> list[Coefficient]:
+# Why nothing that sets people apart can be said of answers by nobody in particular.
+ANONYMOUS = "some answers are anonymous, so that nobody can say which are one person's"
+
+
+def overall(panel: Panel, scale: Scale, rng: np.random.Generator, *, people_known: bool = True) -> list[Coefficient]:
     """Percent agreement, Krippendorff's alpha, Gwet's AC, Fleiss' kappa, Cohen's (Conger's) kappa.
 
     On an ordered scale alpha comes twice: nominal, as if the labels had no order, and of that scale. AC2 and Fleiss
-    then have Gwet's weights of that scale, Cohen's kappa quadratic ones.
+    then have Gwet's weights of that scale, Cohen's kappa quadratic ones. Unless `people_known` nothing is said of other
+    people, and Cohen's kappa is not defined: both need to know which answers are one person's.
     """
     patterns, n, reason = panel.patterns, panel.n, panel.reason
+    of = panel if people_known else None
     same = np.eye(len(panel.answers.names))
     weights = weights_of(scale, panel.answers.scale)
     draws = draw(patterns, rng)
     found = [
-        measure(patterns, n, "Percent agreement", "percent", same, reason=reason, draws=draws, panel=panel),
-        measure(patterns, n, "Krippendorff's alpha, nominal", "alpha", same, reason=reason, draws=draws, panel=panel),
+        measure(patterns, n, "Percent agreement", "percent", same, reason=reason, draws=draws, panel=of),
+        measure(patterns, n, "Krippendorff's alpha, nominal", "alpha", same, reason=reason, draws=draws, panel=of),
     ]
     if scale != "nominal":
         own = None if scale == "ordinal" else weights
         title = f"Krippendorff's alpha, {scale}"
-        found.append(measure(patterns, n, title, "alpha", own, reason=reason, draws=draws, panel=panel))
+        found.append(measure(patterns, n, title, "alpha", own, reason=reason, draws=draws, panel=of))
     suffix = "" if scale == "nominal" else f", {scale} weights"
     gwet = "Gwet's AC1" if scale == "nominal" else f"Gwet's AC2{suffix}"
-    found.append(measure(patterns, n, gwet, "gwet", weights, reason=reason, draws=draws, panel=panel))
+    found.append(measure(patterns, n, gwet, "gwet", weights, reason=reason, draws=draws, panel=of))
     fleiss = f"Fleiss' kappa{suffix}"
-    found.append(measure(patterns, n, fleiss, "fleiss", weights, reason=reason, draws=draws, panel=panel))
-    return [*found, _cohen(panel, scale)]
+    found.append(measure(patterns, n, fleiss, "fleiss", weights, reason=reason, draws=draws, panel=of))
+    return [*found, _cohen(panel, scale, people_known)]
 
 
-def _cohen(panel: Panel, scale: Scale) -> Coefficient:
+def _cohen(panel: Panel, scale: Scale, people_known: bool) -> Coefficient:
     """Kappa with each person's own shares: Cohen's for two people, Conger's for more."""
-    title = "Cohen's kappa" if panel.n.annotators <= 2 else "Conger's kappa"
+    title = "Cohen's kappa" if people_known and panel.n.annotators <= 2 else "Conger's kappa"
     if scale != "nominal":
         title += ", quadratic weights"
-    if panel.reason:
-        return Coefficient(title, None, None, None, None, panel.n, panel.reason)
+    reason = panel.reason or ("" if people_known else ANONYMOUS)
+    if reason:
+        return Coefficient(title, None, None, None, None, panel.n, reason)
     answers = panel.answers
     _, annotator = np.unique(answers.annotator, return_inverse=True)
     # Enumerated anew: a number without answers would count as a person who chose nothing.
@@ -84,7 +91,12 @@ def code_sets(chosen: Iterable[frozenset[int]]) -> tuple[Ints, list[frozenset[in
 
 
 def overall_of_sets(
-    panel: Panel, sets: Sequence[frozenset[int]], n_labels: int, rng: np.random.Generator
+    panel: Panel,
+    sets: Sequence[frozenset[int]],
+    n_labels: int,
+    rng: np.random.Generator,
+    *,
+    people_known: bool = True,
 ) -> list[Coefficient]:
     """Agreement of answers that are sets of labels: equal or not, and alpha by exact, Jaccard's and MASI likeness.
 
@@ -102,7 +114,7 @@ def overall_of_sets(
         ("Krippendorff's alpha, MASI", "alpha", masi(sets, n_labels)),
     ]
     return [
-        measure(patterns, n, title, method, weights, reason=reason, draws=draws, panel=panel)
+        measure(patterns, n, title, method, weights, reason=reason, draws=draws, panel=panel if people_known else None)
         for title, method, weights in kinds
     ]
 
