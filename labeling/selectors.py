@@ -382,6 +382,20 @@ def open_invitations(*, project: Project) -> list[Invitation]:
     return list(invitations.select_related("created_by").order_by("-id"))
 
 
+def gold_shares(*, project: Project, user_ids: Iterable[int]) -> dict[int, Share]:
+    """How often people were right on items whose answer is known, with Wilson's interval; only who had any."""
+    known = Annotation.objects.live().filter(
+        project=project, user__in=list(user_ids), item__gold__isnull=False, item__gold_retired_at__isnull=True
+    )
+    right: dict[int, int] = {}
+    n: dict[int, int] = {}
+    for user_id, value, gold in known.values_list("user_id", "value", "item__gold").iterator(chunk_size=5_000):
+        if user_id is not None:
+            n[user_id] = n.get(user_id, 0) + 1
+            right[user_id] = right.get(user_id, 0) + (value == gold)
+    return {user_id: share for user_id, count in n.items() if (share := wilson(right[user_id], count))}
+
+
 def members(*, project: Project) -> list[Membership]:
     """Who belongs to the project, by name."""
     return list(Membership.objects.filter(project=project).select_related("user").order_by("user__username"))

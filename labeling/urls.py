@@ -91,6 +91,7 @@ _pages = [
     path("projects/<slug:slug>/members/", members_views.members, name="members"),
     path("projects/<slug:slug>/members/<int:pk>/role/", members_views.change_role, name="change-role"),
     path("projects/<slug:slug>/members/<int:pk>/remove/", members_views.remove_member, name="remove-member"),
+    path("projects/<slug:slug>/members/<int:pk>/resume/", members_views.lift_pause, name="lift-pause"),
     path("projects/<slug:slug>/invitations/", members_views.invite, name="invite"),
     path(
         "projects/<slug:slug>/invitations/<int:pk>/revoke/",

@@ -39,6 +39,8 @@ class ProjectSettings(serializers.Serializer):
     suggestion_policy = serializers.CharField(required=False)
     suggestion_hidden_share = serializers.FloatField(required=False)
     person_limit = serializers.IntegerField(required=False, allow_null=True)
+    gold_share = serializers.FloatField(required=False)
+    gold_bar = serializers.FloatField(required=False)
 
 
 class ProjectInput(ProjectSettings):

@@ -69,7 +69,7 @@ def assignment_body(leased: queue.LeasedItem) -> dict[str, Any]:
             "meta": leased.meta,
         },
         "suggestion": a.suggestion if a.suggestion_shown else None,
-        "reason": {"code": a.reason, "text": reason_words(a.reason, a.detail)},
+        "reason": {"code": "random" if a.reason == "gold" else a.reason, "text": reason_words(a.reason, a.detail)},
         "expires_at": a.expires_at.isoformat(),
     }
 

@@ -222,6 +222,18 @@ class SettingsForm(forms.ModelForm):
         help_text="Agreement is measured on these items, because stopping early makes it look other than it is.",
     )
 
+    gold_share = PercentField(
+        most=0.5,
+        label="Known items among what people are given, in percent",
+        help_text="Items with a known answer (from an import, or decided by a reviewer), hidden among the rest.",
+    )
+    gold_bar = PercentField(
+        most=0.99,
+        label="Pause people who are right on fewer, in percent",
+        help_text="Only when it is sure: the upper end of the 95 % interval of their known items lies below it. "
+        "They are told why, and an owner can lift it. 0 pauses nobody.",
+    )
+
     class Meta:
         model = Project
         fields = SETTINGS

@@ -28,7 +28,9 @@ class Item(models.Model):
     meta = models.JSONField(default=dict)
     split = models.CharField(max_length=5, choices=Split, default=Split.POOL)
     state = models.CharField(max_length=8, choices=State, default=State.OPEN)
+    # The known answer: people are checked by it without being told which items those are.
     gold = models.JSONField(null=True, blank=True)
+    gold_retired_at = models.DateTimeField(null=True, blank=True, help_text="People who are right elsewhere miss it.")
     origin = models.CharField(max_length=20, default="import")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -44,6 +46,11 @@ class Item(models.Model):
         indexes = [
             # Progress counts and "which items still want people" read the index alone.
             models.Index(fields=["project", "state", "split", "id"], name="item_by_state"),
+            models.Index(
+                fields=["project", "id"],
+                condition=Q(gold__isnull=False, gold_retired_at__isnull=True),
+                name="gold_in_use",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -60,6 +67,8 @@ class QueueEntry(models.Model):
         AUDIT = "audit", "Audit: a random item that no model trains on"
         SECOND_OPINION = "second_opinion", "Second opinion"
         IMPORT_ORDER = "import_order", "In order of arrival"
+        # Of assignments only: gold is drawn when somebody asks, and never stands in line.
+        GOLD = "gold", "A check with a known answer"
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="queue", db_index=False)
     item = models.OneToOneField(Item, on_delete=models.CASCADE, related_name="queue_entry")

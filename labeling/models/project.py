@@ -71,6 +71,16 @@ class Project(models.Model):
         blank=True,
         help_text="The most answers one person may give. Empty: no limit.",
     )
+    gold_share = models.FloatField(
+        default=0.05,
+        validators=[MinValueValidator(0.0), MaxValueValidator(0.5)],
+        help_text="The share of what a person is given whose answer is known, hidden among the rest.",
+    )
+    gold_bar = models.FloatField(
+        default=0.6,
+        validators=[MinValueValidator(0.0), MaxValueValidator(0.99)],
+        help_text="Somebody who is surely right less often than this on known items is paused.",
+    )
     # What put the queue in its present order ("model 4"), and when.
     ordered_by = models.CharField(max_length=60, blank=True)
     ordered_at = models.DateTimeField(null=True, blank=True)
@@ -129,6 +139,11 @@ class Membership(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role, default=Role.ANNOTATOR)
     created_at = models.DateTimeField(auto_now_add=True)
+    # Set when known items show that somebody is below the bar; an owner lifts it.
+    paused_at = models.DateTimeField(null=True, blank=True)
+    pause_reason = models.CharField(max_length=300, blank=True)
+    # Known items that were answered before this do not pause the person again.
+    pause_lifted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [

@@ -13,6 +13,7 @@ from labeling.core.answers import MAX_SECONDS
 from labeling.core.errors import Conflict, Invalid
 from labeling.core.schema import rules_of
 from labeling.models import Annotation, Assignment, Comment, Item, LabelSchema, Project, QueueEntry, ReviewItem
+from labeling.services.gold import check_by_gold
 from labeling.services.inbox import open_review
 from labeling.services.resolve import settle_item
 
@@ -103,7 +104,7 @@ def _store(
     # The item's row is what serializes answers, undos and settling; taken before anything else is written.
     item = (
         Item.objects.select_for_update(no_key=True)
-        .only("id", "project_id", "state", "split", "content_hash")
+        .only("id", "project_id", "state", "split", "content_hash", "gold", "gold_retired_at")
         .get(pk=assignment.item_id)
     )
     is_late = assignment.state != Assignment.State.LEASED or assignment.expires_at <= now
@@ -131,6 +132,7 @@ def _store(
     _store_remark(assignment, comment, is_flag, now)
     if item.state in (Item.State.OPEN, Item.State.RESOLVED, Item.State.DISPUTED):
         settle_item(item=item, project=assignment.project, now=now)
+    check_by_gold(annotation=annotation, project=assignment.project, item=item, now=now)
     return Submission(annotation, item.state, is_new=True)
 
 

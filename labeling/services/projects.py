@@ -34,6 +34,8 @@ SETTINGS = (
     "suggestion_policy",
     "suggestion_hidden_share",
     "person_limit",
+    "gold_share",
+    "gold_bar",
 )
 # A change of these may settle or reopen items that have answers.
 _SETTLING = frozenset(

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from labeling.core.errors import Conflict
-from labeling.models import Annotation, Assignment, Item, Job, Project, QueueEntry
+from labeling.models import Annotation, Assignment, Item, Job, Membership, Project, QueueEntry
+from labeling.services.gold import draw_gold
 from labeling.services.resolve import BEHIND_THE_BATCH
 
 # One person can hold this many items at once: enough for any page, too few to empty the queue for the others.
@@ -95,6 +96,8 @@ def lease_items(
     """
     now = now or timezone.now()
     n = min(n, MAX_LEASED_AT_ONCE)
+    if paused := _why_paused(project, user):
+        return NextItems([], paused)
     left = _answers_left(project, user)
     if left == 0:
         limit = EmptyQueue(
@@ -108,6 +111,18 @@ def lease_items(
         # Also when nothing was refilled: another order may have been swapped in since the first look.
         leased = _lease(project, user, n, False, left, now)
     return NextItems(leased, None if leased else _why_empty(project, user, now))
+
+
+def _why_paused(project: Project, user: Any) -> EmptyQueue | None:
+    reason = (
+        Membership.objects.filter(project=project, user=user, paused_at__isnull=False)
+        .values_list("pause_reason", flat=True)
+        .first()
+    )
+    if reason is None:
+        return None
+    message = f"{reason} Read the guidelines again and talk to an owner of the project, who can let you go on."
+    return EmptyQueue("paused", message)
 
 
 def _answers_left(project: Project, user: Any) -> int | None:
@@ -155,8 +170,9 @@ def _lease_new(project: Project, user: Any, n: int, now: datetime) -> list[Lease
     if n <= 0:
         return []
     expires_at = now + timedelta(seconds=project.lease_seconds)
-    leased: list[LeasedItem] = []
-    for row in _available(project, user, n, now):
+    leased = _lease_gold(project, user, n, now, expires_at)
+    n_gold = len(leased)
+    for row in _available(project, user, n - n_gold, now) if n > n_gold else []:
         suggestion = _suggestion(row)
         assignment = Assignment(
             project_id=project.pk,
@@ -171,7 +187,36 @@ def _lease_new(project: Project, user: Any, n: int, now: datetime) -> list[Lease
             suggestion_shown=suggestion is not None and _show_suggestion(project, row.split),
         )
         leased.append(LeasedItem(assignment, row.external_id, json.loads(row.data), json.loads(row.meta)))
-    Assignment.objects.bulk_create([item.assignment for item in leased])
+    Assignment.objects.bulk_create([item.assignment for item in leased[n_gold:]])
+    # Anywhere among the others, so that their place does not give the known ones away.
+    if n_gold:
+        random.shuffle(leased)
+    return leased
+
+
+def _lease_gold(project: Project, user: Any, n: int, now: datetime, expires_at: datetime) -> list[LeasedItem]:
+    drawn = draw_gold(project=project, user=user, n=n)
+    leased = [
+        LeasedItem(
+            Assignment(
+                project_id=project.pk,
+                item_id=item.pk,
+                user_id=user.pk,
+                leased_at=now,
+                expires_at=expires_at,
+                reason=QueueEntry.Reason.GOLD,
+            ),
+            item.external_id,
+            item.data,
+            item.meta,
+        )
+        for item in drawn
+    ]
+    try:
+        with transaction.atomic():
+            Assignment.objects.bulk_create([one.assignment for one in leased])
+    except IntegrityError:  # another page of the same person has drawn one of them meanwhile
+        return []
     return leased
 
 

@@ -39,7 +39,7 @@ def settle_items(*, project: Project, item_ids: Iterable[int]) -> dict[str, int]
             items = Item.objects.select_for_update(no_key=True).filter(
                 project=project, pk__in=ids[start : start + _BATCH]
             )
-            locked = list(items.only("id", "project_id", "state", "split", "content_hash").order_by("pk"))
+            locked = list(items.only("id", "project_id", "state", "split", "content_hash", "gold").order_by("pk"))
             for state in _settle(locked, project, now).values():
                 counts[state] = counts.get(state, 0) + 1
     return counts
@@ -74,9 +74,11 @@ def _settle(items: Sequence[Item], project: Project, now: datetime) -> dict[int,
 
 
 def _stands(item: Item, resolution: Resolution | None) -> bool:
-    return item.state == Item.State.EXCLUDED or (
-        resolution is not None and resolution.method == Resolution.Method.ADJUDICATED
-    )
+    if item.state == Item.State.EXCLUDED or resolution is None:
+        return item.state == Item.State.EXCLUDED
+    # Answers to a settled item with a known answer say something about people, not about the item.
+    is_gold = item.gold is not None and item.state == Item.State.RESOLVED
+    return is_gold or resolution.method == Resolution.Method.ADJUDICATED
 
 
 _NO_RULES = SchemaRules("choice", ())

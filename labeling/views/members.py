@@ -8,16 +8,18 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labeling import access, selectors
 from labeling.core.errors import DomainError, NotFound
+from labeling.core.shares import Share
 from labeling.forms.errors import add_domain_error
 from labeling.forms.members import AccountForm, InviteForm
-from labeling.models import Membership
-from labeling.services import accounts
+from labeling.models import Membership, Project
+from labeling.services import accounts, gold
 from labeling.services import projects as services
 from labeling.services.limits import count_hit
 from labeling.views.addresses import client_address
@@ -40,13 +42,29 @@ def _page(request: HttpRequest, membership: Membership, form: InviteForm, **show
         "project": membership.project,
         "membership": membership,
         "is_owner": is_owner,
-        "members": selectors.members(project=membership.project),
+        "members": _with_gold(membership.project),
         "roles": Membership.Role.choices,
         "invitations": selectors.open_invitations(project=membership.project) if is_owner else [],
         "days": services.INVITATION_DAYS,
         "form": form,
     }
     return render(request, "labeling/members.html", context | shown)
+
+
+def _with_gold(project: Project) -> list[tuple[Membership, Share | None]]:
+    found = selectors.members(project=project)
+    shares = selectors.gold_shares(project=project, user_ids=[member.user_id for member in found])
+    return [(member, shares.get(member.user_id)) for member in found]
+
+
+@login_required
+@require_POST
+def lift_pause(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    membership = access.membership_for(request.user, slug, Membership.Role.OWNER)
+    colleague = access.colleague_for(membership, pk)
+    gold.lift_pause(membership=colleague, actor=request.user, now=timezone.now())
+    messages.success(request, f"{colleague.user.get_username()} may go on.")
+    return redirect("labeling:members", slug)
 
 
 @login_required

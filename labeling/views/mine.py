@@ -36,6 +36,7 @@ def mine(request: HttpRequest, slug: str) -> HttpResponse:
             "project": project,
             "membership": membership,
             "results": selectors.own_results(project=project, user=request.user),
+            "gold": selectors.gold_shares(project=project, user_ids=[membership.user_id]).get(membership.user_id),
             "decisions": decisions,
         },
     )

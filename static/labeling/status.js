@@ -9,6 +9,7 @@ const EMPTY_TITLES = {
   done: "Nothing left for you",
   locked: "The rest is with other people",
   limit: "Your part is done",
+  paused: "You are paused",
   training: "The next items are being prepared",
   empty: "No items yet",
   held: "The last items are still held for you",

@@ -89,6 +89,7 @@ PAGES = [
     Page("members", annotator=403),
     Page("change-role", 302, 403, 403, "post", member, {"role": "reviewer"}),
     Page("remove-member", 302, 403, 403, "post", member),
+    Page("lift-pause", 409, 403, 403, "post", member),
     Page("invite", 200, 403, 403, "post", body={"role": "annotator"}),
     Page("revoke-invitation", 302, 403, 403, "post", invitation),
     Page("settings", annotator=403),

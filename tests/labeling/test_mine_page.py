@@ -15,7 +15,7 @@ URL = "/projects/tweets/mine/"
 def test_without_answers_it_says_so(client: Client, project: Project, annotator: Any) -> None:
     client.force_login(annotator)
     page = client.get(URL).content.decode()
-    assert page.count("not enough data yet") == 2
+    assert page.count("not enough data yet") == 3
     assert "None yet." in page
 
 

@@ -24,6 +24,8 @@ KNOBS = {
     "suggestion_policy": "random",
     "suggestion_hidden_share": "30",
     "person_limit": "",
+    "gold_share": "5",
+    "gold_bar": "60",
 }
 
 
