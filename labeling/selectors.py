@@ -19,6 +19,7 @@ from django.utils import timezone
 from labeling.core.shares import Share, wilson
 from labeling.core.sides import clear_majority
 from labeling.models import (
+    AgreementReport,
     Annotation,
     ApiKey,
     Assignment,
@@ -640,3 +641,25 @@ def decisions_on_own(*, project: Project, user: Any, n: int = 50) -> list[tuple[
     answers = Annotation.objects.live().filter(item_id__in=[review.item_id for review in reviews], user=user)
     by_item = {answer.item_id: answer for answer in answers.select_related("schema")}
     return [(review, by_item[review.item_id]) for review in reviews]
+
+
+# Agreement
+
+# Beyond this many new answers it does not matter how many they are.
+NEW_AT_MOST = 100_000
+
+
+def agreement_of(*, project: Project) -> AgreementReport | None:
+    """The agreement as it was last measured."""
+    return AgreementReport.objects.filter(project=project).first()
+
+
+def n_answers_since(*, project: Project, report: AgreementReport | None) -> int:
+    """Answers that the report does not know; counting stops at NEW_AT_MOST."""
+    new = Annotation.objects.live().filter(project=project, pk__gt=report.last_annotation if report else 0)
+    return new[:NEW_AT_MOST].count()
+
+
+def agreement_job(*, project: Project) -> Job | None:
+    """The latest job that measures agreement."""
+    return Job.objects.filter(project=project, kind="agreement").order_by("-created_at").first()

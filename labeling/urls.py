@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from labeling.api import agreement as agreement_api
 from labeling.api import items as items_api
 from labeling.api import jobs as jobs_api
 from labeling.api import labels as labels_api
@@ -9,6 +10,7 @@ from labeling.api import projects as projects_api
 from labeling.api import review as review_api
 from labeling.api import work as work_api
 from labeling.views import account as account_views
+from labeling.views import agreement as agreement_views
 from labeling.views import annotate as annotate_views
 from labeling.views import exports as exports_views
 from labeling.views import imports as imports_views
@@ -38,6 +40,7 @@ _api = [
     path("api/v1/assignments/<int:pk>/renew/", work_api.RenewView.as_view(), name="api-renew"),
     path("api/v1/assignments/<int:pk>/comment/", work_api.CommentView.as_view(), name="api-comment"),
     path("api/v1/annotations/<int:pk>/undo/", work_api.UndoView.as_view(), name="api-undo"),
+    path("api/v1/projects/<slug:slug>/agreement/", agreement_api.AgreementView.as_view(), name="api-agreement"),
     path("api/v1/projects/<slug:slug>/review/", review_api.ReviewsView.as_view(), name="api-reviews"),
     path("api/v1/review/<int:pk>/resolve/", review_api.ResolveView.as_view(), name="api-review-resolve"),
     path("api/v1/review/<int:pk>/requeue/", review_api.RequeueView.as_view(), name="api-review-requeue"),
@@ -82,6 +85,16 @@ _pages = [
     # /projects/<slug>/
     path("projects/<slug:slug>/", projects_views.project, name="project"),
     path("projects/<slug:slug>/mine/", mine_views.mine, name="mine"),
+    # /projects/<slug>/agreement/
+    path("projects/<slug:slug>/agreement/", agreement_views.agreement, name="agreement"),
+    path("projects/<slug:slug>/agreement/now/", agreement_views.agreement_now, name="agreement-now"),
+    path("projects/<slug:slug>/agreement/measure/", agreement_views.measure_agreement, name="measure-agreement"),
+    path(
+        "projects/<slug:slug>/agreement/agreement.<str:file_format>",
+        agreement_views.agreement_file,
+        name="agreement-file",
+    ),
+    # /projects/<slug>/items/
     path("projects/<slug:slug>/items/", items_views.items, name="items"),
     path("projects/<slug:slug>/items/<int:pk>/", items_views.item, name="item"),
     path("projects/<slug:slug>/jobs/", jobs_views.jobs, name="jobs"),

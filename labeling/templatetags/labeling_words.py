@@ -39,6 +39,12 @@ def percent(share: float) -> str:
     return f"{round(100 * share)} %"
 
 
+@register.filter
+def points(difference: float) -> str:
+    """A difference of two shares: 0.102 -> "+10.2 points"; a narrow space keeps them together."""
+    return f"{100 * difference:+.1f}\u202fpoints".replace("-", "−")
+
+
 @register.simple_tag
 def reviews_waiting(project: Project) -> int:
     """How many items of the project wait for a reviewer. One query."""
