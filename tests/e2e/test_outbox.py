@@ -138,10 +138,10 @@ def test_a_refused_answer_is_shown_and_kept_until_ann_decides(screen: Page, anno
     assert answers(annotator) == [(TEXTS[0], "positive"), (TEXTS[1], "neutral")]
 
 
-def test_two_tabs_work_on_different_items_and_send_nothing_twice(screen: Page, annotator: Any) -> None:
+def test_two_tabs_work_on_different_items_and_nothing_counts_twice(screen: Page, annotator: Any) -> None:
     page = screen
-    answered: list[str] = []  # what reached the server: tries that the missing network ended are none
-    page.context.on("response", lambda r: answered.append(r.url) if "/submit/" in r.url else None)
+    answered: list[tuple[str, int]] = []
+    page.context.on("response", lambda r: answered.append((r.url, r.status)) if "/submit/" in r.url else None)
     other = page.context.new_page()
     other.goto(page.url)
     expect(shown(other)).to_have_text(TEXTS[6])
@@ -153,7 +153,9 @@ def test_two_tabs_work_on_different_items_and_send_nothing_twice(screen: Page, a
     page.context.set_offline(False)
     expect(saved(page)).to_have_text("saved")
     expect(saved(other)).to_have_text("saved")
-    assert len(answered) == len(set(answered)) == 3
+    # A tab may see only late that another one has sent an act; sent again it is known by its client id.
+    assert len([url for url, status in answered if status == 201]) == 3
+    assert {status for _, status in answered} <= {200, 201}
     assert sorted(text for text, _ in answers(annotator)) == sorted([TEXTS[0], TEXTS[1], TEXTS[6]])
     doubles = Annotation.objects.live().values("item", "user").annotate(n=Count("pk")).filter(n__gt=1)
     assert not doubles.exists()
