@@ -138,6 +138,7 @@ def test_filtering_and_taking_the_majority(page: Page, sign_in: Any, reviewer: A
     page.get_by_role("button", name="Show", exact=True).click()
     expect(page.locator(".review-rows li")).to_have_count(1)
     page.get_by_role("link", name="Show all").click()
+    expect(page.locator(".review-rows li")).to_have_count(2)
     page.get_by_role("link", name="Where two thirds agree").click()
     expect(page.get_by_role("row")).to_have_count(2)
     page.get_by_role("button", name="Decide the chosen ones").click()
