@@ -20,6 +20,8 @@ GOOD_SHARE = 0.8
 GOOD_LEAST = 5
 # The draw is among so many items of a project: enough that nobody learns them by heart.
 DRAWN_AMONG = 2_000
+# Nobody is paused on fewer known items: the interval is looked at after each of them.
+LEAST_CHECKED = 5
 # A person is measured by so many of their latest answers to known items.
 LATEST = 100
 
@@ -89,10 +91,10 @@ def check_by_gold(*, annotation: Annotation, project: Project, item: Item, now: 
     if membership is None:
         return
     share = gold_accuracy(project=project, user_id=membership.user_id, since=membership.pause_lifted_at)
-    if share is not None and share.high < project.gold_bar:
+    if share is not None and share.n >= LEAST_CHECKED and share.high < project.gold_bar:
         reason = (
             f"{round(share.value * share.n)} of {share.n} known items were right: with 95 % certainty at most "
-            f"{share.high:.0%}, and this project asks for {project.gold_bar:.0%}."
+            f"{100 * share.high:.0f} %, and this project asks for {100 * project.gold_bar:.0f} %."
         )
         Membership.objects.filter(pk=membership.pk).update(paused_at=now, pause_reason=reason)
         record_audit(
