@@ -35,12 +35,12 @@ def mark_words(low: float | None, value: float) -> str:
     """Where a coefficient stands beside the usual marks, judged by the lower end of its interval."""
     least = value if low is None else low
     if least >= FIRM:
-        return "above the usual mark of .8 for firm conclusions"
+        return "above .8, by convention the mark for firm conclusions"
     if least >= TENTATIVE:
-        return "above the usual mark of .667 for tentative conclusions, not surely above .8"
+        return "above .667, by convention the mark for tentative conclusions, and not surely above .8, that for firm ones"
     if value >= TENTATIVE:
-        return "perhaps above the usual mark of .667, but the interval reaches below it"
-    return "below the usual mark of .667 for tentative conclusions"
+        return "perhaps above .667, by convention the mark for tentative conclusions: the interval reaches below it"
+    return "below .667, by convention the mark for tentative conclusions"
 
 
 def to_csv(result: Mapping[str, Any]) -> str:

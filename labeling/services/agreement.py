@@ -98,7 +98,7 @@ def _measure(job: RunningJob) -> dict[str, Any]:
         "computed_at": timezone.now(),
     }
     AgreementReport.objects.update_or_create(project=project, defaults=known)
-    return {"items": result["n"]["items"], "answers": result["n"]["labels"], "people": result["n"]["annotators"]} | (
+    return {"items": result["n"]["items"], "answers": result["n"]["labels"], "people": len(result["people"])} | (
         {"why": result["why"]} if result["why"] else {}
     )
 
