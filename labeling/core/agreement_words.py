@@ -37,7 +37,7 @@ def mark_words(low: float | None, value: float) -> str:
     if least >= FIRM:
         return "above .8, by convention the mark for firm conclusions"
     if least >= TENTATIVE:
-        return "above .667, by convention the mark for tentative conclusions, and not surely above .8, that for firm ones"
+        return "above .667, by convention the mark for tentative conclusions; .8, that for firm ones, is not sure"
     if value >= TENTATIVE:
         return "perhaps above .667, by convention the mark for tentative conclusions: the interval reaches below it"
     return "below .667, by convention the mark for tentative conclusions"

@@ -57,6 +57,9 @@ def test_the_page_says_it_in_words_with_intervals_and_n(client: Client, owner: A
         assert coefficient in said
     assert re.search(r"alpha 0\.\d\d → 0\.\d\d", said)
     assert all(name in said for name in SKILLS)
+    assert re.search(
+        r"ann 120 \d\.\d s \d\.\d to \d\.\d, n 120 \d\d % \d\d % to \d\d %, n 120 \+0\.\d{3} none asked", said
+    )
     assert "Suggestions are always shown here" in said
     assert "No item was settled by two people or more yet" in said
     assert "120 answers since" not in said and "nothing new since" in said
