@@ -1,8 +1,9 @@
 // What this person has done and the server has not confirmed yet. Survives a reload, a lost network and a closed tab.
 //
 // Each act is one entry of its own in the storage, so that two tabs never overwrite each other's; they are sent in the
-// order in which they were made, one at a time, by whichever tab holds the lock. Sending twice does no harm (a tab may see
-// only late what another one has written): an answer carries a client id that the server knows again. Pure but for what it is given: storage, sender, clock, timer, lock.
+// order in which they were made, one at a time, by whichever tab holds the lock. Sending twice does no harm (a tab may
+// see only late what another one has written): an answer carries a client id that the server knows again. Pure but for
+// what it is given: storage, sender, clock, timer, lock.
 
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 30000;

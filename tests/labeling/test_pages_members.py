@@ -198,5 +198,5 @@ def test_the_list_takes_the_same_queries_for_many(
         make_member(project)
         projects.invite(project=project, actor=owner, role="annotator")
     client.force_login(owner)
-    with django_assert_num_queries(7):  # session, user, membership, members, known items, invitations, reviews that wait
+    with django_assert_num_queries(7):  # session, user, membership, members, their known items, invitations, reviews
         assert client.get(URL).status_code == 200
