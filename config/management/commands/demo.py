@@ -14,8 +14,8 @@ from active_learning.selectors import n_featurized, policy_of
 from active_learning.services import features, training, triggers
 from labeling.core.errors import DomainError
 from labeling.core.vader import DOMAINS, RatedText, read_distribution
-from labeling.models import Item, Job, Project
-from labeling.services import demo
+from labeling.models import AgreementReport, Item, Job, Project
+from labeling.services import agreement, demo
 
 # Labels in the pool before each training: enough for a learning curve with three points.
 LABELS_AT_TRAINING = (50, 100, 200)
@@ -80,6 +80,8 @@ class Command(BaseCommand):
             self._answer(project, texts, Item.Split.POOL, demo.POOL_ANSWERS, n_labels)
             if ModelVersion.objects.filter(project=project).count() < number:
                 self._learn(project, n_labels)
+        if not AgreementReport.objects.filter(project=project).exists():
+            self._measure(project)
         if not self.n_changes:
             self._say("everything was there already: nothing was changed")
 
@@ -114,6 +116,24 @@ class Command(BaseCommand):
             )
         else:
             self._say(str((job.result or {}).get("outcome", "")))
+
+    def _measure(self, project: Project) -> None:
+        wanted = agreement.request_agreement(project=project, reason="demo")
+        job = self._run(wanted, lambda job_id: agreement.measure_agreement(job_id=job_id))
+        report = AgreementReport.objects.filter(project=project).first()
+        if report is None:
+            raise CommandError(f"The agreement could not be measured: {job.error}")
+        alpha: dict[str, Any] = next(
+            (one for one in report.result["overall"] if one["title"] == report.result["headline"]), {}
+        )
+        interval = alpha.get("this_team")
+        if not interval:
+            self._say(f"agreement: {alpha.get('reason') or report.result['why'] or 'not enough answers yet'}")
+            return
+        self._say(
+            f"people agree with an alpha of {alpha['value']:.2f} (95 % interval {interval['low']:.2f} to "
+            f"{interval['high']:.2f}) on {alpha['n']['items']:,} items"
+        )
 
     def _run(self, job: Job, work: Callable[..., None]) -> Job:
         """The job when it has ended. Done here, or by a worker that was faster."""
