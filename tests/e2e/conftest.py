@@ -1,12 +1,15 @@
 """A real browser on a live server. A test gets `page` and signs in with `sign_in(user)`."""
 
 import os
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.signals import request_finished, request_started
 from django.test import Client
 from playwright.sync_api import Page
 
@@ -39,8 +42,37 @@ def browser_context_args(browser_context_args: dict[str, Any], live_server: Any)
 
 
 @pytest.fixture
-def context(transactional_db: None, context: Any) -> Any:
-    # The page closes before the tables are emptied, and so asks for nothing while that happens.
+def quiet_server(transactional_db: None) -> Iterator[None]:
+    """Ends when the server has been idle for a moment: a page that is left still gives its leases back, and a request
+    that runs while the tables are emptied would lock against it."""
+    in_flight, last_change = 0, time.monotonic()
+    lock = threading.Lock()
+
+    def change(by: int) -> None:
+        nonlocal in_flight, last_change
+        with lock:
+            in_flight, last_change = in_flight + by, time.monotonic()
+
+    def started(**kwargs: Any) -> None:
+        change(1)
+
+    def finished(**kwargs: Any) -> None:
+        change(-1)
+
+    request_started.connect(started)
+    request_finished.connect(finished)
+    yield
+    deadline = time.monotonic() + 10
+    change(0)
+    while (in_flight > 0 or time.monotonic() - last_change < 0.15) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    request_started.disconnect(started)
+    request_finished.disconnect(finished)
+
+
+@pytest.fixture
+def context(quiet_server: None, context: Any) -> Any:
+    # Asked for in this order, so that the page closes before the server is waited for and the tables are emptied.
     context.set_default_timeout(10_000)
     return context
 
