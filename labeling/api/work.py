@@ -88,8 +88,8 @@ class NextView(APIView):
     def post(self, request: Request, slug: str) -> Response:
         body = NextInput(data=request.data)
         body.is_valid(raise_exception=True)
-        project = access.project_for(request.user, slug, key=request.auth)
-        found = queue.lease_items(project=project, user=request.user, **body.validated_data)
+        member = access.membership_for(request.user, slug, key=request.auth)
+        found = queue.lease_items(project=member.project, user=request.user, membership=member, **body.validated_data)
         empty = found.empty
         return Response(
             {
