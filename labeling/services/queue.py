@@ -17,8 +17,9 @@ from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from labeling.core.errors import Conflict
-from labeling.models import Annotation, Assignment, Item, Job, Membership, Project, QueueEntry
+from labeling.models import Annotation, Assignment, Item, Job, Membership, Project, QueueEntry, ReviewItem
 from labeling.services.gold import draw_gold
+from labeling.services.inbox import awaiting_one_more
 from labeling.services.resolve import BEHIND_THE_BATCH
 
 # One person can hold this many items at once: enough for any page, too few to empty the queue for the others.
@@ -28,6 +29,8 @@ MAX_LEASED_AT_ONCE = 20
 # has to be led past all of them.
 SECOND_OPINIONS_IN_FRONT = 200
 REFILL_SIZE = 200
+# A batch is ranked from 0 on.
+IN_FRONT = -1.0
 
 # Written by hand because it is the hottest statement of the product: one pass over the head of the queue, two index
 # probes an entry, independent of how many items or answers there are.
@@ -432,8 +435,9 @@ def replace_queue(
 ) -> int:
     """Swaps in a new order in one transaction: how many entries the queue has now.
 
-    Leased entries stay. Half-answered items are mixed into the front; those that were answered or settled while the
-    batch was being computed are left out. `ordered_by` says what made the order ("model 4").
+    Leased entries stay, and so does, in front of all, what a reviewer wants one more opinion on. Half-answered items
+    are mixed into the front; those that were answered or settled while the batch was being computed are left out.
+    `ordered_by` says what made the order ("model 4").
     """
     now = now or timezone.now()
     with transaction.atomic():
@@ -445,7 +449,9 @@ def replace_queue(
         # Items before entries, as a submit takes them.
         halfway = _halfway(project)
         wanted = _locked_open_items(project, halfway + [entry.item_id for entry in entries])
-        QueueEntry.objects.filter(project=project).exclude(item_id__in=leased).delete()
+        asked = _asked_by_a_reviewer(project)
+        QueueEntry.objects.filter(project=project).exclude(item_id__in=leased | asked).delete()
+        QueueEntry.objects.filter(item_id__in=asked).update(rank=IN_FRONT, batch=batch)
         kept = set(QueueEntry.objects.filter(project=project).values_list("item_id", flat=True))
         rows = [
             QueueEntry(
@@ -476,6 +482,13 @@ def replace_queue(
         QueueEntry.objects.bulk_create(rows, batch_size=500, ignore_conflicts=True)
         Project.objects.filter(pk=project.pk).update(ordered_by=ordered_by[:60], ordered_at=now)
         return QueueEntry.objects.filter(project=project).count()
+
+
+def _asked_by_a_reviewer(project: Project) -> set[int]:
+    requeued = ReviewItem.objects.filter(
+        project=project, state=ReviewItem.State.REQUEUED, item__state=Item.State.OPEN, item__queue_entry__isnull=False
+    )
+    return awaiting_one_more(item_ids=requeued.values_list("item_id", flat=True))
 
 
 def _halfway(project: Project) -> list[int]:
