@@ -216,6 +216,17 @@ def learning_jobs(*, project: Project, n: int = 10) -> list[Job]:
     return list(jobs.order_by("-created_at")[:n])
 
 
+def latest_replay(*, project: Project) -> Job | None:
+    """The newest replay of campaigns, in whatever state."""
+    return Job.objects.filter(project=project, kind="replay").order_by("-created_at").first()
+
+
+def replayed(*, project: Project) -> dict[str, Any] | None:
+    """What the last replay that came to its end found."""
+    done = Job.objects.filter(project=project, kind="replay", state=Job.State.SUCCEEDED).order_by("-finished_at")
+    return done.values_list("result", flat=True).first()
+
+
 def is_learning(*, project: Project) -> bool:
     waiting = Q(state=Job.State.QUEUED) | Q(state=Job.State.RUNNING)
     return Job.objects.filter(waiting, project=project, kind__in=LEARNING_JOBS).exists()

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from active_learning.services import features, scoring, training, triggers
+from active_learning.services import features, replay, scoring, training, triggers
 
 
 @shared_task(name="active_learning.check_triggers")
@@ -23,3 +23,8 @@ def run_scoring(job_id: str) -> None:
 @shared_task(name="active_learning.run_features")
 def run_features(job_id: str) -> None:
     features.compute_features(job_id=job_id)
+
+
+@shared_task(name="active_learning.run_replay")
+def run_replay(job_id: str) -> None:
+    replay.replay(job_id=job_id)

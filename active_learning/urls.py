@@ -12,5 +12,7 @@ urlpatterns = [
     path("projects/<slug:slug>/model/", views.learning, name="learning"),
     path("projects/<slug:slug>/model/now/", views.learning_now, name="learning-now"),
     path("projects/<slug:slug>/model/train/", views.train, name="train"),
+    path("projects/<slug:slug>/model/replay/", views.replay, name="replay"),
+    path("projects/<slug:slug>/model/replay/now/", views.replay_now, name="replay-now"),
     path("projects/<slug:slug>/model/settings/", views.settings, name="learning-settings"),
 ]

@@ -103,9 +103,10 @@ def dense_scaling(
 class Model(Protocol):
     """A fitted model. Probabilities have one column for each of `labels`; those of a single label sum to 1."""
 
-    labels: tuple[str, ...]
-    is_multilabel: bool
-
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+    @property
+    def is_multilabel(self) -> bool: ...
     def predict_proba(self, block: FeatureBlock) -> NDArray[np.float32]: ...
     def to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]: ...
 

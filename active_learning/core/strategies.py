@@ -18,6 +18,8 @@ TITLES = {
     "modal:max_score": "modAL: best label score",
     "modal:avg_score": "modAL: mean label score",
 }
+# What a replay plays unless it is told otherwise.
+REPLAYED = (RECOMMENDED, "margin", "entropy", "uncertainty", RANDOM)
 # Those that only make sense where an item may have several labels.
 FOR_SEVERAL_LABELS = frozenset({"modal:min_confidence", "modal:avg_confidence", "modal:max_score", "modal:avg_score"})
 

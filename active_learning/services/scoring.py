@@ -25,6 +25,7 @@ from active_learning.core.composition import QueuePlace, compose_queue, count_re
 from active_learning.core.diversity import CLUSTER_SAMPLE, typical_of_clusters
 from active_learning.core.featurize import FeaturizerSpec, explain_words, flatten, places_of_texts, text_of
 from active_learning.core.learners import LinearModel, decide
+from active_learning.core.start import floor_labels, is_cold
 from active_learning.core.strategies import RANDOM, RECOMMENDED
 from active_learning.models import LearningPolicy, ModelVersion, ScoringRun
 from active_learning.services import features, registry
@@ -37,10 +38,6 @@ from labeling.services.suggest import ItemSuggestion, store_suggestions
 log = structlog.get_logger(__name__)
 
 Reason = QueueEntry.Reason
-# The cluster start ends when every label has this many examples, or at the latest after so many labels: beside an
-# embedding more of it was measured to gain nothing (docs/learning.md).
-ENOUGH_PER_LABEL = 5
-COLD_START_ENDS = 40
 # Clusters cost time: no more than people answer before the next order.
 MAX_TYPICAL = 100
 # Labeled items that the cluster start keeps away from: more of them would change little.
@@ -167,15 +164,13 @@ def _search_of(
     policy: LearningPolicy, rules: SchemaRules, version: ModelVersion | None, rng: np.random.Generator
 ) -> Search:
     counts = _label_counts(version, rules)
-    floor = [i for i, n in enumerate(counts) if 0 < n < ENOUGH_PER_LABEL] if policy.strategy == RECOMMENDED else []
     return Search(
         strategy=strategy_named(policy.strategy),
         n=policy.queue_size,
         is_multilabel=rules.kind == "choices",
         seed=int(rng.integers(2**31)),
         batch=min(max(policy.retrain_after, 10), 100),
-        # Many rare labels at once would crowd out everything else.
-        floor_labels=tuple(floor[:10]),
+        floor_labels=floor_labels(counts) if policy.strategy == RECOMMENDED else (),
     )
 
 
@@ -233,8 +228,7 @@ def _cold_start(
     """Typical items of groups that nobody has judged yet, while too little is known for the model to be torn."""
     if policy.strategy != RECOMMENDED or not len(pool.open_ids):
         return []
-    n_labels = version.dataset.n_items if version else 0
-    if version and (n_labels >= COLD_START_ENDS or min(_label_counts(version, rules)) >= ENOUGH_PER_LABEL):
+    if version and not is_cold(_label_counts(version, rules), version.dataset.n_items):
         return []
     size = min(CLUSTER_SAMPLE, len(pool.open_ids))
     sample = np.sort(rng.choice(pool.open_ids, size=size, replace=False))

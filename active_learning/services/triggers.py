@@ -1,5 +1,6 @@
 """When to learn, when to put the queue in order, when to compute features. Asks only; workers do."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from active_learning import selectors
+from active_learning.core.strategies import REPLAYED, titles_for
 from active_learning.models import LearningPolicy, ScoringRun, TrainingRun
+from labeling.core.errors import Invalid
 from labeling.models import Item, Job, Project
 from labeling.services.jobs import enqueue_job
 
@@ -22,6 +25,9 @@ RETRY_FAILED_AFTER = timedelta(minutes=5)
 LOW_WATER = 200
 # Between two orderings that only follow a growing feature store.
 RESCORE_SECONDS = 30
+# Campaigns of each strategy in a replay: by default, and at most.
+SEEDS = 5
+MOST_SEEDS = 50
 # How often the items are counted, to notice rows that came in beside or before the last ones.
 COUNT_SECONDS = 300
 
@@ -67,6 +73,36 @@ def request_features(*, project: Project, reason: str) -> Job:
         reason=reason,
         lane=f"features:{project.pk}",
         queue=QUEUE,
+    )
+
+
+def request_replay(
+    *, project: Project, strategies: Sequence[str] = (), seeds: int = SEEDS, reason: str, user: Any = None
+) -> Job:
+    """The job that replays campaigns of these strategies (by default the usual ones) and compares them.
+
+    Raises Invalid for a strategy that the project cannot use, or a number of seeds out of bounds.
+    """
+    schema, _ = selectors.current_rules(project)
+    allowed = titles_for(schema.kind)
+    unknown = [name for name in strategies if name not in allowed]
+    if unknown:
+        raise Invalid(
+            f"There is no strategy {', '.join(unknown)} for this project. Choose from: {', '.join(allowed)}.",
+            fields={"strategies": ", ".join(unknown)},
+        )
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise Invalid(f"Between 1 and {MOST_SEEDS} seeds, not {seeds}.", fields={"seeds": str(seeds)})
+    chosen = list(dict.fromkeys(strategies)) or [name for name in REPLAYED if name in allowed]
+    return enqueue_job(
+        kind="replay",
+        task="active_learning.run_replay",
+        project=project,
+        reason=reason,
+        created_by=user,
+        lane=f"replay:{project.pk}",
+        queue=QUEUE,
+        params={"strategies": chosen, "seeds": seeds},
     )
 
 

@@ -45,10 +45,10 @@ def test_a_failed_training_ends_the_command_with_its_error(owner, monkeypatch):
 
 
 def test_waiting_for_a_worker_looks_until_the_end(owner, monkeypatch, capsys):
-    from active_learning.management.commands import train
+    from active_learning.management import waiting
 
     project = make_pool(owner, 8)
-    monkeypatch.setattr(train, "worker_alive", lambda: True)
+    monkeypatch.setattr(waiting, "worker_alive", lambda: True)
 
     def worked_elsewhere(_):
         now = timezone.now()
@@ -56,7 +56,7 @@ def test_waiting_for_a_worker_looks_until_the_end(owner, monkeypatch, capsys):
             state="succeeded", result={"outcome": "model 3: live"}, started_at=now, finished_at=now
         )
 
-    monkeypatch.setattr(train.time, "sleep", worked_elsewhere)
+    monkeypatch.setattr(waiting.time, "sleep", worked_elsewhere)
     call_command("train", project.slug, wait=True)
     assert "model 3: live (0.0 s)" in capsys.readouterr().out
 
