@@ -68,10 +68,12 @@ def near_duplicates(block: FeatureBlock, order: NDArray[np.intp]) -> NDArray[np.
 def typical_of_clusters(
     X: Any, n: int, rng: np.random.Generator, *, covered: NDArray[np.bool_] | None = None
 ) -> list[Typical]:
-    """TypiClust (Hacohen, Dekel & Weinshall 2022): one typical row of each of the largest clusters not yet covered.
+    """One typical row of each of the largest clusters not yet covered, after TypiClust (Hacohen et al. 2022).
 
-    `covered` marks rows that are labeled already; they make clusters but are not picked. Typical is who has the
-    nearest neighbours in its cluster. Returns up to `n` rows, of the largest clusters first.
+    `covered` marks rows that are labeled already; they make clusters but are not picked. Typical is who has near
+    neighbours in its cluster. TypiClust takes the most typical; here chance picks one of the more typical half: the
+    most typical of all clusters are alike in other ways, and were measured to start worse where labels are no topics
+    (docs/learning.md). Returns up to `n` rows, of the largest clusters first.
     """
     covered = np.zeros(X.shape[0], dtype=bool) if covered is None else covered
     open_rows = int((~covered).sum())
@@ -89,7 +91,8 @@ def typical_of_clusters(
         free = ~covered[rows]
         if not free.any():
             continue
-        row = rows[free][np.argmax(_typicality(points[rows])[free])]
+        by_typicality = rows[free][np.argsort(-_typicality(points[rows])[free], kind="stable")]
+        row = rng.choice(by_typicality[: max(1, len(by_typicality) // 2)])
         found.append(Typical(int(row), int(sizes[cluster])))
         if len(found) == n:
             break

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 # The cluster start ends when every label has this many examples, or at the latest after so many labels: beside an
 # embedding more of it was measured to gain nothing (docs/learning.md).
 ENOUGH_PER_LABEL = 5
-COLD_START_ENDS = 40
+COLD_START_ENDS = 20
 # Many rare labels at once would crowd out everything else.
 MOST_FLOOR_LABELS = 10
 

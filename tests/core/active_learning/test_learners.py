@@ -52,7 +52,7 @@ def test_labels_with_any_names_are_encoded_from_zero():
 
 def test_leaving_out_unseen_columns_changes_nothing():
     model, block, targets = fitted(balance=0.0)
-    full = LogisticRegression(C=10.0, max_iter=300).fit(block.sparse, targets.y)
+    full = LogisticRegression(C=LinearLearner().C, max_iter=300).fit(block.sparse, targets.y)
     texts, _ = topic_texts(40, np.random.default_rng(3))
     other = block_of(texts)
     raw = model.scores(other)
