@@ -63,9 +63,14 @@ def training_labels(*, project: Project, rules: SchemaRules) -> LabelSet:
 
 
 def audit_labels(*, project: Project, rules: SchemaRules) -> LabelSet:
-    """What the audited items are: the majority of answers that were given without seeing a suggestion."""
+    """What the audited items are: their known answer where that settled them, else what most people said who saw no
+    suggestion."""
     blind = _live_answers(project, Item.Split.AUDIT).exclude(assignment__suggestion_shown=True)
-    return _settled(blind, rules, {})
+    known = Resolution.objects.filter(
+        project=project, superseded_at__isnull=True, method=Resolution.Method.KNOWN, item__split=Item.Split.AUDIT
+    ).exclude(item__state=Item.State.EXCLUDED)
+    settled: dict[int, tuple[Any, float]] = {pk: (value, 1.0) for pk, value in known.values_list("item_id", "value")}
+    return _settled(blind, rules, settled)
 
 
 def _live_answers(project: Project, split: str) -> QuerySet[Annotation]:

@@ -65,7 +65,7 @@ class ProjectAdmin(LookingAdmin):
 class MembershipAdmin(LookingAdmin):
     """Staff may add people and change roles: a project whose owner has left needs a new one."""
 
-    list_display = ("project", "user", "role", "created_at")
+    list_display = ("project", "user", "role", "created_at", "practised_at", "paused_at")
     list_select_related = ("project", "user")
     list_filter = ("role",)
     search_fields = ("project__slug", "user__username")

@@ -125,11 +125,11 @@ def progress(*, project: Project, user: Any) -> dict[str, Any]:
 
 
 def last_answers(*, project: Project, user: Any, n: int) -> list[dict[str, Any]]:
-    """The person's last `n` answers, newest first, withdrawn ones left out."""
+    """The person's last `n` answers, newest first, withdrawn ones left out. One that `stands` cannot be undone."""
     answers = (
         Annotation.objects.live()
         .filter(project=project, user=user, assignment__isnull=False)
-        .select_related("item")
+        .select_related("item", "assignment")
         .order_by("-created_at", "-id")[:n]
     )
     return [
@@ -137,6 +137,7 @@ def last_answers(*, project: Project, user: Any, n: int) -> list[dict[str, Any]]
             "id": a.pk,
             "assignment": a.assignment_id,
             "value": a.value,
+            "stands": a.assignment is not None and a.assignment.answer_shown,
             "created_at": a.created_at.isoformat(),
             "item": {"id": a.item_id, "data": a.item.data},
         }
@@ -383,11 +384,16 @@ def open_invitations(*, project: Project) -> list[Invitation]:
     return list(invitations.select_related("created_by").order_by("-id"))
 
 
-def gold_shares(*, project: Project, user_ids: Iterable[int]) -> dict[int, Share]:
-    """How often people were right on items whose answer is known, with Wilson's interval; only who had any."""
+def gold_shares(*, project: Project, user_ids: Iterable[int], reason: str = "") -> dict[int, Share]:
+    """How often people were right on items whose answer is known, with Wilson's interval; only who had any.
+
+    With a `reason` only on those that were leased for it.
+    """
     known = Annotation.objects.live().filter(
         project=project, user__in=list(user_ids), item__gold__isnull=False, item__gold_retired_at__isnull=True
     )
+    if reason:
+        known = known.filter(assignment__reason=reason)
     right: dict[int, int] = {}
     n: dict[int, int] = {}
     for user_id, value, gold in known.values_list("user_id", "value", "item__gold").iterator(chunk_size=5_000):
@@ -395,6 +401,13 @@ def gold_shares(*, project: Project, user_ids: Iterable[int]) -> dict[int, Share
             n[user_id] = n.get(user_id, 0) + 1
             right[user_id] = right.get(user_id, 0) + (value == gold)
     return {user_id: share for user_id, count in n.items() if (share := wilson(right[user_id], count))}
+
+
+def practice_done(*, project: Project) -> dict[int, int]:
+    """How many practice items each person has answered or skipped; only who had any."""
+    done = (Assignment.State.SUBMITTED, Assignment.State.SKIPPED)
+    rows = Assignment.objects.filter(project=project, reason=QueueEntry.Reason.PRACTICE.value, state__in=done)
+    return dict(rows.values_list("user").order_by("user").annotate(n=Count("pk")))
 
 
 def members(*, project: Project) -> list[Membership]:
@@ -628,8 +641,12 @@ def own_results(*, project: Project, user: Any) -> OwnResults:
 
 
 def decisions_on_own(*, project: Project, user: Any, n: int = 50) -> list[tuple[ReviewItem, Annotation]]:
-    """Decisions of reviewers that stand, on items that the person judged, with their answer; the latest first."""
-    mine = Annotation.objects.live().filter(item_id=OuterRef("item_id"), user=user)
+    """Decisions of reviewers that stand, on items that the person judged, with their answer; the latest first.
+
+    Hidden checks are left out: which those were is not said.
+    """
+    hidden = Q(assignment__reason=QueueEntry.Reason.GOLD.value, assignment__answer_shown=False)
+    mine = Annotation.objects.live().filter(item_id=OuterRef("item_id"), user=user).exclude(hidden)
     reviews = list(
         ReviewItem.objects.filter(
             Exists(mine), project=project, state=ReviewItem.State.DECIDED, resolution__superseded_at__isnull=True

@@ -69,6 +69,7 @@ class QueueEntry(models.Model):
         IMPORT_ORDER = "import_order", "In order of arrival"
         # Of assignments only: gold is drawn when somebody asks, and never stands in line.
         GOLD = "gold", "A check with a known answer"
+        PRACTICE = "practice", "Practice with a known answer"
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="queue", db_index=False)
     item = models.OneToOneField(Item, on_delete=models.CASCADE, related_name="queue_entry")

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from labeling.core.errors import Conflict
 from labeling.models import Annotation, Assignment, Item, Job, Membership, Project, QueueEntry, ReviewItem
-from labeling.services.gold import draw_gold
+from labeling.services.gold import DrawnItem, draw_gold, draw_practice
 from labeling.services.inbox import awaiting_one_more
 from labeling.services.resolve import BEHIND_THE_BATCH
 
@@ -172,7 +172,9 @@ def _lease_new(project: Project, user: Any, n: int, now: datetime) -> list[Lease
     if n <= 0:
         return []
     expires_at = now + timedelta(seconds=project.lease_seconds)
-    leased = _lease_gold(project, user, n, now, expires_at)
+    practice = _lease_drawn(draw_practice(project=project, user=user, n=n, now=now), project, user, now, expires_at)
+    n -= len(practice)
+    leased = _lease_drawn(draw_gold(project=project, user=user, n=n), project, user, now, expires_at)
     n_gold = len(leased)
     for row in _available(project, user, n - n_gold, now) if n > n_gold else []:
         suggestion = _suggestion(row)
@@ -193,26 +195,30 @@ def _lease_new(project: Project, user: Any, n: int, now: datetime) -> list[Lease
     # Anywhere among the others, so that their place does not give the known ones away.
     if n_gold:
         random.shuffle(leased)
-    return leased
+    return practice + leased
 
 
-def _lease_gold(project: Project, user: Any, n: int, now: datetime, expires_at: datetime) -> list[LeasedItem]:
-    drawn = draw_gold(project=project, user=user, n=n)
+def _lease_drawn(
+    drawn: list[DrawnItem], project: Project, user: Any, now: datetime, expires_at: datetime
+) -> list[LeasedItem]:
+    if not drawn:
+        return []
     leased = [
         LeasedItem(
             Assignment(
                 project_id=project.pk,
-                item_id=item.pk,
+                item_id=one.item.pk,
                 user_id=user.pk,
                 leased_at=now,
                 expires_at=expires_at,
-                reason=QueueEntry.Reason.GOLD,
+                reason=one.reason,
+                detail=one.detail,
             ),
-            item.external_id,
-            item.data,
-            item.meta,
+            one.item.external_id,
+            one.item.data,
+            one.item.meta,
         )
-        for item in drawn
+        for one in drawn
     ]
     try:
         with transaction.atomic():

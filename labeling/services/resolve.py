@@ -16,6 +16,8 @@ from labeling.services.inbox import awaiting_one_more, close_reviews, open_revie
 
 # A partly answered item goes behind the fresh ones of its batch: for a model breadth beats repetition.
 BEHIND_THE_BATCH = 1_000_000.0
+# What settling reads of an item.
+SETTLED_BY = ("id", "project_id", "state", "split", "content_hash", "gold", "gold_retired_at")
 # A change of the posterior that is worth a new resolution.
 NOTABLE = 0.05
 _BATCH = 500
@@ -29,6 +31,22 @@ def settle_item(*, item: Item, project: Project, now: datetime) -> str:
     return _settle([item], project, now)[item.pk]
 
 
+def settle_by_known_answer(*, item: Item, now: datetime) -> None:
+    """Settles an open item by its known answer, whatever people say of it. The caller holds the item's row."""
+    Resolution.objects.filter(item_id=item.pk, superseded_at__isnull=True).update(superseded_at=now)
+    Resolution.objects.create(
+        project_id=item.project_id,
+        item_id=item.pk,
+        value=item.gold,
+        method=Resolution.Method.KNOWN,
+        n_annotations=Annotation.objects.live().filter(item_id=item.pk).count(),
+        created_at=now,
+    )
+    QueueEntry.objects.filter(item_id=item.pk).delete()
+    Item.objects.filter(pk=item.pk).update(state=Item.State.RESOLVED)
+    item.state = Item.State.RESOLVED
+
+
 def settle_items(*, project: Project, item_ids: Iterable[int]) -> dict[str, int]:
     """Settles many items, for answers that came in bulk: how many ended in each state."""
     now = timezone.now()
@@ -39,7 +57,7 @@ def settle_items(*, project: Project, item_ids: Iterable[int]) -> dict[str, int]
             items = Item.objects.select_for_update(no_key=True).filter(
                 project=project, pk__in=ids[start : start + _BATCH]
             )
-            locked = list(items.only("id", "project_id", "state", "split", "content_hash", "gold").order_by("pk"))
+            locked = list(items.only(*SETTLED_BY).order_by("pk"))
             for state in _settle(locked, project, now).values():
                 counts[state] = counts.get(state, 0) + 1
     return counts
@@ -76,8 +94,9 @@ def _settle(items: Sequence[Item], project: Project, now: datetime) -> dict[int,
 def _stands(item: Item, resolution: Resolution | None) -> bool:
     if item.state == Item.State.EXCLUDED or resolution is None:
         return item.state == Item.State.EXCLUDED
-    # Answers to a settled item with a known answer say something about people, not about the item.
-    is_gold = item.gold is not None and item.state == Item.State.RESOLVED
+    # Answers to a settled item with a known answer say something about people, not about the item; unless good people
+    # miss it.
+    is_gold = item.gold is not None and item.gold_retired_at is None and item.state == Item.State.RESOLVED
     return is_gold or resolution.method == Resolution.Method.ADJUDICATED
 
 

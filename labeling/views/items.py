@@ -29,6 +29,9 @@ def items(request: HttpRequest, slug: str) -> HttpResponse:
     form = ItemFilterForm(request.GET)
     form.is_valid()  # what is not valid is not in cleaned_data, and then does not filter
     chosen = form.cleaned_data
+    if membership.role == Membership.Role.ANNOTATOR:
+        # Whether others have settled an item tells a hidden check from an item that is open.
+        chosen.pop("state", None)
     page = selectors.item_page(
         project=project,
         state=chosen.get("state", ""),

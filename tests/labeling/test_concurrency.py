@@ -75,6 +75,15 @@ def test_live_leases_never_exceed_the_opinions_still_needed():
     assert dict(live) and max(dict(live).values()) <= 2
 
 
+def test_eight_tabs_of_a_new_person_share_one_practice():
+    project = make_project(onboarding=5, gold_share=0.0)
+    make_items(project, 20, gold="positive", state="resolved")
+    ann = make_member(project)
+    assert at_once(*[lambda: queue.lease_items(project=project, user=ann, n=3)] * 8) == []
+    numbers = [lease.detail["number"] for lease in Assignment.objects.filter(reason="practice")]
+    assert sorted(numbers) == [1, 2, 3, 4, 5]
+
+
 def test_one_answer_sent_by_eight_connections_at_once_is_stored_once():
     project = make_project()
     ann = make_member(project)
