@@ -75,6 +75,7 @@ def dawid_skene(
     own_strength: float = OWN_STRENGTH,
     shared_strength: float = SHARED_STRENGTH,
     shares_from_votes: bool = True,
+    model: int | None = None,
 ) -> Consensus:
     """Dawid and Skene's model (1979, Applied Statistics 28), shrunk so that few answers do no harm.
 
@@ -83,6 +84,9 @@ def dawid_skene(
     to a single label when items have one to three answers. Only items with two answers or more teach anything about
     people: when no item has them, each item keeps the label that it was given. With both strengths 0 and
     `shares_from_votes` off it is the published method.
+
+    `model` is the annotator that is a model (`with_voter`): it is weighed like a person, but what people in general
+    take for what, and with it what an unknown person's answer is worth, is not learned from it.
 
     Several answers of one person to an item each count. Takes time and memory in proportion to answers * labels.
     Raises ValueError without labels to choose from.
@@ -95,7 +99,8 @@ def dawid_skene(
     shape = (answers.n_items, len(codes))
     given = sparse.csr_array((np.ones(len(answers)), (answers.item, column)), shape=shape)
     teaching = sparse.csr_array((sparse.diags_array((answers.n_of_item >= 2).astype(np.float64)) @ given).T)
-    to_label = sparse.csr_array((np.ones(len(said)), (said, np.arange(len(said)))), shape=(n_labels, len(said)))
+    is_person = (who != (-1 if model is None else model)).astype(np.float64)
+    to_label = sparse.csr_array((is_person, (said, np.arange(len(said)))), shape=(n_labels, len(said)))
     to_person = sparse.csr_array((np.ones(len(who)), (who, np.arange(len(who)))), shape=(n_people, len(who)))
 
     posterior = vote_shares(answers)

@@ -14,6 +14,8 @@ from labeling.models import (
     Item,
     Job,
     LabelSchema,
+    ModelVote,
+    ModelVoter,
     Project,
     Resolution,
 )
@@ -22,7 +24,9 @@ from labeling.services.jobs import RunningJob, enqueue_job, running_job
 from labeling.services.resolve import NOTABLE, settle_items
 
 if TYPE_CHECKING:
+    from labeling.core.agreement.answers import Ints
     from labeling.core.consensus import Consensus
+    from labeling.services.crowd import Crowd
 
 # Fewer items with two answers teach nothing about people that their prior does not say better.
 LEAST_ITEMS = 20
@@ -83,10 +87,13 @@ def _fit(job: RunningJob) -> dict[str, Any]:
         # Written down too, so that it is not tried again before there is something new.
         _store(project, {"labels": []}, [], len(answers), last)
         return {"people": 0, "why": why} | _settle_again(job, _unsettled(project))
-    from labeling.core.consensus import dawid_skene
+    from labeling.core.consensus import dawid_skene, with_voter
 
     job.report(0.1, f"{len(answers):,} answers of {len(people):,} people")
-    found = dawid_skene(answers)
+    voted = _model_votes(project, schema.rules, crowd)
+    n_voted = int((voted >= 0).sum())
+    model = answers.n_annotators
+    found = dawid_skene(with_voter(answers, voted), model=model) if n_voted else dawid_skene(answers)
     temperature = _temperature(project, schema.rules, items, found)
     parameters = {
         "labels": list(schema.rules.labels),
@@ -94,10 +101,33 @@ def _fit(job: RunningJob) -> dict[str, Any]:
         "shared": found.shared_confusion.round(6).tolist(),
         "temperature": round(temperature, 4),
     }
+    if n_voted:
+        # Beside the people, not among them: somebody may be called anything.
+        parameters["model"] = _judge_body(found, model, schema.rules) | {"n": n_voted}
     _store(project, parameters, _people(people, schema.rules, found), len(answers), last)
     job.report(0.4, "settling again what it changes")
     moved = _moved(project, schema.rules, items, answers.n_of_item, found, temperature)
-    return {"people": len(people), "items": n_several, "temperature": temperature} | _settle_again(job, moved)
+    facts = {"people": len(people), "items": n_several, "temperature": temperature, "model_votes": n_voted}
+    return facts | _settle_again(job, moved)
+
+
+def _model_votes(project: Project, rules: SchemaRules, crowd: "Crowd") -> "Ints":
+    """The model's label of each item, -1 where it has no vote: too few answers for it to be one among several, an audit
+    item, or one whose answers know what the model says. All -1 when too few are left to learn how it judges.
+    """
+    import numpy as np
+
+    found = np.full(len(crowd.items), -1, dtype=np.int64)
+    if not ModelVoter.objects.filter(project=project, why_not="").exists():
+        return found
+    place = {pk: number for number, pk in enumerate(crowd.items.tolist())}
+    code = {label: number for number, label in enumerate(rules.labels)}
+    votes = ModelVote.objects.counting().filter(project=project).values_list("item_id", "value")
+    for pk, value in votes.iterator(chunk_size=10_000):
+        if pk in place:
+            found[place[pk]] = code.get(str(value), -1)
+    found[crowd.answers.n_of_item < 2] = -1
+    return found if (found >= 0).sum() >= LEAST_ITEMS else np.full_like(found, -1)
 
 
 def _temperature(project: Project, rules: SchemaRules, items: list[int], found: "Consensus") -> float:
@@ -117,16 +147,20 @@ def _temperature(project: Project, rules: SchemaRules, items: list[int], found: 
 def _people(names: list[str], rules: SchemaRules, found: "Consensus") -> list[AnnotatorFit]:
     rows = []
     for number, name in enumerate(names):
-        judge = found.judge_of(number, rules.labels)
         kind, _, who = name.partition(":")
         rows.append(
             AnnotatorFit(
                 user_id=int(who) if kind == "user" else None,
                 rater=who if kind == "rater" else "",
-                parameters={"seen": judge.seen, "said": judge.said, "accuracy": round(found.accuracy_of(number), 4)},
+                parameters=_judge_body(found, number, rules),
             )
         )
     return rows
+
+
+def _judge_body(found: "Consensus", number: int, rules: SchemaRules) -> dict[str, Any]:
+    judge = found.judge_of(number, rules.labels)
+    return {"seen": judge.seen, "said": judge.said, "accuracy": round(found.accuracy_of(number), 4)}
 
 
 def _store(project: Project, parameters: dict[str, Any], people: list[AnnotatorFit], n: int, last: int) -> None:
