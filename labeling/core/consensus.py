@@ -85,8 +85,8 @@ def dawid_skene(
     people: when no item has them, each item keeps the label that it was given. With both strengths 0 and
     `shares_from_votes` off it is the published method.
 
-    `model` is the annotator that is a model (`with_voter`): it is weighed like a person, but what people in general
-    take for what, and with it what an unknown person's answer is worth, is not learned from it.
+    `model` is the annotator that is a model (`with_voter`). It is weighed like a person, and learned about where people
+    gave two answers or more; what an unknown person's answer is worth is learned without it.
 
     Several answers of one person to an item each count. Takes time and memory in proportion to answers * labels.
     Raises ValueError without labels to choose from.
@@ -98,7 +98,8 @@ def dawid_skene(
     who, said = codes // n_labels, codes % n_labels
     shape = (answers.n_items, len(codes))
     given = sparse.csr_array((np.ones(len(answers)), (answers.item, column)), shape=shape)
-    teaching = sparse.csr_array((sparse.diags_array((answers.n_of_item >= 2).astype(np.float64)) @ given).T)
+    people = answers if model is None else answers.where(answers.annotator != model)
+    teaching = sparse.csr_array((sparse.diags_array((people.n_of_item >= 2).astype(np.float64)) @ given).T)
     is_person = (who != (-1 if model is None else model)).astype(np.float64)
     to_label = sparse.csr_array((is_person, (said, np.arange(len(said)))), shape=(n_labels, len(said)))
     to_person = sparse.csr_array((np.ones(len(who)), (who, np.arange(len(who)))), shape=(n_people, len(who)))

@@ -147,6 +147,37 @@ def test_a_model_alone_settles_nothing():
     assert with_voter(answers, np.array([1, 1, 0])).item.tolist() == [0, 2, 0, 2]
 
 
+def test_what_an_unknown_person_is_worth_is_not_learned_from_the_model():
+    answers, truth = crowd([0.9] * 4, n_items=400, n_labels=3)
+    alone = dawid_skene(answers)
+    both = with_voter(answers, (truth + 1) % 3)  # a model that is always wrong
+    beside = dawid_skene(both, model=answers.n_annotators)
+    assert np.diag(beside.shared_confusion) == pytest.approx(np.diag(alone.shared_confusion), abs=0.01)
+    assert np.diag(dawid_skene(both).shared_confusion).max() < 0.8
+    assert beside.accuracy_of(answers.n_annotators) < 0.1
+    assert np.mean(beside.label == truth) >= np.mean(alone.label == truth)
+
+
+def test_where_items_have_one_answer_a_model_teaches_nothing_about_people():
+    answers, truth = crowd([0.9], n_items=200, n_labels=2)
+    found = dawid_skene(with_voter(answers, truth), model=1)
+    assert found.judge_of(0, answers.names).seen == [0.0, 0.0]
+
+
+def test_the_kept_judges_weigh_a_models_vote_as_the_fit_does():
+    answers, truth = crowd([0.7] * 4, n_items=300, n_labels=3)
+    both, model = with_voter(answers, truth), answers.n_annotators
+    found, names = dawid_skene(both, model=model), answers.names
+    people = {str(one): found.judge_of(one, names) for one in range(model)}
+    shared = found.shared_confusion.tolist()
+    judges = Judges(names, found.shares.tolist(), shared, people, model=found.judge_of(model, names))
+    mine = answers.item == 7
+    votes = [(str(who), names[label]) for who, label in zip(answers.annotator[mine], answers.label[mine], strict=True)]
+    weighed = judges.posterior(votes, names[truth[7]])
+    assert list(weighed.values()) == pytest.approx(found.posterior[7], abs=1e-3)
+    assert weighed != judges.posterior(votes)
+
+
 def test_a_model_may_vote_once_it_clearly_beats_the_most_common_label():
     truth = np.array([0] * 70 + [1] * 30)
     better = truth.copy()
