@@ -197,6 +197,24 @@ def test_what_the_model_has_told_the_people_is_not_counted_again(adaptive: Proje
     assert fitted(adaptive)["model"]["n"] == 30
 
 
+def test_a_weak_model_does_not_rule_over_people_without_a_name() -> None:
+    project = make_project(overlap=3)
+    rng = random.Random(5)
+    items = [make_item(project, text=f"{LABELS[number % 3]} {number}") for number in range(300)]
+    for item in items:
+        for _ in range(3):
+            make_annotation(item, truth_of(item) if rng.random() < 0.7 else rng.choice(LABELS))
+    guesses = {item.pk: truth_of(item) if rng.random() < 0.45 else rng.choice(LABELS) for item in items}
+    evidence = VoterEvidence(n=60, n_right=38, n_common=20, n_labels=300)
+    store_model_votes(project=project, votes=guesses, source="model 1", evidence=evidence)
+    parameters = fitted(project)
+    assert 0.5 < parameters["model"]["accuracy"] < 0.76
+    settled = dict(Resolution.objects.filter(superseded_at__isnull=True).values_list("item_id", "value"))
+    right = [settled[item.pk] == truth_of(item) for item in items if item.pk in settled]
+    assert len(right) > 250
+    assert sum(right) / len(right) > 0.85
+
+
 def test_too_few_votes_teach_nothing_about_the_model(adaptive: Project) -> None:
     items = answered(adaptive, 40)
     vote(adaptive, items[:19])

@@ -158,6 +158,21 @@ def test_what_an_unknown_person_is_worth_is_not_learned_from_the_model():
     assert np.mean(beside.label == truth) >= np.mean(alone.label == truth)
 
 
+def test_a_model_is_not_held_to_be_the_truth_where_people_are_few():
+    answers, truth = crowd([0.66] * 40, n_items=400, n_labels=2, per_item=2)
+    strangers = Answers(answers.item, np.arange(len(answers)), answers.label, answers.names)
+    rng = np.random.default_rng(2)
+    predicted = np.where(rng.random(400) < 0.65, truth, 1 - truth)
+    both, model = with_voter(strangers, predicted), strangers.n_annotators
+    believed = dawid_skene(both, model=model)
+    assert believed.accuracy_of(model) > 0.95  # as many strangers as answers fit any truth: its own fits best
+    assert believed.label.tolist() == predicted.tolist()
+    bounded = dawid_skene(both, model=model, model_at_most=0.72)
+    assert bounded.accuracy_of(model) == pytest.approx(0.72, abs=0.001)
+    assert np.mean(bounded.label == truth) > np.mean(dawid_skene(strangers).label == truth) + 0.05
+    assert dawid_skene(both, model=model, model_at_most=0.0).accuracy_of(model) == pytest.approx(0.5, abs=0.05)
+
+
 def test_where_items_have_one_answer_a_model_teaches_nothing_about_people():
     answers, truth = crowd([0.9], n_items=200, n_labels=2)
     found = dawid_skene(with_voter(answers, truth), model=1)
