@@ -39,6 +39,8 @@ from labeling.models import (
 # Counts of a large project are read at most this often; they come from the rows, so they cannot drift.
 PROGRESS_SECONDS = 5
 MEDIAN_OVER = 50
+# Among so many of the newest answers some item has two, where people share items at all.
+SHARED_AMONG = 500
 # Written by the main process of every living worker: services.jobs.note_worker_alive.
 WORKER_ALIVE_KEY = "labeling:worker-alive"
 BEATING_SECONDS = 45
@@ -664,6 +666,20 @@ def decisions_on_own(*, project: Project, user: Any, n: int = 50) -> list[tuple[
 
 # Beyond this many new answers it does not matter how many they are.
 NEW_AT_MOST = 100_000
+
+
+def several_judge(*, project: Project) -> bool:
+    """Whether items get answers of more than one person: by the project's settings, or from elsewhere."""
+    adaptive = Project.OverlapPolicy.ADAPTIVE
+    return project.overlap > 1 or project.overlap_policy == adaptive or has_shared_items(project=project)
+
+
+def has_shared_items(*, project: Project) -> bool:
+    """Whether some of the newest answers share an item; two queries, whatever the number of answers."""
+    live = Annotation.objects.live().filter(project=project)
+    newest = list(live.order_by("-pk").values_list("item_id", flat=True)[:SHARED_AMONG])
+    several = live.filter(item_id__in=newest).values("item_id").order_by().annotate(n=Count("pk")).filter(n__gte=2)
+    return several.exists()
 
 
 def agreement_of(*, project: Project) -> AgreementReport | None:

@@ -15,7 +15,7 @@ _REASONS = {
     "second_opinion": "second opinion",
     "import_order": "in order of arrival",
 }
-_JOBS = {"train": "Training", "import": "Import", "export": "Export"}
+_JOBS = {"train": "Training", "import": "Import", "export": "Export", "vote": "Votes"}
 _PAIR_OUTCOMES = {"a": "A is better", "b": "B is better", "tie": "Equally good"}
 
 

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('labeling', '0005_gold'),
+        ('labeling', '0006_model_vote'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -188,6 +188,8 @@ class Resolution(models.Model):
     distribution = models.JSONField(default=dict, blank=True)
     method = models.CharField(max_length=11, choices=Method)
     n_annotations = models.PositiveIntegerField()
+    # What a model said, where it was a voter beside the people. Not among the annotations that are counted.
+    model_vote = models.JSONField(null=True, blank=True)
     # Whose word it is and why, when somebody adjudicated.
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False

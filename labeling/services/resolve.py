@@ -1,6 +1,6 @@
 """Settling what an item is, from the answers that count."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,9 +9,19 @@ from django.db.models import Q
 from django.utils import timezone
 
 from labeling.core.judges import Judges, judges_from, unfitted
-from labeling.core.schema import SchemaRules
+from labeling.core.schema import SchemaRules, Value
 from labeling.core.settling import Opinion, Settlement, settle
-from labeling.models import Annotation, AnnotatorFit, ConsensusFit, Item, LabelSchema, Project, QueueEntry, Resolution
+from labeling.models import (
+    Annotation,
+    AnnotatorFit,
+    ConsensusFit,
+    Item,
+    LabelSchema,
+    ModelVote,
+    Project,
+    QueueEntry,
+    Resolution,
+)
 from labeling.services.inbox import awaiting_one_more, close_reviews, open_review
 
 # A partly answered item goes behind the fresh ones of its batch: for a model breadth beats repetition.
@@ -70,9 +80,10 @@ def _settle(items: Sequence[Item], project: Project, now: datetime) -> dict[int,
     opinions = _opinions([item.pk for item in moving])
     policy = project.policy
     # One opinion is taken at its word, so nobody has to know whose it is.
-    crowds = [given for given in opinions.values() if len(given) > 1]
+    crowds = {pk: given for pk, given in opinions.items() if len(given) > 1}
     rules = LabelSchema.objects.current(project.pk).rules if crowds else _NO_RULES
-    judges = _judges(project, rules, crowds) if crowds else _NO_JUDGES
+    judges = _judges(project, rules, crowds.values()) if crowds else _NO_JUDGES
+    model_votes = _model_votes(crowds) if judges.model is not None else {}
     found = {
         item.pk: settle(
             opinions.get(item.pk, []),
@@ -80,6 +91,7 @@ def _settle(items: Sequence[Item], project: Project, now: datetime) -> dict[int,
             judges=judges,
             policy=policy,
             is_forced=policy.stops_early and policy.is_forced(item.content_hash),
+            model_vote=model_votes.get(item.pk),
         )
         for item in moving
     }
@@ -119,7 +131,11 @@ def person_name(user_id: int | None, rater: str) -> str | None:
     return f"rater:{rater}" if rater else None
 
 
-def _judges(project: Project, rules: SchemaRules, crowds: list[list[Opinion]]) -> Judges:
+def _model_votes(item_ids: Iterable[int]) -> dict[int, Value]:
+    return dict(ModelVote.objects.counting().filter(item_id__in=list(item_ids)).values_list("item_id", "value"))
+
+
+def _judges(project: Project, rules: SchemaRules, crowds: Collection[list[Opinion]]) -> Judges:
     """What is known of those who gave these opinions. Two queries."""
     fit = ConsensusFit.objects.filter(project=project).first() if project.has_single_truth else None
     if fit is None or tuple(fit.parameters["labels"]) != rules.labels:
@@ -159,6 +175,7 @@ def _write(
             distribution=found[item.pk].distribution,
             method=Resolution.Method.CONSENSUS if project.has_single_truth else Resolution.Method.OPINIONS,
             n_annotations=n_given[item.pk],
+            model_vote=found[item.pk].model_vote,
             created_at=now,
         )
         for item in fresh
@@ -168,6 +185,8 @@ def _write(
     _want_opinions(asked, found, n_given)
     for item in disputed:
         facts = {"distribution": found[item.pk].distribution, "n": n_given[item.pk]}
+        if found[item.pk].model_vote is not None:
+            facts["model_vote"] = found[item.pk].model_vote
         doubt = 1 - (found[item.pk].posterior or 0.0)
         open_review(project_id=project.pk, item_id=item.pk, reason="dispute", evidence=facts, priority=doubt, now=now)
     close_reviews(item_ids=[i.pk for i in [*asked, *settled] if i.state == Item.State.DISPUTED], now=now)

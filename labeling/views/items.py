@@ -120,7 +120,14 @@ def _answer(schema: LabelSchema, answer: Annotation) -> dict[str, Any]:
 def _settled(schema: LabelSchema, shown: Item) -> dict[str, Any]:
     resolutions = selectors.resolutions_of(item=shown)
     return {
-        "resolutions": [{"resolution": one, "value": _words(schema, one.value)} for one in resolutions],
+        "resolutions": [
+            {
+                "resolution": one,
+                "value": _words(schema, one.value),
+                "model_voted": _words(schema, one.model_vote),
+            }
+            for one in resolutions
+        ],
         "gold": _words(schema, shown.gold),
     }
 
