@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from labeling import access, selectors
-from labeling.core.wording import reason_words
+from labeling.core.wording import reason_words, shown_reason
 from labeling.models import Assignment
 from labeling.services import annotate, queue
 
@@ -69,7 +69,7 @@ def assignment_body(leased: queue.LeasedItem) -> dict[str, Any]:
             "meta": leased.meta,
         },
         "suggestion": a.suggestion if a.suggestion_shown else None,
-        "reason": {"code": "random" if a.reason == "gold" else a.reason, "text": reason_words(a.reason, a.detail)},
+        "reason": {"code": shown_reason(a.reason), "text": reason_words(a.reason, a.detail)},
         "expires_at": a.expires_at.isoformat(),
     }
 

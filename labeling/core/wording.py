@@ -132,10 +132,14 @@ def answers_of(kind: str, config: Mapping[str, Any]) -> list[Answer]:
     return found
 
 
+def shown_reason(code: str) -> str:
+    """The code of a reason as people are told it: a check, or a second look, that says so is none."""
+    return "random" if code in ("gold", "second_look") else code
+
+
 def reason_words(code: str, detail: Mapping[str, Any]) -> str:
     """Why an item came."""
-    if code == "gold":  # a check that says so is none
-        code = "random"
+    code = shown_reason(code)
     top = detail.get("p") or []
     if code == "acquisition" and len(top) > 1:
         (first, p_first), (second, p_second) = top[0], top[1]

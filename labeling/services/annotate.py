@@ -16,6 +16,7 @@ from labeling.models import Annotation, Assignment, Comment, Item, LabelSchema, 
 from labeling.services.gold import check_by_gold
 from labeling.services.inbox import open_review
 from labeling.services.resolve import settle_item
+from labeling.services.second_look import forget_answer, is_judged_again, store_second_answer, withdraw_old_label
 
 MAX_CLIENT_ID = 64
 # Disputes hold up the project; flags come after them.
@@ -116,6 +117,7 @@ def _store(
         Assignment.objects.filter(item_id=item.pk, user_id=assignment.user_id, state=Assignment.State.LEASED).update(
             state=Assignment.State.RELEASED
         )
+    second_look_item = withdraw_old_label(assignment=assignment, now=now)
     annotation = Annotation.objects.create(
         project_id=assignment.project_id,
         item_id=item.pk,
@@ -129,6 +131,8 @@ def _store(
         is_late=is_late,
         created_at=now,
     )
+    if second_look_item is not None:
+        store_second_answer(second_look_item=second_look_item, annotation=annotation, now=now)
     _store_remark(assignment, comment, is_flag, now)
     if item.state in (Item.State.OPEN, Item.State.RESOLVED, Item.State.DISPUTED):
         settle_item(item=item, project=assignment.project, now=now)
@@ -235,7 +239,7 @@ def undo_annotation(*, annotation: Annotation, now: datetime | None = None) -> A
 
     Withdrawing takes the effect back everywhere that counts answers: settled values, the queue, exports and the next
     training set. Undoing twice does no harm. When somebody else has taken the item meanwhile the assignment stays
-    expired: an answer to it is then kept as a further opinion.
+    expired: an answer to it is then kept as a further opinion. What the person said before a second look counts again.
     """
     now = now or timezone.now()
     if annotation.assignment is None:
@@ -245,20 +249,25 @@ def undo_annotation(*, annotation: Annotation, now: datetime | None = None) -> A
         item = Item.objects.select_for_update(no_key=True).get(pk=annotation.item_id)
         withdrawn = Annotation.objects.live().filter(pk=annotation.pk).update(withdrawn_at=now)
         if withdrawn:
+            forget_answer(annotation=annotation)
             settle_item(item=item, project=annotation.project, now=now)
             _lease_again(assignment, item, now, was=Assignment.State.SUBMITTED)
+        elif is_judged_again(annotation=annotation):
+            raise Conflict("You have judged this item again since. Undo that answer first.", code="judged_again")
     assignment.refresh_from_db()
     return assignment
 
 
 def _lease_again(assignment: Assignment, item: Item, now: datetime, was: str) -> None:
     project = assignment.project
-    n_leased = (
-        Assignment.objects.filter(item_id=item.pk, state=Assignment.State.LEASED, expires_at__gt=now)
-        .exclude(pk=assignment.pk)
-        .count()
-    )
-    is_free = n_leased < _n_wanted(project, item)
+    others = Assignment.objects.filter(item_id=item.pk, state=Assignment.State.LEASED).exclude(pk=assignment.pk)
+    # A second look at what is being taken back: there is nothing to look at.
+    others.filter(user_id=assignment.user_id).update(state=Assignment.State.RELEASED)
+    live = others.filter(expires_at__gt=now)
+    if assignment.reason == QueueEntry.Reason.SECOND_LOOK:
+        is_free = not live.filter(reason=QueueEntry.Reason.SECOND_LOOK).exists()
+    else:
+        is_free = live.count() < _n_wanted(project, item)
     Assignment.objects.filter(pk=assignment.pk, state=was).update(
         state=Assignment.State.LEASED if is_free else Assignment.State.EXPIRED,
         leased_at=now,
