@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
@@ -82,6 +83,7 @@ def _listed(words: list[str]) -> str:
 def _result(found: LookResult, schemas: Mapping[int, LabelSchema]) -> dict[str, Any]:
     one = found.comparison
     old, new = schemas[one.old_version], schemas[one.new_version]
+    gone, come = set(old.rules.labels) - set(new.rules.labels), set(new.rules.labels) - set(old.rules.labels)
     shares = {"all": one.equal, "author": one.by_author, "others": one.by_others}
     return {
         "found": found,
@@ -91,20 +93,26 @@ def _result(found: LookResult, schemas: Mapping[int, LabelSchema]) -> dict[str, 
         "alpha_title": next((alpha["title"] for alpha in found.alphas.values()), "Krippendorff's alpha"),
         "equal_within": None if found.differing is None else found.differing.rest,
         "changes": [_change(change, old, new) for change in one.changes],
-        "removed": _words_of(old, set(old.rules.labels) - set(new.rules.labels)),
-        "added": _words_of(new, set(new.rules.labels) - set(old.rules.labels)),
+        "removed": [word for label in old.rules.labels if label in gone for word in _as_in(new, old, label)],
+        "added": [
+            word for label in new.rules.labels if label in come for word in value_words(new.kind, new.config, label)
+        ],
     }
 
 
-def _words_of(schema: LabelSchema, labels: set[str]) -> list[LabelWord]:
-    """The labels as chips, in the schema's order."""
-    values = [label for label in schema.rules.labels if label in labels]
-    return [word for value in values for word in value_words(schema.kind, schema.config, value)]
+def _as_in(new: LabelSchema, old: LabelSchema, value: Any) -> list[LabelWord]:
+    """A value by its old names, in the colours of the new version; labels that are gone are grey."""
+    words = value_words(old.kind, old.config, value)
+    labels = value if isinstance(value, list) else [value]
+    if old.kind not in ("choice", "choices") or not labels:
+        return words
+    colours = {label: value_words(new.kind, new.config, label)[0].colour for label in new.rules.labels}
+    return [replace(word, colour=colours.get(label)) for word, label in zip(words, labels, strict=True)]
 
 
 def _change(change: Change, old: LabelSchema, new: LabelSchema) -> dict[str, Any]:
     return {
-        "old": value_words(old.kind, old.config, change.old),
+        "old": _as_in(new, old, change.old),
         "new": value_words(new.kind, new.config, change.new),
         "n": change.n,
         "share": change.share,
