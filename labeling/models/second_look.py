@@ -49,6 +49,15 @@ class SecondLookItem(models.Model):
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="+")
     old = models.ForeignKey(Annotation, on_delete=models.CASCADE, related_name="second_looks")
     new = models.ForeignKey(Annotation, null=True, blank=True, on_delete=models.CASCADE, related_name="looks_answered")
+    asked = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+        help_text="Whose label it is, until they skip it. Empty: anybody.",
+    )
     propensity = models.FloatField(help_text="With which this label was drawn.")
 
     objects = SecondLookItemQuerySet.as_manager()
@@ -56,6 +65,9 @@ class SecondLookItem(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["look", "item"], name="one_old_label_per_item_and_look"),
+        ]
+        indexes = [
+            models.Index(fields=["look", "asked", "id"], condition=Q(new__isnull=True), name="waiting_second_looks"),
         ]
 
     def __str__(self) -> str:

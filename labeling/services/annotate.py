@@ -16,7 +16,14 @@ from labeling.models import Annotation, Assignment, Comment, Item, LabelSchema, 
 from labeling.services.gold import check_by_gold
 from labeling.services.inbox import open_review
 from labeling.services.resolve import settle_item
-from labeling.services.second_look import forget_answer, is_judged_again, store_second_answer, withdraw_old_label
+from labeling.services.second_look import (
+    forget_answer,
+    is_judged_again,
+    pass_on,
+    store_second_answer,
+    take_on,
+    withdraw_old_label,
+)
 
 MAX_CLIENT_ID = 64
 # Disputes hold up the project; flags come after them.
@@ -197,6 +204,7 @@ def skip_item(
         )
         if moved:
             _store_remark(assignment, comment, is_flag, now)
+            pass_on(assignment=assignment)
     assignment.refresh_from_db(fields=["state", "skip_reason", "skipped_at"])
     if not moved and assignment.state != Assignment.State.SKIPPED:
         raise Conflict(
@@ -211,6 +219,7 @@ def unskip_item(*, assignment: Assignment, now: datetime | None = None) -> Assig
     now = now or timezone.now()
     with transaction.atomic():
         item = Item.objects.select_for_update(no_key=True).get(pk=assignment.item_id)
+        take_on(assignment=assignment)
         _lease_again(assignment, item, now, was=Assignment.State.SKIPPED)
     assignment.refresh_from_db()
     return assignment

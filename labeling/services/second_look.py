@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Exists, F, OuterRef, Q
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from labeling.core.errors import Conflict, Invalid
@@ -19,13 +19,15 @@ from labeling.models import (
     SecondLook,
     SecondLookItem,
 )
-from labeling.selectors import has_its_author
+from labeling.selectors import askable
 from labeling.services.audit import record_audit
 from labeling.services.batches import in_parts
 
 MOST = 2_000
 # Of what a person is given while a look is open; the rest keeps the queue moving, and hides which are which.
 SHARE_AGAIN = 0.5
+# The draw is among so many: enough that people who ask at once rarely get the same.
+_AMONG = 50
 _TAKEN = (Assignment.State.LEASED, Assignment.State.SUBMITTED, Assignment.State.SKIPPED)
 
 
@@ -56,8 +58,8 @@ def queue_second_look(
             )
             SecondLookItem.objects.bulk_create(
                 (
-                    SecondLookItem(look=look, item_id=item_id, old_id=old_id, propensity=propensity)
-                    for item_id, old_id, propensity in drawn
+                    SecondLookItem(look=look, item_id=item_id, old_id=old_id, asked_id=author, propensity=propensity)
+                    for item_id, old_id, author, propensity in drawn
                 ),
                 batch_size=500,
             )
@@ -75,10 +77,11 @@ def queue_second_look(
     return look
 
 
-def _drawn(project: Project, schema_ids: list[int], n: int) -> tuple[list[tuple[int, int, float]], int]:
-    """Up to `n` rows of item, label and the probability of drawing this label; and of how many items.
+def _drawn(project: Project, schema_ids: list[int], n: int) -> tuple[list[tuple[int, int, int | None, float]], int]:
+    """Up to `n` rows of item, label, author and the probability of drawing this label; and of how many items.
 
-    Items are drawn alike, so that a share of them is one of all such items; then one label of each.
+    Items are drawn alike, so that a share of them is one of all such items; then one label of each. The rows come in
+    random order.
     """
     labels = (
         Annotation.objects.live()
@@ -88,15 +91,13 @@ def _drawn(project: Project, schema_ids: list[int], n: int) -> tuple[list[tuple[
     n_of = labels.aggregate(n=Count("item", distinct=True))["n"]
     by_item = labels.values("item_id").annotate(n_labels=Count("pk")).order_by("?")
     item_ids = list(by_item.values_list("item_id", flat=True)[:n])
-    given: dict[int, list[int]] = {item_id: [] for item_id in item_ids}
+    given: dict[int, list[tuple[int, int | None]]] = {item_id: [] for item_id in item_ids}
     for part in in_parts(item_ids):
-        for pk, item_id in labels.filter(item_id__in=part).values_list("pk", "item_id"):
-            given[item_id].append(pk)
+        for item_id, pk, author in labels.filter(item_id__in=part).values_list("item_id", "pk", "user_id"):
+            given[item_id].append((pk, author))
     # One whose last label was taken back at this moment is left out.
     return [
-        (item_id, random.choice(old_ids), len(item_ids) / n_of / len(old_ids))
-        for item_id, old_ids in given.items()
-        if old_ids
+        (item_id, *random.choice(found), len(item_ids) / n_of / len(found)) for item_id, found in given.items() if found
     ], n_of
 
 
@@ -133,20 +134,15 @@ def lease_second_looks(
         return []
     look_id = project.open_second_look_id
     of_item = Assignment.objects.filter(item_id=OuterRef("item_id"))
-    of_look = of_item.filter(reason=QueueEntry.Reason.SECOND_LOOK, detail__look=look_id)
-    skipped = of_look.filter(user_id=OuterRef("old__user_id"), state=Assignment.State.SKIPPED)
-    again = Q(old__user=user) & ~Exists(of_look.filter(user=user, state__in=_TAKEN))
-    instead = (~Q(has_its_author(project.pk)) | Q(Exists(skipped))) & ~Exists(
-        of_item.filter(user=user, state__in=_TAKEN)
-    )
-    waiting = (
-        SecondLookItem.objects.waiting()
-        .filter(again | instead, look_id=look_id)
-        .exclude(Exists(of_look.filter(state=Assignment.State.LEASED, expires_at__gt=now)))
-        .exclude(Exists(of_item.filter(user=user, state=Assignment.State.LEASED)))
-    )
-    ids = list(waiting.values_list("pk", flat=True))
-    drawn = random.sample(ids, min(n_wanted, len(ids)))
+    held = of_item.filter(state=Assignment.State.LEASED)
+    held = held.filter(Q(user=user) | Q(reason=QueueEntry.Reason.SECOND_LOOK, expires_at__gt=now))
+    free = SecondLookItem.objects.waiting().filter(~Exists(held), look_id=look_id)
+    had = of_item.filter(user=user, state__in=_TAKEN)
+    nobodys = Q(asked__isnull=True) | Q(asked__in=_absent(project, look_id))
+    # Some of them by chance, because whoever asks at the same moment sees the same.
+    found = list(free.filter(asked=user).order_by("pk").values_list("pk", flat=True)[:_AMONG])
+    found += free.filter(nobodys, ~Exists(had)).order_by("pk").values_list("pk", flat=True)[:_AMONG]
+    drawn = random.sample(found, min(n_wanted, len(found)))
     leases = [
         Assignment(
             project_id=project.pk,
@@ -167,18 +163,36 @@ def lease_second_looks(
         return []
 
 
+def _absent(project: Project, look_id: int) -> list[int]:
+    """Who is asked in a look, and cannot be."""
+    waiting = SecondLookItem.objects.filter(look_id=look_id, new__isnull=True, asked__isnull=False)
+    authors = list(waiting.order_by("asked").values_list("asked", flat=True).distinct())
+    there = set(askable(project.pk).filter(user__in=authors).values_list("user_id", flat=True))
+    return [author for author in authors if author is not None and author not in there]
+
+
+def pass_on(*, assignment: Assignment) -> None:
+    """An item of a second look that its author skips is anybody's."""
+    _of(assignment).filter(asked=assignment.user_id).update(asked=None)
+
+
+def take_on(*, assignment: Assignment) -> None:
+    """An item of a second look whose author takes the skip back is theirs again."""
+    _of(assignment).filter(old__user=assignment.user_id).update(asked=assignment.user_id)
+
+
+def _of(assignment: Assignment) -> QuerySet[SecondLookItem]:
+    if assignment.reason != QueueEntry.Reason.SECOND_LOOK:
+        return SecondLookItem.objects.none()
+    return SecondLookItem.objects.filter(look_id=assignment.detail["look"], item_id=assignment.item_id)
+
+
 def withdraw_old_label(*, assignment: Assignment, now: datetime) -> int | None:
     """Which SecondLookItem the answer to this assignment belongs to; None when it is one more opinion and no more.
 
     Where the old label is the same person's it is withdrawn, to make room. The caller holds the item's row.
     """
-    if assignment.reason != QueueEntry.Reason.SECOND_LOOK:
-        return None
-    one = (
-        SecondLookItem.objects.filter(look_id=assignment.detail["look"], item_id=assignment.item_id)
-        .select_related("old")
-        .first()
-    )
+    one = _of(assignment).select_related("old").first()
     if one is None or one.old.withdrawn_at is not None:
         return None
     if one.old.user_id == assignment.user_id:
