@@ -192,6 +192,8 @@ def withdraw_old_label(*, assignment: Assignment, now: datetime) -> int | None:
 
     Where the old label is the same person's it is withdrawn, to make room. The caller holds the item's row.
     """
+    if assignment.reason != QueueEntry.Reason.SECOND_LOOK:  # nearly always: not even a query is made
+        return None
     one = _of(assignment).select_related("old").first()
     if one is None or one.old.withdrawn_at is not None:
         return None
