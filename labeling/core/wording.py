@@ -133,8 +133,8 @@ def answers_of(kind: str, config: Mapping[str, Any]) -> list[Answer]:
 
 
 def reason_code(code: str, detail: Mapping[str, Any]) -> str:
-    """The reason as people are told it. A check that says so is none, so it goes by another."""
-    return str(detail.get("as", "random")) if code == "gold" else code
+    """The reason as people are told it. A check, or a second look, that says so is none, so it goes by another."""
+    return str(detail.get("as", "random")) if code in ("gold", "second_look") else code
 
 
 def reason_words(code: str, detail: Mapping[str, Any]) -> str:

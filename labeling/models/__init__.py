@@ -7,6 +7,7 @@ from labeling.models.project import ApiKey, Invitation, Membership, Project
 from labeling.models.quality import AgreementReport, AnnotatorFit, ConsensusFit, ModelVote, ModelVoter
 from labeling.models.review import ReviewItem
 from labeling.models.schema import LabelSchema
+from labeling.models.second_look import SecondLook, SecondLookItem
 
 __all__ = [
     "AgreementReport",
@@ -28,5 +29,7 @@ __all__ = [
     "QueueEntry",
     "Resolution",
     "ReviewItem",
+    "SecondLook",
+    "SecondLookItem",
     "Suggestion",
 ]

@@ -95,6 +95,10 @@ class Project(models.Model):
     # What put the queue in its present order ("model 4"), and when.
     ordered_by = models.CharField(max_length=60, blank=True)
     ordered_at = models.DateTimeField(null=True, blank=True)
+    # Kept here too, so that handing out items costs nothing where there is none.
+    open_second_look = models.ForeignKey(
+        "labeling.SecondLook", null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,

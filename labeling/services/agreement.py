@@ -20,6 +20,7 @@ from labeling.models import (
     ModelVoter,
     Project,
     Resolution,
+    SecondLook,
 )
 from labeling.selectors import has_shared_items
 from labeling.services.consensus import overlap_savings
@@ -28,6 +29,7 @@ from labeling.services.doubts import doubtful_items
 from labeling.services.influence import share_body, suggestion_influence
 from labeling.services.jobs import RunningJob, enqueue_job, running_job
 from labeling.services.resolve import person_name
+from labeling.services.versions import agreement_between_versions
 
 if TYPE_CHECKING:
     from labeling.core.agreement.answers import Answers
@@ -56,20 +58,31 @@ def _lane(project: Project) -> str:
 
 
 def check_agreement() -> int:
-    """Requests a measurement for every project with enough new answers and items with two: how many."""
+    """Requests a measurement for every project that has something new to measure: how many.
+
+    That is enough new answers, where items have two, or a second look that has ended.
+    """
     n_requested = 0
     for project in Project.objects.select_related("agreement_report"):
-        report = getattr(project, "agreement_report", None)
-        enough = max(NEW_ANSWERS, int(NEW_SHARE * report.n_annotations)) if report else NEW_ANSWERS
-        live = Annotation.objects.live().filter(project=project)
-        new = live.filter(pk__gt=report.last_annotation if report else 0)
-        if new[:enough].count() < enough or not has_shared_items(project=project):
+        reason = _whats_new(project)
+        if not reason or Job.objects.filter(lane=_lane(project), state=Job.State.RUNNING).exists():
             continue
-        if Job.objects.filter(lane=_lane(project), state=Job.State.RUNNING).exists():
-            continue
-        request_agreement(project=project, reason=f"{enough:,} new answers or more")
+        request_agreement(project=project, reason=reason)
         n_requested += 1
     return n_requested
+
+
+def _whats_new(project: Project) -> str:
+    report = getattr(project, "agreement_report", None)
+    ended = SecondLook.objects.filter(project=project, closed_at__isnull=False)
+    if ended.filter(closed_at__gt=report.computed_at).exists() if report else ended.exists():
+        return "a second look has ended"
+    enough = max(NEW_ANSWERS, int(NEW_SHARE * report.n_annotations)) if report else NEW_ANSWERS
+    live = Annotation.objects.live().filter(project=project)
+    new = live.filter(pk__gt=report.last_annotation if report else 0)
+    if new[:enough].count() < enough or not has_shared_items(project=project):
+        return ""
+    return f"{enough:,} new answers or more"
 
 
 def measure_agreement(*, job_id: str) -> None:
@@ -125,6 +138,7 @@ def _report(project: Project, schema: LabelSchema, crowd: Crowd) -> dict[str, An
     result["too_few"] = bool(too_few)
     result["versions"] = _versions(project, crowd, result["windows"])
     result["people"], result["names"] = _people(project, crowd, result)
+    result["between_versions"] = agreement_between_versions(project=project, rules=rules, crowd=crowd, sample=sample)
     result["influence"] = suggestion_influence(project=project, crowd=crowd)
     result["doubtful"] = doubtful_items(project=project, rules=rules, crowd=crowd)
     result["consensus"] = _consensus(project)

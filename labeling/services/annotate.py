@@ -16,6 +16,14 @@ from labeling.models import Annotation, Assignment, Comment, Item, LabelSchema, 
 from labeling.services.gold import CHECKS, Feedback, check_by_gold, feedback_on, is_known, may_show_answer
 from labeling.services.inbox import open_review
 from labeling.services.resolve import SETTLED_BY, settle_by_known_answer, settle_item
+from labeling.services.second_look import (
+    forget_answer,
+    is_judged_again,
+    pass_on,
+    store_second_answer,
+    take_on,
+    withdraw_old_label,
+)
 
 MAX_CLIENT_ID = 64
 # Disputes hold up the project; flags come after them.
@@ -127,6 +135,7 @@ def _store(
         Assignment.objects.filter(item_id=item.pk, user_id=assignment.user_id, state=Assignment.State.LEASED).update(
             state=Assignment.State.RELEASED
         )
+    second_look_item = withdraw_old_label(assignment=assignment, now=now)
     annotation = Annotation.objects.create(
         project_id=assignment.project_id,
         item_id=item.pk,
@@ -140,6 +149,8 @@ def _store(
         is_late=is_late,
         created_at=now,
     )
+    if second_look_item is not None:
+        store_second_answer(second_look_item=second_look_item, annotation=annotation, now=now)
     _store_remark(assignment, comment, is_flag, now)
     if item.state == Item.State.OPEN and assignment.reason in CHECKS and is_known(item):
         # A check says something about the person, and what it is about is known.
@@ -215,6 +226,7 @@ def skip_item(
         )
         if moved:
             _store_remark(assignment, comment, is_flag, now)
+            pass_on(assignment=assignment)
     assignment.refresh_from_db(fields=["state", "skip_reason", "skipped_at"])
     if not moved and assignment.state != Assignment.State.SKIPPED:
         raise Conflict(
@@ -229,6 +241,7 @@ def unskip_item(*, assignment: Assignment, now: datetime | None = None) -> Assig
     now = now or timezone.now()
     with transaction.atomic():
         item = Item.objects.select_for_update(no_key=True).get(pk=assignment.item_id)
+        take_on(assignment=assignment)
         _lease_again(assignment, item, now, was=Assignment.State.SKIPPED)
     assignment.refresh_from_db()
     return assignment
@@ -257,8 +270,8 @@ def undo_annotation(*, annotation: Annotation, now: datetime | None = None) -> A
 
     Withdrawing takes the effect back everywhere that counts answers: settled values, the queue, exports and the next
     training set. Undoing twice does no harm. When somebody else has taken the item meanwhile the assignment stays
-    expired: an answer to it is then kept as a further opinion. Raises Conflict when the person was told the known
-    answer.
+    expired: an answer to it is then kept as a further opinion. What the person said before a second look counts again.
+    Raises Conflict when the person was told the known answer.
     """
     now = now or timezone.now()
     if annotation.assignment is None:
@@ -270,21 +283,27 @@ def undo_annotation(*, annotation: Annotation, now: datetime | None = None) -> A
         item = Item.objects.select_for_update(no_key=True).get(pk=annotation.item_id)
         withdrawn = Annotation.objects.live().filter(pk=annotation.pk).update(withdrawn_at=now)
         if withdrawn:
+            forget_answer(annotation=annotation)
             settle_item(item=item, project=annotation.project, now=now)
             _lease_again(assignment, item, now, was=Assignment.State.SUBMITTED)
+        elif is_judged_again(annotation=annotation):
+            raise Conflict("You have judged this item again since. Undo that answer first.", code="judged_again")
     assignment.refresh_from_db()
     return assignment
 
 
 def _lease_again(assignment: Assignment, item: Item, now: datetime, was: str) -> None:
     project = assignment.project
-    n_leased = (
-        Assignment.objects.filter(item_id=item.pk, state=Assignment.State.LEASED, expires_at__gt=now)
-        .exclude(pk=assignment.pk)
-        .count()
-    )
-    # Everybody may be asked a check, however many opinions the item has.
-    is_free = assignment.reason in CHECKS or n_leased < _n_wanted(project, item)
+    others = Assignment.objects.filter(item_id=item.pk, state=Assignment.State.LEASED).exclude(pk=assignment.pk)
+    # A second look at what is being taken back: there is nothing to look at.
+    others.filter(user_id=assignment.user_id).update(state=Assignment.State.RELEASED)
+    live = others.filter(expires_at__gt=now)
+    if assignment.reason in CHECKS:  # everybody may be asked a check, however many opinions the item has
+        is_free = True
+    elif assignment.reason == QueueEntry.Reason.SECOND_LOOK:
+        is_free = not live.filter(reason=QueueEntry.Reason.SECOND_LOOK).exists()
+    else:
+        is_free = live.count() < _n_wanted(project, item)
     Assignment.objects.filter(pk=assignment.pk, state=was).update(
         state=Assignment.State.LEASED if is_free else Assignment.State.EXPIRED,
         leased_at=now,

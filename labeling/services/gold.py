@@ -51,13 +51,13 @@ def draw_gold(*, project: Project, user: Any, n: int) -> list[DrawnItem]:
     n_gold = sum(random.random() < project.gold_share for _ in range(n)) if project.gold_share else 0
     if not n_gold:
         return []
-    looks_like = {"as": _reason_to_tell(project)}
+    looks_like = {"as": reason_to_tell(project)}
     drawn = _by_turns(_not_had(project, user), n_gold)
     return [DrawnItem(item, QueueEntry.Reason.GOLD, looks_like) for item in drawn]
 
 
-def _reason_to_tell(project: Project) -> str:
-    """What a hidden check says it is: something that comes without a suggestion, as it does."""
+def reason_to_tell(project: Project) -> str:
+    """What a hidden check or second look says it is: something that comes without a suggestion, as it does."""
     if project.audit_share:
         return QueueEntry.Reason.AUDIT.value
     return (QueueEntry.Reason.RANDOM if project.ordered_at else QueueEntry.Reason.IMPORT_ORDER).value
