@@ -5,8 +5,8 @@ from typing import Any
 from django import forms
 
 from active_learning.core.rules import MARK, rules_from_lines, rules_to_lines
-from active_learning.core.strategies import titles_for
 from active_learning.models import LearningPolicy
+from active_learning.selectors import strategy_titles
 
 
 class PolicyForm(forms.Form):
@@ -36,7 +36,7 @@ class PolicyForm(forms.Form):
         }
         super().__init__(data, initial=initial)
         self.kind = kind
-        self.fields["strategy"].choices = list(titles_for(kind).items())  # type: ignore[attr-defined]
+        self.fields["strategy"].choices = list(strategy_titles(kind).items())  # type: ignore[attr-defined]
 
     def clean_rules(self) -> list[dict[str, Any]]:
         try:

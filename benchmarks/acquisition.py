@@ -33,6 +33,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
+from active_learning.core.acquisition import strategy_named
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.campaign import Known, Round, play
 from active_learning.core.evaluation import evaluate
@@ -243,7 +244,7 @@ def campaign(data: Data, strategy: str, sizes: Sequence[int], seed: int) -> list
         rounds = play(
             pool=data.pool,
             exam=data.exam,
-            strategy=strategy,
+            strategy=strategy_named(strategy),
             learner=LinearLearner(),
             scaling=data.scaling,
             sizes=sizes,

@@ -262,6 +262,8 @@ FILE_UPLOAD_TEMP_DIR = str(TOUCHSTONE_HOME)
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
+# Query strategies of the operator's own, as dotted paths. Owners choose among them; nobody types a path in a browser.
+QUERY_STRATEGIES = env_list("QUERY_STRATEGIES", [])
 IMPORT_MAX_BYTES = env_int("IMPORT_MAX_MB", 2_000, low=1, high=1_000_000) * 1_000_000
 
 # Security

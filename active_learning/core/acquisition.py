@@ -277,6 +277,21 @@ def strategy_named(name: str) -> Strategy:
     return STRATEGIES[name]
 
 
+def strategy_at(path: str) -> Strategy:
+    """An operator's own strategy: a function of modAL's form at a dotted path. It picks from each shard, and orders.
+
+    Raises ImportError where there is no such function. Never call it with a path that came from a request.
+    """
+    module, _, function = path.rpartition(".")
+    try:
+        query = getattr(import_module(module), function)
+    except (AttributeError, ValueError) as error:
+        raise ImportError(f"there is no {path} ({error})") from error
+    if not callable(query):
+        raise ImportError(f"{path} is not a function")
+    return Strategy(path, query, query, is_ordered=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
     """One search through the pool: how, for how many, and what may be looked at beside the rows."""

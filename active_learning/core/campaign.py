@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from active_learning.core.acquisition import Candidates, Search, geometry, order_candidates, strategy_named
+from active_learning.core.acquisition import Candidates, Search, Strategy, geometry, order_candidates
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.diversity import CLUSTER_SAMPLE, typical_of_clusters
 from active_learning.core.evaluation import evaluate
@@ -53,7 +53,7 @@ def play(
     *,
     pool: Known,
     exam: Known,
-    strategy: str,
+    strategy: Strategy,
     learner: Learner,
     scaling: DenseScaling,
     sizes: Sequence[int],
@@ -97,7 +97,7 @@ def play(
 
 def _pick(
     pool: Known,
-    strategy: str,
+    strategy: Strategy,
     labeled: list[int],
     probabilities: NDArray[np.float32] | None,
     n: int,
@@ -110,21 +110,21 @@ def _pick(
     # Drawn before anything else, so that campaigns of one seed share what chance decides.
     by_chance = rng.permutation(rows)
     counts = pool.targets.take(np.array(labeled, dtype=np.int64)).counts().tolist()
-    if strategy == RECOMMENDED and is_cold(counts, len(labeled)):
+    if strategy.name == RECOMMENDED and is_cold(counts, len(labeled)):
         chosen = _typical(pool, rows, labeled, n, rng)
-    elif probabilities is None or strategy == RANDOM:
+    elif probabilities is None or strategy.name == RANDOM:
         chosen = by_chance[:n].tolist()
     else:
         n_random = round(exploration * n)
         chosen = by_chance[:n_random].tolist()
         rest = rows[~np.isin(rows, chosen)]
         search = Search(
-            strategy=strategy_named(strategy),
+            strategy=strategy,
             n=n - n_random,
             is_multilabel=pool.targets.is_multilabel,
             seed=int(rng.integers(2**31)),
             batch=n,
-            floor_labels=floor_labels(counts) if strategy == RECOMMENDED else (),
+            floor_labels=floor_labels(counts) if strategy.name == RECOMMENDED else (),
         )
         candidates = Candidates(rest, probabilities[rest], pool.block.take(rest))
         covered = geometry(pool.block.take(np.array(labeled[-MAX_COVERED:])))

@@ -6,9 +6,8 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from active_learning.core.rules import parse_rules
-from active_learning.core.strategies import titles_for
 from active_learning.models import LearningPolicy
-from active_learning.selectors import current_rules, policy_of
+from active_learning.selectors import current_rules, policy_of, strategy_titles
 from labeling.core.errors import Invalid
 from labeling.models import Project
 from labeling.services.audit import record_audit
@@ -30,8 +29,8 @@ def change_policy(*, project: Project, actor: Any, **changes: Any) -> LearningPo
     if unknown:
         raise Invalid(f"{unknown[0]} is not a setting of learning.", fields={unknown[0]: "unknown"})
     schema, rules = current_rules(project)
-    if "strategy" in changes and changes["strategy"] not in titles_for(schema.kind):
-        known = ", ".join(titles_for(schema.kind))
+    if "strategy" in changes and changes["strategy"] not in strategy_titles(schema.kind):
+        known = ", ".join(strategy_titles(schema.kind))
         raise Invalid(f"{changes['strategy']} is not a strategy. Strategies: {known}.", fields={"strategy": "unknown"})
     if "rules" in changes:
         try:

@@ -12,6 +12,7 @@ from active_learning.core.learners import DenseScaling, LinearLearner, encode_ta
 from active_learning.core.replay import LEAST_LABELS, SHARE_PLAYED, advise, looks_of, summarize, to_json
 from active_learning.selectors import LabelSet
 from active_learning.services import features
+from active_learning.services.scoring import strategy_of
 from labeling.core.errors import Invalid
 from labeling.core.schema import SchemaRules
 from labeling.models import Project
@@ -59,7 +60,7 @@ def _replay(job: RunningJob) -> dict[str, Any]:
             rounds = play(
                 pool=stage.pool,
                 exam=stage.exam,
-                strategy=name,
+                strategy=strategy_of(name),
                 learner=LinearLearner(),
                 scaling=stage.scaling,
                 sizes=sizes,

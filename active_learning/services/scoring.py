@@ -7,17 +7,20 @@ from typing import Any
 
 import numpy as np
 import structlog
+from django.conf import settings
 from numpy.typing import NDArray
 
 from active_learning import selectors
 from active_learning.core.acquisition import (
+    STRATEGIES,
     Candidates,
     Search,
+    Strategy,
     best_of_shard,
     geometry,
     order_candidates,
     reduce_candidates,
-    strategy_named,
+    strategy_at,
 )
 from active_learning.core.artifacts import ArtifactRefused
 from active_learning.core.audit import audit_share_of_queue
@@ -29,6 +32,7 @@ from active_learning.core.start import floor_labels, is_cold
 from active_learning.core.strategies import RANDOM, RECOMMENDED
 from active_learning.models import LearningPolicy, ModelVersion, ScoringRun
 from active_learning.services import features, registry
+from labeling.core.errors import Invalid
 from labeling.core.schema import SchemaRules, Value
 from labeling.models import Item, Job, Project, QueueEntry
 from labeling.services.jobs import running_job
@@ -123,7 +127,7 @@ def order_queue(
 
 def _author(version: ModelVersion | None, line: Sequence[QueuePlace]) -> str:
     if version is not None:
-        return f"model {version.number}"
+        return version.source
     return "cluster start" if any(place.reason == Reason.COLD_START for place in line) else "random order"
 
 
@@ -165,13 +169,25 @@ def _search_of(
 ) -> Search:
     counts = _label_counts(version, rules)
     return Search(
-        strategy=strategy_named(policy.strategy),
+        strategy=strategy_of(policy.strategy),
         n=policy.queue_size,
         is_multilabel=rules.kind == "choices",
         seed=int(rng.integers(2**31)),
         batch=min(max(policy.retrain_after, 10), 100),
         floor_labels=floor_labels(counts) if policy.strategy == RECOMMENDED else (),
     )
+
+
+def strategy_of(name: str) -> Strategy:
+    """The strategy that an owner chose. Raises Invalid when it was the operator's own and is not there any more."""
+    if name in STRATEGIES:
+        return STRATEGIES[name]
+    if name not in settings.QUERY_STRATEGIES:
+        raise Invalid(f"There is no strategy {name} here any more. An owner chooses another one under Model.")
+    try:
+        return strategy_at(name)
+    except ImportError as error:
+        raise Invalid(f"The strategy {name} could not be imported by the worker: {error}.") from error
 
 
 def _label_counts(version: ModelVersion | None, rules: SchemaRules) -> list[int]:
@@ -298,14 +314,13 @@ def _suggest(
         return
     known = [ids[place] for place in found.places]
     probabilities = model.predict_proba(found.block)
-    source = f"model {version.number}"
     explained = _explained(spec, model, known, probabilities)
     suggestions = [
         ItemSuggestion(
             item_id=pk,
             value=suggested_value(p, rules),
             probabilities=_shown_probabilities(p, rules),
-            source=source,
+            source=version.source,
             words=words,
         )
         for pk, p, words in zip(known, probabilities, explained, strict=True)

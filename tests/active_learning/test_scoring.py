@@ -4,7 +4,9 @@ import pytest
 from active_learning import selectors
 from active_learning.core.strategies import FOR_SEVERAL_LABELS, TITLES
 from active_learning.services.policy import change_policy
-from active_learning.services.scoring import order_queue
+from active_learning.services.scoring import order_queue, score
+from active_learning.services.triggers import request_ordering
+from labeling.core.errors import Invalid
 from labeling.models import Item, Suggestion
 from labeling.services.annotate import submit_annotation
 from labeling.services.queue import lease_items
@@ -247,3 +249,36 @@ def test_nothing_to_order_is_no_failure(owner):
     run_features(finished)
     answer(pool_items(finished, 8))
     assert run_ordering(finished).result == {"queued": 0, "scored": 8}
+
+
+def first_come(estimator, X, n_instances=1, **_):
+    """An operator's own strategy, in modAL's form."""
+    return np.arange(n_instances)
+
+
+def test_an_operators_own_strategy_orders_the_queue(owner, settings):
+    settings.QUERY_STRATEGIES = [f"{__name__}.first_come"]
+    project = make_pool(owner, 80)
+    change_policy(project=project, actor=owner, strategy=f"{__name__}.first_come", queue_size=40)
+    run_features(project)
+    answer(pool_items(project, 20))
+    run_training(project)
+    picked = [entry.item_id for entry in line_of(project) if entry.reason == "acquisition"]
+    assert picked == sorted(picked) and len(picked) > 20
+
+
+def test_only_the_operator_names_paths(owner, settings):
+    project = make_pool(owner, 80)
+    with pytest.raises(Invalid, match="is not a strategy"):
+        change_policy(project=project, actor=owner, strategy="os.system")
+    settings.QUERY_STRATEGIES = ["house.queries.gone"]
+    change_policy(project=project, actor=owner, strategy="house.queries.gone")
+    run_features(project)
+    job = request_ordering(project=project, reason="test")
+    score(job_id=str(job.pk))
+    job.refresh_from_db()
+    assert job.state == "failed" and "could not be imported by the worker" in job.error
+    # Taken out of the settings later: people go on, and the next order says what to do.
+    settings.QUERY_STRATEGIES = []
+    with pytest.raises(Invalid, match="An owner chooses another one"):
+        order_queue(project=project)

@@ -6,9 +6,9 @@ from django.conf import settings
 
 from active_learning.core.audit import FIRST_AUDITED, MIN_AUDITED, SHARE_AT_FIRST, SHARE_LATER, audit_wanted
 from active_learning.core.learners import DENSE_WEIGHT, LinearLearner
+from active_learning.core.start import COLD_START_ENDS
 from active_learning.core.strategies import TITLES
 from active_learning.models import LearningPolicy
-from active_learning.core.start import COLD_START_ENDS
 from labeling.models import QueueEntry
 
 LEARNING = (settings.BASE_DIR / "docs" / "learning.md").read_text()

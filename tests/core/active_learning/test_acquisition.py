@@ -14,6 +14,7 @@ from active_learning.core.acquisition import (
     order_candidates,
     random_keys,
     reduce_candidates,
+    strategy_at,
     strategy_named,
     top,
 )
@@ -195,3 +196,10 @@ def test_without_a_dense_part_the_words_are_the_geometry():
     for name in ("recommended", "modal:uncertainty_batch_sampling"):
         labeled = block_of(texts).sparse[:4]
         assert len(order_candidates(search(name, 20, batch=5), candidates, labeled)) == 20
+
+
+def test_an_operators_strategy_is_found_by_its_path():
+    assert strategy_at("modAL.uncertainty.margin_sampling").name == "modAL.uncertainty.margin_sampling"
+    for path in ("nowhere.at.all", "numpy.no_such_function", "numpy.pi", "flat", ""):
+        with pytest.raises(ImportError):
+            strategy_at(path)

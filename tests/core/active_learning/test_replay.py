@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from active_learning.core.acquisition import strategy_named
 from active_learning.core.campaign import Known, Round, play
 from active_learning.core.featurize import Featurizer, RawItem, infer_spec
 from active_learning.core.learners import LinearLearner, dense_scaling, encode_targets
@@ -100,7 +101,7 @@ def test_a_campaign_learns_and_can_be_repeated(topics, strategy):
             play(
                 pool=pool,
                 exam=exam,
-                strategy=strategy,
+                strategy=strategy_named(strategy),
                 learner=LinearLearner(),
                 scaling=scaling,
                 sizes=sizes,
@@ -117,7 +118,17 @@ def test_a_campaign_learns_and_can_be_repeated(topics, strategy):
 def test_strategies_that_start_at_random_start_with_the_same_items(topics):
     pool, exam, scaling = topics
     first = [
-        next(play(pool=pool, exam=exam, strategy=name, learner=LinearLearner(), scaling=scaling, sizes=[20], seed=3))
+        next(
+            play(
+                pool=pool,
+                exam=exam,
+                strategy=strategy_named(name),
+                learner=LinearLearner(),
+                scaling=scaling,
+                sizes=[20],
+                seed=3,
+            )
+        )
         for name in ("random", "margin")
     ]
     assert first[0].macro_f1 == first[1].macro_f1
@@ -128,7 +139,15 @@ def test_a_pool_of_one_class_is_played_to_its_end(topics):
     rows = np.flatnonzero(pool.targets.y == 0)
     one = Known(pool.block.take(rows), pool.targets.take(rows))
     rounds = list(
-        play(pool=one, exam=exam, strategy="margin", learner=LinearLearner(), scaling=scaling, sizes=[10, 20], seed=0)
+        play(
+            pool=one,
+            exam=exam,
+            strategy=strategy_named("margin"),
+            learner=LinearLearner(),
+            scaling=scaling,
+            sizes=[10, 20],
+            seed=0,
+        )
     )
     assert [r.n_labels for r in rounds] == [10, 20]
     assert rounds[0].accuracy == pytest.approx(float((exam.targets.y == 0).mean()))
