@@ -663,3 +663,16 @@ def n_answers_since(*, project: Project, report: AgreementReport | None) -> int:
 def agreement_job(*, project: Project) -> Job | None:
     """The latest job that measures agreement."""
     return Job.objects.filter(project=project, kind="agreement").order_by("-created_at").first()
+
+
+def doubt_reviews(*, project: Project, item_ids: Sequence[int]) -> dict[int, ReviewItem]:
+    """The latest review of each item that was opened because its settled value is doubtful. One query."""
+    found = ReviewItem.objects.filter(
+        project=project, item_id__in=list(item_ids), evidence__has_key=ReviewItem.Reason.DOUBT.value
+    )
+    return {review.item_id: review for review in found.select_related("resolution").order_by("pk")}
+
+
+def standing(*, item_ids: Sequence[int]) -> dict[int, Resolution]:
+    """What each item is settled as now. One query."""
+    return {r.item_id: r for r in Resolution.objects.filter(item_id__in=list(item_ids), superseded_at__isnull=True)}

@@ -41,6 +41,9 @@ _api = [
     path("api/v1/assignments/<int:pk>/comment/", work_api.CommentView.as_view(), name="api-comment"),
     path("api/v1/annotations/<int:pk>/undo/", work_api.UndoView.as_view(), name="api-undo"),
     path("api/v1/projects/<slug:slug>/agreement/", agreement_api.AgreementView.as_view(), name="api-agreement"),
+    path(
+        "api/v1/projects/<slug:slug>/agreement/doubtful/", agreement_api.DoubtfulView.as_view(), name="api-send-doubts"
+    ),
     path("api/v1/projects/<slug:slug>/review/", review_api.ReviewsView.as_view(), name="api-reviews"),
     path("api/v1/review/<int:pk>/resolve/", review_api.ResolveView.as_view(), name="api-review-resolve"),
     path("api/v1/review/<int:pk>/requeue/", review_api.RequeueView.as_view(), name="api-review-requeue"),
@@ -88,6 +91,8 @@ _pages = [
     # /projects/<slug>/agreement/
     path("projects/<slug:slug>/agreement/", agreement_views.agreement, name="agreement"),
     path("projects/<slug:slug>/agreement/now/", agreement_views.agreement_now, name="agreement-now"),
+    path("projects/<slug:slug>/agreement/person/", agreement_views.agreement_person, name="agreement-person"),
+    path("projects/<slug:slug>/agreement/doubtful/", agreement_views.send_doubts, name="send-doubts"),
     path("projects/<slug:slug>/agreement/measure/", agreement_views.measure_agreement, name="measure-agreement"),
     path(
         "projects/<slug:slug>/agreement/agreement.<str:file_format>",

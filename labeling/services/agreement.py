@@ -55,20 +55,29 @@ def _lane(project: Project) -> str:
 
 
 def check_agreement() -> int:
-    """Requests a measurement for every project with enough new answers and items with two: how many."""
+    """Requests a measurement for every project with enough answers that came or went, and items with two: how many."""
     n_requested = 0
     for project in Project.objects.select_related("agreement_report"):
         report = getattr(project, "agreement_report", None)
         enough = max(NEW_ANSWERS, int(NEW_SHARE * report.n_annotations)) if report else NEW_ANSWERS
-        live = Annotation.objects.live().filter(project=project)
-        new = live.filter(pk__gt=report.last_annotation if report else 0)
-        if new[:enough].count() < enough or not _has_overlap(project):
+        why = _why_again(project, report, enough)
+        if not why or Job.objects.filter(lane=_lane(project), state=Job.State.RUNNING).exists():
             continue
-        if Job.objects.filter(lane=_lane(project), state=Job.State.RUNNING).exists():
-            continue
-        request_agreement(project=project, reason=f"{enough:,} new answers or more")
+        request_agreement(project=project, reason=why)
         n_requested += 1
     return n_requested
+
+
+def _why_again(project: Project, report: AgreementReport | None, enough: int) -> str:
+    """Why agreement should be measured; empty while what is known will do. Counting walks along one index."""
+    live = Annotation.objects.live().filter(project=project)
+    n_new = live.filter(pk__gt=report.last_annotation if report else 0)[:enough].count()
+    if n_new >= enough and _has_overlap(project):
+        return f"{enough:,} new answers or more"
+    if report is None:
+        return ""
+    n_gone = report.n_annotations - live.filter(pk__lte=report.last_annotation).count()
+    return f"{n_new:,} new answers, {n_gone:,} taken back" if n_gone > 0 and n_gone + n_new >= enough else ""
 
 
 def _has_overlap(project: Project) -> bool:
@@ -89,11 +98,13 @@ def _measure(job: RunningJob) -> dict[str, Any]:
     project = job.project
     schema = LabelSchema.objects.current(project.pk)
     crowd = load_crowd(project=project, rules=schema.rules)
+    # Those to excluded items too: whether answers were taken back shows when they are counted again.
+    n_live = Annotation.objects.live().filter(project=project, pk__lte=crowd.last).count()
     job.report(0.4, f"{len(crowd.answers):,} answers of {len(crowd.people):,} people")
     result = _report(project, schema, crowd)
     known = {
         "result": result,
-        "n_annotations": len(crowd.answers) + crowd.n_left_out,
+        "n_annotations": n_live,
         "last_annotation": crowd.last,
         "computed_at": timezone.now(),
     }
@@ -118,7 +129,7 @@ def _report(project: Project, schema: LabelSchema, crowd: Crowd) -> dict[str, An
         if too_few:
             answers, when = answers.where(sample[:0].astype(bool)), when[:0]
     result = summarize(answers, when, asked, len(crowd.people))
-    result["method"] |= {"kind": rules.kind, "schema_version": schema.version}
+    result["method"] |= {"kind": rules.kind, "labels": list(rules.labels), "schema_version": schema.version}
     result["filter"] = {
         "items": "all" if sample is None else "random full-overlap share",
         "share": None if sample is None else project.policy.rule.forced_share,
@@ -254,9 +265,13 @@ def _people(
     return rows, names
 
 
-def _weights(project: Project) -> dict[str, float]:
+def _weights(project: Project) -> dict[str, dict[str, Any]]:
+    """What the consensus takes each person to be, and how many of their answers taught it that."""
     rows = AnnotatorFit.objects.filter(fit__project=project).values_list("user_id", "rater", "parameters")
-    return {person_name(user_id, rater) or "": parameters["accuracy"] for user_id, rater, parameters in rows}
+    return {
+        person_name(user_id, rater) or "": {"value": parameters["accuracy"], "n": round(sum(parameters["seen"]))}
+        for user_id, rater, parameters in rows
+    }
 
 
 def _consensus(project: Project) -> dict[str, Any]:

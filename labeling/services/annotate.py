@@ -131,7 +131,7 @@ def _store(
     )
     _store_remark(assignment, comment, is_flag, now)
     if item.state in (Item.State.OPEN, Item.State.RESOLVED, Item.State.DISPUTED):
-        settle_item(item=item, project=assignment.project, now=now)
+        settle_item(item=item, project=assignment.project, now=now, is_answered=True)
     check_by_gold(annotation=annotation, project=assignment.project, item=item, now=now)
     return Submission(annotation, item.state, is_new=True)
 

@@ -129,7 +129,8 @@ def test_what_a_person_does_is_described_and_not_judged() -> None:
     assert always["with_others"]["is_constant"] and always["is_fast"]
     assert guessing["with_others"]["is_like_guessing"] and not guessing["with_others"]["is_constant"]
     assert not (good["is_fast"] or good["with_others"]["is_constant"] or good["with_others"]["is_like_guessing"])
-    assert guessing["with_others"]["alpha_change"] < 0 < good["with_others"]["alpha_change"]
+    worse, better = (row["with_others"]["alpha_change"] for row in (guessing, good))
+    assert worse["interval"]["high"] < 0 < better["interval"]["low"] and worse["n"] == 60
     assert always["gold"] == {"value": 1.0, "low": pytest.approx(0.886, abs=1e-3), "high": 1.0, "n": 30}
     assert always["seconds"]["value"] == 0.3
 
@@ -292,7 +293,7 @@ def test_the_influence_of_suggestions_comes_from_the_hidden_share() -> None:
     assert found["taken"]["shown"]["value"] == pytest.approx(100 / 120, abs=1e-6)
     change = found["taken"]["difference"]
     assert 0 < change["low"] < change["value"] < change["high"]
-    assert found["seconds"]["shown"]["value"] == 1.5
+    assert [found["seconds"][part]["value"] for part in ("shown", "hidden", "change")] == [1.5, 3.0, -1.5]
     assert found["accuracy"] is None  # nobody else judged these items
     by_name = {row["name"]: row for row in found["people"]}
     assert by_name[stamp.username]["stamps"] and not by_name[ann.username]["stamps"]
@@ -312,6 +313,7 @@ def test_accuracy_under_suggestions_is_judged_by_those_who_saw_none() -> None:
             make_annotation(item, "negative", rater=rater)
         drawn(project, user, "positive" if n % 3 == 0 else "negative", "positive", bool(n % 3 != 1), item)
     found = measured(project)["influence"]["accuracy"]
+    assert not found["speaks_of_others"]
     assert found["hidden"] == {"value": 1.0, "low": pytest.approx(0.839, abs=1e-3), "high": 1.0, "n": 20}
     assert found["shown"]["value"] == 0.5
     assert found["difference"]["high"] < 0
@@ -362,9 +364,9 @@ def test_the_weight_in_the_consensus_is_told() -> None:
     fit = ConsensusFit.objects.create(
         project=project, parameters={}, n_annotations=40, last_annotation=1, fitted_at=timezone.now()
     )
-    AnnotatorFit.objects.create(fit=fit, rater="ann", parameters={"accuracy": 0.91})
+    AnnotatorFit.objects.create(fit=fit, rater="ann", parameters={"accuracy": 0.91, "seen": [7.2, 6.8, 6.0]})
     result = measured(project)
-    assert person(result, "ann")["weight"] == 0.91
+    assert person(result, "ann")["weight"] == {"value": 0.91, "n": 20}
     assert person(result, "ben")["weight"] is None
 
 
@@ -380,6 +382,27 @@ def test_measuring_is_asked_for_when_enough_is_new() -> None:
     assert check_agreement() == 0
     crowd(project, 10, {"ann": 1.0, "ben": 1.0}, seed=3)
     assert check_agreement() == 1
+
+
+def test_answers_that_are_only_taken_back_are_noticed_too() -> None:
+    project = make_project(overlap=2)
+    items = crowd(project, 30, {"ann": 1.0, "ben": 1.0})
+    excluded = Annotation.objects.filter(item=items[0])
+    Item.objects.filter(pk=items[0].pk).update(state="excluded")
+    measured(project)
+    assert AgreementReport.objects.get().n_annotations == 60 and excluded.count() == 2
+    assert check_agreement() == 0
+    given = list(Annotation.objects.filter(rater="ben").values_list("pk", flat=True))
+    Annotation.objects.filter(pk__in=given[:19]).update(withdrawn_at=timezone.now())
+    assert check_agreement() == 0
+    Annotation.objects.filter(pk__in=given).update(withdrawn_at=timezone.now())
+    assert check_agreement() == 1
+    job = Job.objects.get(kind="agreement", state="queued")
+    assert job.reason == "0 new answers, 30 taken back"
+    measure_agreement(job_id=str(job.pk))
+    # Nobody shares an item any more, and the page does not go on showing what was.
+    assert AgreementReport.objects.get().result["why"].startswith("All answers are one person's")
+    assert check_agreement() == 0
 
 
 def test_one_person_alone_is_not_measured_again_and_again() -> None:

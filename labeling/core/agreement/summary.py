@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from labeling.core.agreement.answers import Answers, Floats, Ints, stretches
 from labeling.core.agreement.changes import Change
 from labeling.core.agreement.intervals import N_REPLICATES, Coefficient, Interval, Panel, of_share
-from labeling.core.agreement.people import PersonAgreement, PersonConfusion, by_person, confusions_by_person, pairs_of_people
+from labeling.core.agreement.people import (
+    PersonAgreement,
+    PersonConfusion,
+    by_person,
+    confusions_by_person,
+    pairs_of_people,
+)
 from labeling.core.agreement.report import (
     ANONYMOUS,
     by_label,
