@@ -210,7 +210,9 @@ def draw_confusion(confusion: Mapping[str, Any], labels: Sequence[str]) -> list[
         for said, name in enumerate(labels):
             cell = found.get((others, said))
             if cell is None:
-                cells.append(Cell(_warmth(0.0, n), "0", f"{name} where most others said {labels[others]}: never, of {n:,}"))
+                cells.append(
+                    Cell(_warmth(0.0, n), "0", f"{name} where most others said {labels[others]}: never, of {n:,}")
+                )
                 continue
             share = cell.share
             words = (

@@ -14,8 +14,8 @@ from labeling.core.agreement.answers import Floats, Ints
 from labeling.core.influence import Difference, difference
 from labeling.core.shares import Share, wilson
 
-# With fewer people intervals speak of these people only. Simulated teams of 5 to 25 people who differ in how they answer
-# and in what showing does to them had the difference among all such people in it 95 to 98 times of 100.
+# With fewer people intervals speak of these people only. Simulated teams of 5 to 25 people who differ in how they
+# answer and in what showing does to them had the difference among all such people in it 94 to 99 times of 100.
 LEAST_PEOPLE = 5
 N_REPLICATES = 400
 # Replicates times answers: some seconds of work.

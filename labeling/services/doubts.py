@@ -177,7 +177,8 @@ def _send(
         item_id=item.pk,
         reason=ReviewItem.Reason.DOUBT.value,
         evidence=evidence | {"measured_at": report.computed_at.isoformat()},
-        priority=BEHIND_FLAGS - row["quality"],
+        # Of equal quality they stay in the order of the list.
+        priority=BEHIND_FLAGS - row["quality"] - place / 1_000_000,
         now=now,
     )
     record_audit(

@@ -46,9 +46,7 @@ def settle_items(*, project: Project, item_ids: Iterable[int]) -> dict[str, int]
     return counts
 
 
-def _settle(
-    items: Sequence[Item], project: Project, now: datetime, *, is_answered: bool = False
-) -> dict[int, str]:
+def _settle(items: Sequence[Item], project: Project, now: datetime, *, is_answered: bool = False) -> dict[int, str]:
     ids = [item.pk for item in items]
     current = {r.item_id: r for r in Resolution.objects.filter(item_id__in=ids, superseded_at__isnull=True)}
     moving = [item for item in items if not _stands(item, current.get(item.pk))]

@@ -53,8 +53,8 @@ def seconds_change(difference: float) -> str:
 
 @register.filter
 def signed(difference: float) -> str:
-    """A difference of two coefficients: 0.012 -> "+0.012"."""
-    return f"{difference:+.3f}".replace("-", "−")
+    """A difference of two coefficients: 0.012 -> "+0.012", 0.00034 -> "+0.0003"."""
+    return f"{difference:+.{3 if abs(difference) >= 0.01 else 4}f}".replace("-", "−")
 
 
 @register.simple_tag

@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from labeling import access, selectors
-from labeling.core.agreement_charts import draw_confusion, draw_heat, draw_time, draw_whisker, lowest_of
+from labeling.core.agreement_charts import FEW_SHARED, draw_confusion, draw_heat, draw_time, draw_whisker, lowest_of
 from labeling.core.agreement_words import confused, mark_words, meaning, to_csv
 from labeling.core.errors import Invalid, NotFound
 from labeling.core.wording import LabelWord, value_words
@@ -170,7 +170,11 @@ def _shown(result: Mapping[str, Any], schema: LabelSchema) -> dict[str, Any]:
             for row in result["confusions"][:10]
         ],
         "nominal": _nominal(result),
-        "heat": draw_heat(result["pairs"], result["names"]),
+        # Where nobody shares enough with anybody a map would be all grey.
+        "heat": draw_heat(result["pairs"], result["names"])
+        if any(row["kappa"]["n"]["items"] >= FEW_SHARED for row in result["pairs"]["pairs"])
+        else [],
+        "n_in_pairs": len(result["pairs"]["order"]),
         "pairs": [_pair(row, result["names"]) for row in result["pairs"]["pairs"]],
         **_people(result, schema),
         "chart": draw_time(result["windows"], result["versions"]),
@@ -260,11 +264,13 @@ def _query(schema: LabelSchema, row: Mapping[str, Any]) -> str:
 
 
 def _labels(rows: Sequence[Mapping[str, Any]], schema: LabelSchema) -> list[dict[str, Any]]:
-    """Each label in the schema's order; of many those that people agree on least come first."""
+    """Each label in the schema's order; of many those come first that are often given without agreement."""
     lowest = lowest_of([row["alpha"] for row in rows])
     ordered = list(rows)
     if len(rows) > LABELS_SHOWN:
-        ordered.sort(key=lambda row: (row["alpha"]["value"] is None, row["alpha"]["value"] or 0.0))
+        ordered.sort(
+            key=lambda row: -row["items"] * (1 - row["alpha"]["value"]) if row["alpha"]["value"] is not None else 0
+        )
     return [
         {**row, "word": _word(schema, row["label"]), "whisker": draw_whisker(row["alpha"], lowest)} for row in ordered
     ]

@@ -232,6 +232,8 @@ def _shown(current: ReviewItem, facts: ReviewFacts, schema: LabelSchema) -> dict
     sides = _sides(facts.answers, schema)
     letters = {one["answer"].user_id: one["blind"] for side in sides for one in side.answers}
     is_typed = schema.kind == "rating" and len(answers) > MOST_BUTTONS
+    is_picked = schema.kind == "choice" and len(answers) > MOST_BUTTONS
+    standing = facts.resolution.value if facts.resolution else None
     reasons = [reason for reason in ReviewItem.Reason if reason in current.evidence]
     doubt = current.evidence.get(ReviewItem.Reason.DOUBT)
     return {
@@ -256,9 +258,14 @@ def _shown(current: ReviewItem, facts: ReviewFacts, schema: LabelSchema) -> dict
         "stands_is_allowed": facts.resolution is not None and _is_allowed(schema, facts.resolution.value),
         "doubt": doubt,
         "doubt_value": _words(schema, doubt["value"]) if doubt else [],
-        "choices": [{"answer": answer, "json": json.dumps(answer.value)} for answer in answers] if not is_typed else [],
+        "choices": [
+            {"answer": answer, "json": json.dumps(answer.value), "is_standing": answer.value == standing}
+            for answer in answers
+            if not is_typed
+        ],
         "is_typed": is_typed,
-        "is_composed": is_typed or schema.kind == "choices",
+        "is_picked": is_picked,
+        "is_composed": is_typed or is_picked or schema.kind == "choices",
         "lowest": answers[0].value,
         "highest": answers[-1].value,
         "can_be_gold": item.gold is None,

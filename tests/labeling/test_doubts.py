@@ -1,4 +1,4 @@
-"""Doubtful settled items: sent to a reviewer in one click, decided, asked again, taken back. By service, page and API."""
+"""Doubtful settled items: sent to a reviewer in one click, decided, asked again, taken back."""
 
 import re
 from typing import Any

@@ -102,7 +102,7 @@ def _kappa(table: Floats, weights: Floats, names: list[str]) -> Coefficient:
         return Coefficient("Cohen's kappa", None, None, None, None, basis, f"both always chose {names[0]}")
     if value >= 1 - 1e-12:
         return Coefficient("Cohen's kappa", 1.0, se, unseen(n, "fleiss", table.sum(axis=1)), None, basis)
-    if se is not None and se < 1e-12:  # all items disagree alike: nothing varies
+    if se is not None and se < 1e-9:  # all items disagree alike, or one of the two always says the same
         return Coefficient("Cohen's kappa", value, se, None, None, basis)
     return Coefficient("Cohen's kappa", value, se, with_t(value, se, n, "Fleiss, Cohen and Everitt, t"), None, basis)
 

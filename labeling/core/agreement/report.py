@@ -15,6 +15,7 @@ from labeling.core.agreement.answers import Answers, Floats, Ints, Patterns, str
 from labeling.core.agreement.changes import Change, change_by_merging, labels_without_each
 from labeling.core.agreement.coefficients import Method, conger, conger_without_each
 from labeling.core.agreement.intervals import (
+    FEW_ITEMS,
     Basis,
     Coefficient,
     Interval,
@@ -165,7 +166,10 @@ def by_label(
     *,
     people_known: bool = True,
 ) -> list[LabelAgreement]:
-    """Each label's own alpha, in the labels' order. With `sets` and `names`: whether the label is in the answer."""
+    """Each label's own alpha, in the labels' order. With `sets` and `names`: whether the label is in the answer.
+
+    On fewer than FEW_ITEMS items with the label there is no interval, unless nobody differed.
+    """
     labels = names or panel.answers.names
     member = sparse.csr_array(sparse.eye_array(len(labels)))
     if sets is not None:
@@ -204,7 +208,10 @@ def by_label(
             reason=reason,
             draws=draw(patterns, rng) if not reason else None,
         )
-        if left is not None and alpha.value is not None and alpha.value < 1:
+        if alpha.value is not None and alpha.value < 1 and n_items < FEW_ITEMS:
+            # Hardly a bootstrap sample holds other items with it than these: nothing tells how sure this is.
+            alpha = replace(alpha, this_team=None)
+        elif left is not None and alpha.value is not None and alpha.value < 1:
             alpha = replace(alpha, others_like_them=jackknifed(left[:, label], alpha.value, alpha.se))
         share = float(totals[0] / totals.sum()) if totals.sum() else 0.0
         found.append(LabelAgreement(label, name, alpha, share, n_items))
