@@ -91,6 +91,7 @@ _pages = [
     # /projects/<slug>/agreement/
     path("projects/<slug:slug>/agreement/", agreement_views.agreement, name="agreement"),
     path("projects/<slug:slug>/agreement/now/", agreement_views.agreement_now, name="agreement-now"),
+    path("projects/<slug:slug>/agreement/pairs/", agreement_views.agreement_pairs, name="agreement-pairs"),
     path("projects/<slug:slug>/agreement/person/", agreement_views.agreement_person, name="agreement-person"),
     path("projects/<slug:slug>/agreement/doubtful/", agreement_views.send_doubts, name="send-doubts"),
     path("projects/<slug:slug>/agreement/measure/", agreement_views.measure_agreement, name="measure-agreement"),

@@ -48,6 +48,24 @@ def agreement(request: HttpRequest, slug: str) -> HttpResponse:
 @logged_in_fragment
 @never_cache
 @require_safe
+def agreement_pairs(request: HttpRequest, slug: str) -> HttpResponse:
+    """Every pair of people with its interval: hundreds of rows, for whoever opens them."""
+    membership = access.membership_for(request.user, slug, Membership.Role.REVIEWER)
+    report = selectors.agreement_of(project=membership.project)
+    if report is None:
+        raise NotFound("Agreement has not been measured here yet.")
+    rows = report.result["pairs"]["pairs"]
+    context = {
+        "project": membership.project,
+        "pairs": [_pair(row, report.result["names"]) for row in rows],
+        "is_weighted": any(row["plain"] for row in rows),
+    }
+    return render(request, "labeling/_agreement_pairs.html", context)
+
+
+@logged_in_fragment
+@never_cache
+@require_safe
 def agreement_person(request: HttpRequest, slug: str) -> HttpResponse:
     """What one person takes for what: `who` as the report names them ("user:7", "rater:x")."""
     membership = access.membership_for(request.user, slug, Membership.Role.REVIEWER)
@@ -175,14 +193,13 @@ def _shown(result: Mapping[str, Any], schema: LabelSchema) -> dict[str, Any]:
         if any(row["kappa"]["n"]["items"] >= FEW_SHARED for row in result["pairs"]["pairs"])
         else [],
         "n_in_pairs": len(result["pairs"]["order"]),
-        "pairs": [_pair(row, result["names"]) for row in result["pairs"]["pairs"]],
+        "n_pairs": len(result["pairs"]["pairs"]),
         **_people(result, schema),
         "chart": draw_time(result["windows"], result["versions"]),
         "influence": result["influence"],
         "takers": result["influence"].get("people", [])[:PEOPLE_SHOWN],
         "consensus": result["consensus"],
         "kind": schema.kind,
-        "is_weighted": any(row["plain"] for row in result["pairs"]["pairs"]),
     }
 
 

@@ -80,6 +80,7 @@ PAGES = [
     Page("mine"),
     Page("agreement", annotator=403),
     Page("agreement-now", annotator=403, anonymous=401),
+    Page("agreement-pairs", 404, 404, 403, anonymous=401),
     Page("agreement-person", 404, 404, 403, anonymous=401),
     Page("send-doubts", 422, 422, 403, "post", anonymous=401),
     Page("measure-agreement", 302, 403, 403, "post"),

@@ -410,3 +410,87 @@ def test_one_person_alone_is_not_measured_again_and_again() -> None:
     crowd(project, 60, {"ann": 1.0})
     assert check_agreement() == 0
     assert LabelSchema.objects.filter(project=project).count() == 1
+
+
+# The same by hand
+
+
+HAND = {
+    "ann": "nnnnuuuuppppn.",
+    "ben": "nnnuuuupppppn.",
+    "cleo": "nnu.uupppun.pn",
+}
+
+
+def pairs_of(given: list[dict[str, str]]) -> tuple[float, float, float]:
+    """Percent, Krippendorff's alpha and Gwet's AC1 from their definitions: sums over pairs of answers."""
+    items = [list(one.values()) for one in given if len(one) > 1]
+    flat = [label for one in items for label in one]
+    shares, labels = [], sorted(set(flat))
+    for one in items:
+        equal = [a == b for i, a in enumerate(one) for j, b in enumerate(one) if i != j]
+        shares.append(sum(equal) / len(equal))
+    observed = sum(
+        sum(a != b for i, a in enumerate(one) for j, b in enumerate(one) if i != j) / (len(one) - 1) for one in items
+    ) / len(flat)
+    expected = sum(a != b for a in flat for b in flat) / (len(flat) * (len(flat) - 1))
+    percent = sum(shares) / len(shares)
+    mean = [sum(one.count(label) / len(one) for one in items) / len(items) for label in labels]
+    by_chance = sum(share * (1 - share) for share in mean) / (len(labels) - 1)
+    return percent, 1 - observed / expected, (percent - by_chance) / (1 - by_chance)
+
+
+def test_every_number_of_a_small_project_by_hand() -> None:
+    project = make_project(overlap=3)
+    name = {"n": "negative", "u": "neutral", "p": "positive"}
+    given: list[dict[str, str]] = []
+    for place, item in enumerate(make_items(project, 14)):
+        given.append({rater: row[place] for rater, row in HAND.items() if row[place] != "."})
+        for rater, label in given[-1].items():
+            make_annotation(item, name[label], rater=rater)
+    result = measured(project)
+    percent, alpha, ac1 = pairs_of(given)
+    found = {one["title"]: one for one in result["overall"]}
+    assert result["n"]["items"] == sum(len(one) > 1 for one in given) == 13
+    assert found["Percent agreement"]["value"] == pytest.approx(percent, abs=1e-6)
+    assert found["Krippendorff's alpha, nominal"]["value"] == pytest.approx(alpha, abs=1e-6)
+    assert found["Gwet's AC1"]["value"] == pytest.approx(ac1, abs=1e-6)
+    for row in result["labels"]:
+        yes = [{who: "y" if name[label] == row["label"] else "n" for who, label in one.items()} for one in given]
+        assert row["alpha"]["value"] == pytest.approx(pairs_of(yes)[1], abs=1e-6)
+        assert row["items"] == sum(len(one) > 1 and "y" in one.values() for one in yes)
+    for row in result["confusions"]:
+        merged = [
+            {who: "x" if name[label] in (row["first"], row["second"]) else label for who, label in one.items()}
+            for one in given
+        ]
+        assert row["gain"]["value"] == pytest.approx(pairs_of(merged)[1] - alpha, abs=1e-6)
+        assert row["gain"]["interval"]["low"] < row["gain"]["value"] < row["gain"]["interval"]["high"]
+    for rater in HAND:
+        row = person(result, rater)
+        against = row["with_others"]
+        rest = [{who: label for who, label in one.items() if who != rater} for one in given]
+        assert against["alpha_change"]["value"] == pytest.approx(alpha - pairs_of(rest)[1], abs=1e-6)
+        likes, cells = [], {}
+        for one, others in zip(given, rest, strict=True):
+            if rater in one and others:
+                said = list(others.values())
+                likes.append(said.count(one[rater]) / len(said))
+                top = {label for label in said if said.count(label) == max(map(said.count, said))}
+                if len(top) == 1:
+                    key = (LABELS.index(name[top.pop()]), LABELS.index(name[one[rater]]))
+                    cells[key] = cells.get(key, 0) + 1
+        assert against["agreement"]["value"] == pytest.approx(sum(likes) / len(likes), abs=1e-6)
+        assert {(others, said): n for others, said, n in against["confusion"]["cells"]} == cells
+        assert (
+            against["confusion"]["n"] + against["confusion"]["n_ties"]
+            == len(likes)
+            == against["agreement"]["n"]["items"]
+        )
+    for row in result["pairs"]["pairs"]:
+        first, second = (result["names"][str(row[side])]["name"] for side in ("first", "second"))
+        both = [(one[first], one[second]) for one in given if first in one and second in one]
+        equal = sum(a == b for a, b in both) / len(both)
+        chance = sum([a for a, _ in both].count(x) * [b for _, b in both].count(x) for x in "nup") / len(both) ** 2
+        assert row["kappa"]["value"] == pytest.approx((equal - chance) / (1 - chance), abs=1e-6)
+        assert (row["kappa"]["n"]["items"], row["percent"]) == (len(both), pytest.approx(equal, abs=1e-6))
