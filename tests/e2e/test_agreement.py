@@ -77,5 +77,5 @@ def test_rae_checks_a_doubtful_item_by_keyboard(
     # What each takes for what is fetched when it is opened.
     page.get_by_text("What each takes for what").press("Enter")
     page.locator("summary", has_text=people[2].username).press("Enter")
-    expect(page.get_by_role("table").filter(has_text="Of theirs")).to_contain_text("100 %")
+    expect(page.get_by_role("table").filter(has_text="Of such items")).to_contain_text("100 %")
     axe()

@@ -209,7 +209,7 @@ def test_what_a_person_takes_for_what(client: Client, owner: Any) -> None:
     said = words(response)
     assert "cléo & co left out: 30 items" in said
     assert "positive 0 5 15 20" in said and "negative 10 0 0 10" in said
-    assert re.search(r"positive neutral 5 25 % 11 % to 47 %, n 20", said)
+    assert re.search(r"positive → neutral 5 25 % 11 % to 47 %, n 20", said)
     assert client.get(f"/projects/{project.slug}/agreement/person/", {"who": "rater:nobody"}).status_code == 404
 
 
@@ -221,7 +221,7 @@ def test_of_many_labels_the_mistakes_are_listed(client: Client, owner: Any) -> N
     client.force_login(owner)
     response = client.get(f"/projects/{project.slug}/agreement/person/", {"who": "rater:dan"})
     assert b'class="heat"' not in response.content
-    assert response.content.count(b"<tr>") == 11 and "Of theirs" in words(response)
+    assert response.content.count(b"<tr>") == 11 and "Of such items" in words(response)
 
 
 def test_whoever_is_marked_is_shown_among_a_thousand(client: Client, owner: Any) -> None:
