@@ -141,6 +141,11 @@ class ModelVersion(models.Model):
     def __str__(self) -> str:
         return f"model {self.number} of project {self.project_id}"
 
+    @property
+    def source(self) -> str:
+        """What the version is called where it proposes or votes."""
+        return f"model {self.number}"
+
 
 class AliasEvent(models.Model):
     """A move of the live alias: from which version to which, who, why and on what evidence. Rows are only added."""

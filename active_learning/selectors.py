@@ -10,10 +10,12 @@ from django.db.models import Max, Q, QuerySet, Sum
 
 from active_learning.core.audit import MIN_AUDITED
 from active_learning.models import FeatureShard, LearningPolicy, ModelVersion, ScoringRun, TrainingRun
+from labeling import selectors as labeling_selectors
 from labeling.core.errors import Invalid
 from labeling.core.schema import SchemaRules, Value, rules_of
 from labeling.core.settling import plurality
-from labeling.models import Annotation, Item, Job, LabelSchema, Project, QueueEntry, Resolution
+from labeling.core.voter import VoterEvidence
+from labeling.models import Annotation, Item, Job, LabelSchema, ModelVoter, Project, QueueEntry, Resolution
 
 LEARNING_JOBS = ("train", "score", "features")
 
@@ -63,9 +65,14 @@ def training_labels(*, project: Project, rules: SchemaRules) -> LabelSet:
 
 
 def audit_labels(*, project: Project, rules: SchemaRules) -> LabelSet:
-    """What the audited items are: the majority of answers that were given without seeing a suggestion."""
+    """What the audited items are: their known answer where that settled them, else what most people said who saw no
+    suggestion."""
     blind = _live_answers(project, Item.Split.AUDIT).exclude(assignment__suggestion_shown=True)
-    return _settled(blind, rules, {})
+    known = Resolution.objects.filter(
+        project=project, superseded_at__isnull=True, method=Resolution.Method.KNOWN, item__split=Item.Split.AUDIT
+    ).exclude(item__state=Item.State.EXCLUDED)
+    settled: dict[int, tuple[Any, float]] = {pk: (value, 1.0) for pk, value in known.values_list("item_id", "value")}
+    return _settled(blind, rules, settled)
 
 
 def _live_answers(project: Project, split: str) -> QuerySet[Annotation]:
@@ -206,13 +213,49 @@ def latest_scoring(*, project: Project) -> ScoringRun | None:
     return ScoringRun.objects.filter(project=project).select_related("version").order_by("-id").first()
 
 
+def why_no_vote(*, project: Project, version: ModelVersion) -> str:
+    """Why the version may have no vote in the project's consensus; empty when it may. Its file is not looked at."""
+    if LabelSchema.objects.current(project.pk).kind == LabelSchema.Kind.CHOICES:
+        return "several labels are settled one by one, by people alone"
+    if not project.has_single_truth:
+        return "every opinion is kept"
+    if not labeling_selectors.several_judge(project=project):
+        return "one person judges each item"
+    n = (version.metrics.get("vote") or {}).get("n", 0)
+    if n < MIN_AUDITED:
+        return f"{n} of {MIN_AUDITED} audit items were answered when it learned"
+    return "" if version.metrics["vote"]["may_vote"] else "it is not clearly better than naming the commonest label"
+
+
+def vote_evidence(version: ModelVersion) -> VoterEvidence | None:
+    """What the audit split said about its being a voter; None when nothing was answered there."""
+    found = version.metrics.get("vote")
+    if not found:
+        return None
+    return VoterEvidence(found["n"], found["n_right"], found["n_common"], version.dataset.n_items)
+
+
+def n_learned_by_voter(*, project: Project) -> int | None:
+    """How many items the model that votes now had learned from; None when none votes."""
+    voter = ModelVoter.objects.filter(project=project, why_not="").first()
+    return voter.evidence.get("n_labels") if voter else None
+
+
+def items_to_vote_on(*, project: Project) -> set[int]:
+    """Pool items that have an answer which counts, or stand in line for one."""
+    answered = _live_answers(project, Item.Split.POOL).values_list("item_id", flat=True)
+    queued = QueueEntry.objects.filter(project=project, item__split=Item.Split.POOL).values_list("item_id", flat=True)
+    return {*answered.iterator(chunk_size=10_000), *queued.iterator(chunk_size=10_000)}
+
+
 def n_queued(*, project: Project) -> int:
     return QueueEntry.objects.filter(project=project).count()
 
 
 def learning_jobs(*, project: Project, n: int = 10) -> list[Job]:
     """The latest jobs of the learning loop, newest first, with what their trainings came to."""
-    jobs = Job.objects.filter(project=project, kind__in=LEARNING_JOBS).select_related("training_run", "created_by")
+    kinds = (*LEARNING_JOBS, "vote")
+    jobs = Job.objects.filter(project=project, kind__in=kinds).select_related("training_run", "created_by")
     return list(jobs.order_by("-created_at")[:n])
 
 

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from active_learning.services import features, scoring, training, triggers
+from active_learning.services import features, scoring, training, triggers, voting
 
 
 @shared_task(name="active_learning.check_triggers")
@@ -23,3 +23,8 @@ def run_scoring(job_id: str) -> None:
 @shared_task(name="active_learning.run_features")
 def run_features(job_id: str) -> None:
     features.compute_features(job_id=job_id)
+
+
+@shared_task(name="active_learning.run_votes")
+def run_votes(job_id: str) -> None:
+    voting.vote(job_id=job_id)

@@ -209,7 +209,7 @@ def with_text_model(crowd: Crowd, label: Ints, posterior: Floats) -> dict[str, A
     predicted = out_of_fold(crowd.texts, label, len(answers.names))
     said = predicted.argmax(axis=1)
     votes = may_vote(said, label)
-    agreed = dawid_skene(with_voter(answers, said)) if votes else None
+    agreed = dawid_skene(with_voter(answers, said), model=answers.n_annotators) if votes else None
     best = agreed.label if agreed is not None else label
     known = gold >= 0
     wrong = best[known] != gold[known]

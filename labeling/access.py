@@ -5,7 +5,18 @@ from typing import Any
 from django.db.models import Q
 
 from labeling.core.errors import Forbidden, NotFound
-from labeling.models import Annotation, ApiKey, Assignment, Invitation, Item, Job, Membership, Project, ReviewItem
+from labeling.models import (
+    Annotation,
+    ApiKey,
+    Assignment,
+    Invitation,
+    Item,
+    Job,
+    Membership,
+    Project,
+    ReviewItem,
+    SecondLook,
+)
 
 Role = Membership.Role
 # What each role may do includes what the roles below it may.
@@ -122,3 +133,12 @@ def own_key_for(membership: Membership, key_id: int) -> ApiKey:
     if key is None:
         raise NotFound("There is no such key of yours.")
     return key
+
+
+def second_look_for(membership: Membership, look_id: int) -> SecondLook:
+    """A second look of the member's project."""
+    looks = SecondLook.objects.select_related("project", "schema", "created_by")
+    look = looks.filter(project_id=membership.project_id, pk=look_id).first()
+    if look is None:
+        raise NotFound("There is no such second look in this project.")
+    return look

@@ -20,6 +20,7 @@ from labeling.models import (
     Membership,
     Project,
     ReviewItem,
+    SecondLook,
 )
 from labeling.services.audit import record_audit
 from labeling.services.projects import revoke_api_key
@@ -65,7 +66,7 @@ class ProjectAdmin(LookingAdmin):
 class MembershipAdmin(LookingAdmin):
     """Staff may add people and change roles: a project whose owner has left needs a new one."""
 
-    list_display = ("project", "user", "role", "created_at")
+    list_display = ("project", "user", "role", "created_at", "practised_at", "paused_at")
     list_select_related = ("project", "user")
     list_filter = ("role",)
     search_fields = ("project__slug", "user__username")
@@ -158,6 +159,13 @@ class ReviewItemAdmin(LookingAdmin):
     list_filter = ("state", "reason")
     search_fields = ("project__slug", "item__external_id__exact", "closed_by__username__exact")
     raw_id_fields = ("item", "resolution")
+
+
+@admin.register(SecondLook)
+class SecondLookAdmin(LookingAdmin):
+    list_display = ("id", "project", "schema", "n_of", "created_by", "created_at", "closed_at")
+    list_select_related = ("project", "schema", "created_by")
+    search_fields = ("project__slug",)
 
 
 @admin.register(Job)

@@ -16,6 +16,7 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
 from django.utils import timezone
 
+from labeling.core.second_look import Comparison, Rejudged, alphas_between, compare, differing_within, verdict
 from labeling.core.shares import Share, wilson
 from labeling.core.sides import clear_majority, most_frequent
 from labeling.models import (
@@ -33,12 +34,16 @@ from labeling.models import (
     QueueEntry,
     Resolution,
     ReviewItem,
+    SecondLook,
+    SecondLookItem,
     Suggestion,
 )
 
 # Counts of a large project are read at most this often; they come from the rows, so they cannot drift.
 PROGRESS_SECONDS = 5
 MEDIAN_OVER = 50
+# Among so many of the newest answers some item has two, where people share items at all.
+SHARED_AMONG = 500
 # Written by the main process of every living worker: services.jobs.note_worker_alive.
 WORKER_ALIVE_KEY = "labeling:worker-alive"
 BEATING_SECONDS = 45
@@ -125,11 +130,11 @@ def progress(*, project: Project, user: Any) -> dict[str, Any]:
 
 
 def last_answers(*, project: Project, user: Any, n: int) -> list[dict[str, Any]]:
-    """The person's last `n` answers, newest first, withdrawn ones left out."""
+    """The person's last `n` answers, newest first, withdrawn ones left out. One that `stands` cannot be undone."""
     answers = (
         Annotation.objects.live()
         .filter(project=project, user=user, assignment__isnull=False)
-        .select_related("item")
+        .select_related("item", "assignment")
         .order_by("-created_at", "-id")[:n]
     )
     return [
@@ -137,6 +142,7 @@ def last_answers(*, project: Project, user: Any, n: int) -> list[dict[str, Any]]
             "id": a.pk,
             "assignment": a.assignment_id,
             "value": a.value,
+            "stands": a.assignment is not None and a.assignment.answer_shown,
             "created_at": a.created_at.isoformat(),
             "item": {"id": a.item_id, "data": a.item.data},
         }
@@ -383,11 +389,16 @@ def open_invitations(*, project: Project) -> list[Invitation]:
     return list(invitations.select_related("created_by").order_by("-id"))
 
 
-def gold_shares(*, project: Project, user_ids: Iterable[int]) -> dict[int, Share]:
-    """How often people were right on items whose answer is known, with Wilson's interval; only who had any."""
+def gold_shares(*, project: Project, user_ids: Iterable[int], reason: str = "") -> dict[int, Share]:
+    """How often people were right on items whose answer is known, with Wilson's interval; only who had any.
+
+    With a `reason` only on those that were leased for it.
+    """
     known = Annotation.objects.live().filter(
         project=project, user__in=list(user_ids), item__gold__isnull=False, item__gold_retired_at__isnull=True
     )
+    if reason:
+        known = known.filter(assignment__reason=reason)
     right: dict[int, int] = {}
     n: dict[int, int] = {}
     for user_id, value, gold in known.values_list("user_id", "value", "item__gold").iterator(chunk_size=5_000):
@@ -395,6 +406,13 @@ def gold_shares(*, project: Project, user_ids: Iterable[int]) -> dict[int, Share
             n[user_id] = n.get(user_id, 0) + 1
             right[user_id] = right.get(user_id, 0) + (value == gold)
     return {user_id: share for user_id, count in n.items() if (share := wilson(right[user_id], count))}
+
+
+def practice_done(*, project: Project) -> dict[int, int]:
+    """How many practice items each person has answered or skipped; only who had any."""
+    done = (Assignment.State.SUBMITTED, Assignment.State.SKIPPED)
+    rows = Assignment.objects.filter(project=project, reason=QueueEntry.Reason.PRACTICE.value, state__in=done)
+    return dict(rows.values_list("user").order_by("user").annotate(n=Count("pk")))
 
 
 def members(*, project: Project) -> list[Membership]:
@@ -632,8 +650,12 @@ def own_results(*, project: Project, user: Any) -> OwnResults:
 
 
 def decisions_on_own(*, project: Project, user: Any, n: int = 50) -> list[tuple[ReviewItem, Annotation]]:
-    """Decisions of reviewers that stand, on items that the person judged, with their answer; the latest first."""
-    mine = Annotation.objects.live().filter(item_id=OuterRef("item_id"), user=user)
+    """Decisions of reviewers that stand, on items that the person judged, with their answer; the latest first.
+
+    Hidden checks are left out: which those were is not said.
+    """
+    hidden = Q(assignment__reason=QueueEntry.Reason.GOLD.value, assignment__answer_shown=False)
+    mine = Annotation.objects.live().filter(item_id=OuterRef("item_id"), user=user).exclude(hidden)
     reviews = list(
         ReviewItem.objects.filter(
             Exists(mine), project=project, state=ReviewItem.State.DECIDED, resolution__superseded_at__isnull=True
@@ -651,6 +673,20 @@ def decisions_on_own(*, project: Project, user: Any, n: int = 50) -> list[tuple[
 
 # Beyond this many new answers it does not matter how many they are.
 NEW_AT_MOST = 100_000
+
+
+def several_judge(*, project: Project) -> bool:
+    """Whether items get answers of more than one person: by the project's settings, or from elsewhere."""
+    adaptive = Project.OverlapPolicy.ADAPTIVE
+    return project.overlap > 1 or project.overlap_policy == adaptive or has_shared_items(project=project)
+
+
+def has_shared_items(*, project: Project) -> bool:
+    """Whether some of the newest answers share an item; two queries, whatever the number of answers."""
+    live = Annotation.objects.live().filter(project=project)
+    newest = list(live.order_by("-pk").values_list("item_id", flat=True)[:SHARED_AMONG])
+    several = live.filter(item_id__in=newest).values("item_id").order_by().annotate(n=Count("pk")).filter(n__gte=2)
+    return several.exists()
 
 
 def agreement_of(*, project: Project) -> AgreementReport | None:
@@ -680,3 +716,135 @@ def doubt_reviews(*, project: Project, item_ids: Sequence[int]) -> dict[int, Rev
 def standing(*, item_ids: Sequence[int]) -> dict[int, Resolution]:
     """What each item is settled as now. One query."""
     return {r.item_id: r for r in Resolution.objects.filter(item_id__in=list(item_ids), superseded_at__isnull=True)}
+
+
+# Second looks
+
+
+def labels_by_version(*, project: Project) -> dict[int, int]:
+    """How many live labels were given under each version; of items that are not excluded."""
+    live = Annotation.objects.live().filter(project=project).exclude(item__state=Item.State.EXCLUDED)
+    return dict(live.values_list("schema__version").order_by("schema__version").annotate(n=Count("id")))
+
+
+def second_looks(*, project: Project, n: int = 20) -> list[SecondLook]:
+    """The latest second looks of a project, the newest first."""
+    looks = SecondLook.objects.filter(project=project).select_related("schema", "created_by")
+    return list(looks.order_by("-id")[:n])
+
+
+def askable(project_id: int) -> QuerySet[Membership]:
+    """The members who can be asked to judge something."""
+    return Membership.objects.filter(project_id=project_id, user__is_active=True, paused_at__isnull=True)
+
+
+@dataclass(frozen=True, slots=True)
+class LookProgress:
+    """How far a second look is. `n_dropped`: the old label was taken back or the item excluded meanwhile.
+
+    `waiting_for` says whom the rest waits for: a member's name, or "" for anybody; most first.
+    """
+
+    n: int
+    n_answered: int
+    n_dropped: int
+    waiting_for: list[tuple[str, int]]
+    versions: list[int]
+
+    @property
+    def n_waiting(self) -> int:
+        return self.n - self.n_answered - self.n_dropped
+
+
+def look_progress(*, look: SecondLook) -> LookProgress:
+    """Counts of one second look. Four queries over its items, at most a few thousand."""
+    items = SecondLookItem.objects.filter(look=look)
+    counts = items.aggregate(n=Count("pk"), n_answered=Count("new"))
+    rows = items.waiting().values_list("asked", "asked__username").order_by().annotate(n=Count("pk"))
+    there = set(askable(look.project_id).values_list("user_id", flat=True))
+    asked: dict[str, int] = {}
+    for user_id, name, n in rows:
+        who = name if user_id in there else ""
+        asked[who] = asked.get(who, 0) + n
+    versions = items.values_list("old__schema__version", flat=True).order_by("old__schema__version").distinct()
+    return LookProgress(
+        n=counts["n"],
+        n_answered=counts["n_answered"],
+        n_dropped=counts["n"] - counts["n_answered"] - sum(asked.values()),
+        waiting_for=sorted(asked.items(), key=lambda row: (-row[1], row[0])),
+        versions=list(versions),
+    )
+
+
+def rejudged(*, look: SecondLook) -> list[Rejudged]:
+    """What was judged again in a second look, in the items' order."""
+    return [
+        Rejudged(
+            row["item_id"],
+            row["old_value"],
+            row["new_value"],
+            row["old_version"],
+            row["new_version"],
+            row["by_author"],
+        )
+        for row in look_rows(look=look)
+    ]
+
+
+def look_rows(*, look: SecondLook) -> list[dict[str, Any]]:
+    """Every old label of a second look that was judged again, with the answer: plain values, PAIR_COLUMNS by name."""
+    answered = SecondLookItem.objects.filter(look=look, new__isnull=False).order_by("item_id")
+    related = ("item", "old__schema", "old__user", "new__schema", "new__user")
+    return [
+        {
+            "item_id": one.item_id,
+            "external_id": one.item.external_id,
+            "old_value": one.old.value,
+            "new_value": one.new.value,
+            "is_equal": one.old.value == one.new.value,
+            "old_version": one.old.schema.version,
+            "new_version": one.new.schema.version,
+            "old_annotator": one.old.user.get_username() if one.old.user else one.old.rater or None,
+            "new_annotator": one.new.user.get_username() if one.new.user else None,
+            "by_author": one.old.user_id is not None and one.old.user_id == one.new.user_id,
+            "old_annotation_id": one.old_id,
+            "new_annotation_id": one.new_id,
+            "old_at": one.old.created_at.isoformat(),
+            "new_at": one.new.created_at.isoformat(),
+            "propensity": one.propensity,
+        }
+        for one in answered.select_related(*related).defer("item__features", "item__data", "item__meta")
+        if one.new is not None
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class LookResult:
+    """What came of a second look between two versions.
+
+    `alphas` are those measured so far, by who judged again (all, author, others); `differing`: how often two people
+    under one version differ, the old one if that is known.
+    """
+
+    comparison: Comparison
+    alphas: dict[str, dict[str, Any]]
+    differing: Share | None
+    differing_under: int
+    verdict: str
+
+
+def look_results(*, look: SecondLook, report: AgreementReport | None) -> list[LookResult]:
+    """What came of a second look for each pair of versions. Shares are of now, alphas as they were last measured."""
+    schemas = LabelSchema.objects.filter(project_id=look.project_id)
+    labels = {schema.version: frozenset(schema.rules.labels) for schema in schemas}
+    between = (report.result if report else {}).get("between_versions", {"alphas": [], "within": []})
+    found = []
+    for one in compare(rejudged(look=look), labels):
+        under = one.old_version
+        differing = differing_within(between, under)
+        if differing is None:
+            under = one.new_version
+            differing = differing_within(between, under)
+        alphas = alphas_between(between, look.pk, one)
+        found.append(LookResult(one, alphas, differing, under, verdict(one, differing)))
+    return found

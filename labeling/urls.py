@@ -8,6 +8,7 @@ from labeling.api import jobs as jobs_api
 from labeling.api import labels as labels_api
 from labeling.api import projects as projects_api
 from labeling.api import review as review_api
+from labeling.api import second_look as second_look_api
 from labeling.api import work as work_api
 from labeling.views import account as account_views
 from labeling.views import agreement as agreement_views
@@ -20,6 +21,7 @@ from labeling.views import members as members_views
 from labeling.views import mine as mine_views
 from labeling.views import projects as projects_views
 from labeling.views import review as review_views
+from labeling.views import second_look as second_look_views
 from labeling.views import settings as settings_views
 from labeling.views.login import LoginView
 
@@ -43,6 +45,19 @@ _api = [
     path("api/v1/projects/<slug:slug>/agreement/", agreement_api.AgreementView.as_view(), name="api-agreement"),
     path(
         "api/v1/projects/<slug:slug>/agreement/doubtful/", agreement_api.DoubtfulView.as_view(), name="api-send-doubts"
+    ),
+    path(
+        "api/v1/projects/<slug:slug>/second-looks/", second_look_api.SecondLooksView.as_view(), name="api-second-looks"
+    ),
+    path(
+        "api/v1/projects/<slug:slug>/second-looks/<int:pk>/close/",
+        second_look_api.CloseSecondLookView.as_view(),
+        name="api-second-look-close",
+    ),
+    path(
+        "api/v1/projects/<slug:slug>/second-looks/<int:pk>/pairs/",
+        second_look_api.SecondLookPairsView.as_view(),
+        name="api-second-look-pairs",
     ),
     path("api/v1/projects/<slug:slug>/review/", review_api.ReviewsView.as_view(), name="api-reviews"),
     path("api/v1/review/<int:pk>/resolve/", review_api.ResolveView.as_view(), name="api-review-resolve"),
@@ -121,6 +136,17 @@ _pages = [
     path("projects/<slug:slug>/settings/", settings_views.settings, name="settings"),
     path("projects/<slug:slug>/settings/schema/", settings_views.schema, name="schema"),
     path("projects/<slug:slug>/settings/schema/<int:version>/", settings_views.schema_version, name="schema-version"),
+    path("projects/<slug:slug>/settings/schema/second-look/", second_look_views.second_look, name="second-look"),
+    path(
+        "projects/<slug:slug>/settings/schema/second-look/<int:pk>/close/",
+        second_look_views.close,
+        name="close-second-look",
+    ),
+    path(
+        "projects/<slug:slug>/settings/schema/second-look/<int:pk>/pairs.<str:file_format>",
+        second_look_views.pairs_file,
+        name="second-look-file",
+    ),
     path("projects/<slug:slug>/settings/keys/", settings_views.keys, name="keys"),
     path("projects/<slug:slug>/settings/keys/<int:pk>/revoke/", settings_views.revoke_key, name="revoke-key"),
 ]

@@ -222,8 +222,13 @@ class LinearLearner:
         sample_weight: NDArray[np.float64],
         rng: np.random.Generator,
         scaling: DenseScaling,
+        *,
+        is_calibrated: bool = True,
     ) -> LinearModel:
-        """The calibrated model. Raises ValueError without rows or with one class only: nothing can be told apart."""
+        """The model. Raises ValueError without rows or with one class only: nothing can be told apart.
+
+        Calibration takes most of the time and does not change which label a model prefers.
+        """
         counts = targets.counts()
         if len(targets) == 0:
             raise ValueError("no labels to learn from")
@@ -234,7 +239,7 @@ class LinearLearner:
             columns = np.unique(block.sparse.indices).astype(np.int64)
             fold_up_to = FOLD_UP_TO if len(targets.labels) <= 20 else FOLD_UP_TO_WITH_MANY_LABELS
             rows = _Rows.of(block, columns, scaling, is_folded=len(block) <= fold_up_to)
-            temperature = self._temperature(rows.design, targets, sample_weight, rng)
+            temperature = self._temperature(rows.design, targets, sample_weight, rng) if is_calibrated else 1.0
             inner, bias, seen = self._weights(rows.design, targets, sample_weight)
             weights = rows.unfold(inner)
         sparse_weights = weights[: len(columns)]

@@ -126,7 +126,7 @@ def order_queue(
 
 def _author(version: ModelVersion | None, line: Sequence[QueuePlace]) -> str:
     if version is not None:
-        return f"model {version.number}"
+        return version.source
     return "cluster start" if any(place.reason == Reason.COLD_START for place in line) else "random order"
 
 
@@ -304,14 +304,13 @@ def _suggest(
         return
     known = [ids[place] for place in found.places]
     probabilities = model.predict_proba(found.block)
-    source = f"model {version.number}"
     explained = _explained(spec, model, known, probabilities)
     suggestions = [
         ItemSuggestion(
             item_id=pk,
             value=suggested_value(p, rules),
             probabilities=_shown_probabilities(p, rules),
-            source=source,
+            source=version.source,
             words=words,
         )
         for pk, p, words in zip(known, probabilities, explained, strict=True)

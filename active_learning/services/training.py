@@ -36,6 +36,8 @@ from active_learning.selectors import LabelSet
 from active_learning.services import features, files, registry
 from active_learning.services.registry import Recipe
 from active_learning.services.scoring import order_queue
+from active_learning.services.triggers import decide_on_votes
+from labeling.core.consensus import may_vote
 from labeling.core.schema import SchemaRules
 from labeling.models import Project
 from labeling.services.jobs import RunningJob, running_job
@@ -89,6 +91,8 @@ def _train(job: RunningJob) -> None:
         scoring = order_queue(project=project, job=job.job)
     run.seconds = watch.seconds
     run.save()
+    if version is not None:
+        decide_on_votes(project=project, version=version)
     result: dict[str, Any] = {"outcome": run.outcome, "labels": run.n_labels_at_start}
     if version is not None:
         result |= {"version": version.number, "state": version.state}
@@ -262,6 +266,13 @@ def _measure(
             "macro_f1": found.macro_f1,
             "comparison": compare(right, is_right(truth.y, predicted)).to_json(),
         }
+    if not several:
+        metrics["vote"] = {
+            "may_vote": may_vote(said, truth.y),
+            "n": n,
+            "n_right": int(right.sum()),
+            "n_common": int(np.bincount(truth.y).max()),
+        }
     return metrics
 
 
@@ -280,10 +291,29 @@ def _by_rules(
     return encode_targets(said, rules.labels, is_multilabel=several).y
 
 
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What a version was made of: the items that it learned from, in the order of the material's rows, and how."""
+
+    ids: list[int]
+    material: Material
+    recipe: Recipe
+
+
 def rebuild_version(*, version: ModelVersion) -> str:
     """Makes a version again from its manifest, its data set and the stored features: the digest of what comes out.
 
     It equals the version's own digest as long as code and libraries are the ones in the manifest.
+    """
+    learned = what_was_learned(version=version)
+    model = fit(recipe=learned.recipe, material=learned.material)
+    return registry.store_model(recipe=learned.recipe, model=model, scaling=learned.material.scaling)[0]
+
+
+def what_was_learned(*, version: ModelVersion) -> Learned:
+    """The version's recipe and material, from its manifest, its data set and the stored features.
+
+    Raises ArtifactRefused like registry.load_artifact.
     """
     artifact = registry.load_artifact(version=version)
     stored = json.loads(files.absolute(version.dataset.path).read_bytes())
@@ -299,5 +329,4 @@ def rebuild_version(*, version: ModelVersion) -> str:
         registry.stored_scaling(artifact),
     )
     recipe = Recipe(artifact.about["dataset"], spec, artifact.about["parameters"], artifact.about["seed"])
-    model = fit(recipe=recipe, material=material)
-    return registry.store_model(recipe=recipe, model=model, scaling=material.scaling)[0]
+    return Learned([ids[place] for place in found.places], material, recipe)

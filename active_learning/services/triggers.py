@@ -9,9 +9,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from active_learning import selectors
-from active_learning.models import LearningPolicy, ScoringRun, TrainingRun
+from active_learning.models import LearningPolicy, ModelVersion, ScoringRun, TrainingRun
 from labeling.models import Item, Job, Project
 from labeling.services.jobs import enqueue_job
+from labeling.services.votes import withhold_model_votes
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +23,8 @@ RETRY_FAILED_AFTER = timedelta(minutes=5)
 LOW_WATER = 200
 # Between two orderings that only follow a growing feature store.
 RESCORE_SECONDS = 30
+# Votes are cast anew when a model has learned from so many more items than the one that voted, as a share of its.
+NEW_VOTES_SHARE = 0.1
 # How often the items are counted, to notice rows that came in beside or before the last ones.
 COUNT_SECONDS = 300
 
@@ -68,6 +71,34 @@ def request_features(*, project: Project, reason: str) -> Job:
         lane=f"features:{project.pk}",
         queue=QUEUE,
     )
+
+
+def request_votes(*, project: Project, reason: str) -> Job:
+    """The job in which the newest model votes on what people have answered."""
+    return enqueue_job(
+        kind="vote",
+        task="active_learning.run_votes",
+        project=project,
+        reason=reason,
+        lane=f"vote:{project.pk}",
+        queue=QUEUE,
+    )
+
+
+def decide_on_votes(*, project: Project, version: ModelVersion) -> Job | None:
+    """The job in which a new version votes, if it may and its votes would be news; if it may not, votes are taken away.
+
+    Cheap, so that it can stand at the end of a training: the votes themselves are cast in a job of their own.
+    """
+    if why := selectors.why_no_vote(project=project, version=version):
+        evidence = selectors.vote_evidence(version)
+        withhold_model_votes(project=project, source=version.source, why=why, evidence=evidence)
+        return None
+    n_then = selectors.n_learned_by_voter(project=project)
+    n = version.dataset.n_items
+    if n_then is not None and abs(n - n_then) < NEW_VOTES_SHARE * n_then:
+        return None
+    return request_votes(project=project, reason=f"{version.source} learned from {n:,} items")
 
 
 def check_triggers(*, now: datetime | None = None) -> dict[str, int]:

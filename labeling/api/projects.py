@@ -41,6 +41,8 @@ class ProjectSettings(serializers.Serializer):
     person_limit = serializers.IntegerField(required=False, allow_null=True)
     gold_share = serializers.FloatField(required=False)
     gold_bar = serializers.FloatField(required=False)
+    onboarding = serializers.IntegerField(required=False)
+    gold_feedback = serializers.CharField(required=False, help_text="never, practice or always")
 
 
 class ProjectInput(ProjectSettings):

@@ -169,6 +169,7 @@ def _resolution_body(resolution: Resolution | None) -> dict[str, Any] | None:
         "posterior": resolution.posterior,
         "distribution": resolution.distribution,
         "n_annotations": resolution.n_annotations,
+        "model_vote": resolution.model_vote,
         "note": resolution.note,
     }
 

@@ -1,7 +1,9 @@
 """The annotator's stream: next, submit, skip, release, renew, undo, comment, history, progress."""
 
+from dataclasses import asdict
 from typing import Any
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -9,9 +11,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from labeling import access, selectors
-from labeling.core.wording import reason_words
-from labeling.models import Assignment
-from labeling.services import annotate, queue
+from labeling.core.wording import reason_code, reason_words
+from labeling.models import Assignment, Membership
+from labeling.services import annotate, gold, queue
 
 
 class NextInput(serializers.Serializer):
@@ -69,7 +71,7 @@ def assignment_body(leased: queue.LeasedItem) -> dict[str, Any]:
             "meta": leased.meta,
         },
         "suggestion": a.suggestion if a.suggestion_shown else None,
-        "reason": {"code": "random" if a.reason == "gold" else a.reason, "text": reason_words(a.reason, a.detail)},
+        "reason": {"code": reason_code(a.reason, a.detail), "text": reason_words(a.reason, a.detail)},
         "expires_at": a.expires_at.isoformat(),
     }
 
@@ -88,8 +90,8 @@ class NextView(APIView):
     def post(self, request: Request, slug: str) -> Response:
         body = NextInput(data=request.data)
         body.is_valid(raise_exception=True)
-        project = access.project_for(request.user, slug, key=request.auth)
-        found = queue.lease_items(project=project, user=request.user, **body.validated_data)
+        member = access.membership_for(request.user, slug, key=request.auth)
+        found = queue.lease_items(project=member.project, user=request.user, membership=member, **body.validated_data)
         empty = found.empty
         return Response(
             {
@@ -106,7 +108,11 @@ class NextView(APIView):
 
 
 class SubmitView(APIView):
-    """Stores an answer. The same client_id and body again: 200 and the same answer; another body: 409."""
+    """Stores an answer. The same client_id and body again: 200 and the same answer; another body: 409.
+
+    `feedback` is null unless the project tells people the known answer of the item they have just judged; then the
+    answer stands and cannot be undone.
+    """
 
     scope = "annotate"
 
@@ -134,6 +140,7 @@ class SubmitView(APIView):
                     "created_at": a.created_at.isoformat(),
                 },
                 "item": {"id": a.item_id, "state": done.item_state},
+                "feedback": None if done.feedback is None else asdict(done.feedback),
             },
             status=201 if done.is_new else 200,
         )
@@ -257,11 +264,32 @@ class HistoryView(APIView):
 
 
 class ProgressView(APIView):
-    """How far the project and the caller have come. Counted from the rows."""
+    """How far the project and the caller have come. Counted from the rows.
+
+    `mine.practice` is null unless the caller has begun with practice and given no other answer since.
+    """
 
     scope = "annotate"
 
     @extend_schema(responses={200: dict}, operation_id="progress")
     def get(self, request: Request, slug: str) -> Response:
-        project = access.project_for(request.user, slug, key=request.auth)
-        return Response(selectors.progress(project=project, user=request.user))
+        membership = access.membership_for(request.user, slug, key=request.auth)
+        found = selectors.progress(project=membership.project, user=request.user)
+        found["mine"]["practice"] = _practice_body(membership, found["mine"]["annotations"])
+        return Response(found)
+
+
+def _practice_body(membership: Membership, n_answers: int) -> dict[str, Any] | None:
+    # Most people are long past it, and are not looked up.
+    if n_answers > membership.project.onboarding:
+        return None
+    practice = gold.practice_of(membership=membership, now=timezone.now())
+    if practice is None or practice.n_answered != n_answers:
+        return None
+    return {
+        "done": practice.n_done,
+        "of": practice.of,
+        "share": None if practice.share is None else asdict(practice.share),
+        "is_over": practice.is_over,
+        "paused": membership.pause_reason if membership.paused_at else "",
+    }

@@ -97,6 +97,12 @@ def number_rows(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _of_person(row, called(row["person"]), result["method"]["labels"])
     for place, window in enumerate(result["windows"], start=1):
         yield from _of_coefficient("window", str(place), window["alpha"])
+    between = result.get("between_versions", {"alphas": [], "within": []})
+    for row in between["alphas"]:
+        name = f"look {row['look']}: version {row['old_version']} to {row['new_version']}, {row['who']}"
+        yield from _of_coefficient("second look", name, row["alpha"])
+    for row in between["within"]:
+        yield from _of_coefficient("version", str(row["version"]), row["percent"])
     yield from _of_influence(result["influence"])
 
 

@@ -75,6 +75,8 @@ def dawid_skene(
     own_strength: float = OWN_STRENGTH,
     shared_strength: float = SHARED_STRENGTH,
     shares_from_votes: bool = True,
+    model: int | None = None,
+    model_at_most: float = 1.0,
 ) -> Consensus:
     """Dawid and Skene's model (1979, Applied Statistics 28), shrunk so that few answers do no harm.
 
@@ -83,6 +85,11 @@ def dawid_skene(
     to a single label when items have one to three answers. Only items with two answers or more teach anything about
     people: when no item has them, each item keeps the label that it was given. With both strengths 0 and
     `shares_from_votes` off it is the published method.
+
+    `model` is the annotator that is a model (`with_voter`). It is weighed like a person, and learned about where people
+    gave two answers or more; what an unknown person's answer is worth is learned without it. It is not taken to be
+    right more often than `model_at_most`: where people are few or unknown, whoever answers everything would soon be
+    held to be the truth.
 
     Several answers of one person to an item each count. Takes time and memory in proportion to answers * labels.
     Raises ValueError without labels to choose from.
@@ -94,8 +101,10 @@ def dawid_skene(
     who, said = codes // n_labels, codes % n_labels
     shape = (answers.n_items, len(codes))
     given = sparse.csr_array((np.ones(len(answers)), (answers.item, column)), shape=shape)
-    teaching = sparse.csr_array((sparse.diags_array((answers.n_of_item >= 2).astype(np.float64)) @ given).T)
-    to_label = sparse.csr_array((np.ones(len(said)), (said, np.arange(len(said)))), shape=(n_labels, len(said)))
+    people = answers if model is None else answers.where(answers.annotator != model)
+    teaching = sparse.csr_array((sparse.diags_array((people.n_of_item >= 2).astype(np.float64)) @ given).T)
+    is_person = (who != (-1 if model is None else model)).astype(np.float64)
+    to_label = sparse.csr_array((is_person, (said, np.arange(len(said)))), shape=(n_labels, len(said)))
     to_person = sparse.csr_array((np.ones(len(who)), (who, np.arange(len(who)))), shape=(n_people, len(who)))
 
     posterior = vote_shares(answers)
@@ -108,12 +117,27 @@ def dawid_skene(
         shared /= np.maximum(shared.sum(axis=0), TINY)
         seen = to_person @ counts
         confusion = (counts + own_strength * shared[said]) / np.maximum(seen[who] + own_strength, TINY)
+        if model is not None:
+            own = who == model
+            confusion[own] = _no_better_than(model_at_most, confusion[own], said[own], shares)
         if not shares_from_votes:
             shares = np.maximum(posterior[answered].mean(axis=0), TINY)
         before, posterior = posterior, _normalized(np.log(shares) + given @ np.log(np.maximum(confusion, TINY)))
         if np.abs(posterior - before).sum() < 1e-4 * max(1, answers.n_items):
             break
     return Consensus(posterior, shares, shared.T, confusion, codes, seen)
+
+
+def _no_better_than(most: float, columns: Floats, said: Ints, shares: Floats) -> Floats:
+    """A confusion (a row an answer, a column a truth) mixed with answers that know nothing, until its accuracy over
+    labels as common as `shares` is at most `most`."""
+    blind = columns @ shares
+    accuracy = float((columns[np.arange(len(said)), said] * shares[said]).sum())
+    if accuracy <= most:
+        return columns
+    by_chance = float((blind * shares[said]).sum())
+    kept = max(0.0, (most - by_chance) / max(accuracy - by_chance, TINY))
+    return kept * columns + (1 - kept) * blind[:, None]
 
 
 def _normalized(logs: Floats) -> Floats:

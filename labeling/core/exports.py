@@ -51,6 +51,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "posterior": "float",
         "distribution": "json",
         "n_annotations": "int",
+        "model_vote": "value",
         "adjudicator": "text",
         "note": "text",
         "created_at": "time",

@@ -44,7 +44,8 @@ class Judges:
     """Everybody's confusion, and that of each person who is known.
 
     `shares`: how common each label is; `shared`: a row a true label, a column an answer. `temperature` is what the
-    posterior was found to be too sure by on items whose answer is known.
+    posterior was found to be too sure by on items whose answer is known. `model` is how a model judges, where one has
+    a vote; it has no name among `people`, because a person may be called anything.
     """
 
     labels: Sequence[str]
@@ -52,21 +53,25 @@ class Judges:
     shared: Sequence[Sequence[float]]
     people: Mapping[str, Judge] = field(default_factory=dict)
     temperature: float = 1.0
+    model: Judge | None = None
 
-    def posterior(self, votes: Iterable[tuple[str | None, str]]) -> dict[str, float]:
+    def posterior(self, votes: Iterable[tuple[str | None, str]], model: str | None = None) -> dict[str, float]:
         """The probability of each label after the votes (person, label); None is a person of whom nothing is known.
 
         Dawid and Skene (1979): each answer multiplies the odds by how often this person gives it for each truth.
-        Votes for labels that are not among `labels` count for nothing.
+        `model` is the model's vote. Votes for labels that are not among `labels` count for nothing, and so does the
+        vote of a model of which nothing is known.
         """
         place = {label: number for number, label in enumerate(self.labels)}
-        columns = [self._likelihood(person, label, place[label]) for person, label in votes if label in place]
+        known = [(self.people.get(person) if person is not None else None, label) for person, label in votes]
+        if model is not None and self.model is not None:
+            known.append((self.model, model))
+        columns = [self._likelihood(judge, label, place[label]) for judge, label in known if label in place]
         found = weigh(self.shares, columns, self.temperature)
         return dict(zip(self.labels, found, strict=True))
 
-    def _likelihood(self, person: str | None, label: str, column: int) -> Sequence[float]:
+    def _likelihood(self, judge: Judge | None, label: str, column: int) -> Sequence[float]:
         everybody = [row[column] for row in self.shared]
-        judge = self.people.get(person) if person is not None else None
         if judge is None:
             return everybody
         if label in judge.said:
@@ -84,12 +89,14 @@ def unfitted(labels: Sequence[str]) -> Judges:
 
 def judges_from(parameters: Mapping[str, Any], people: Mapping[str, Mapping[str, Any]]) -> Judges:
     """The judges of a stored fit and of the people that matter now."""
+    model = parameters.get("model")
     return Judges(
         parameters["labels"],
         parameters["shares"],
         parameters["shared"],
         {name: Judge(one["seen"], one["said"]) for name, one in people.items()},
         parameters.get("temperature", 1.0),
+        Judge(model["seen"], model["said"]) if model else None,
     )
 
 

@@ -87,15 +87,26 @@ class Settlement:
     # Of the value; None for a single answer, which is taken at its word.
     posterior: float | None = None
     distribution: dict[str, float] = field(default_factory=dict)
+    # What a model said of it, where that counted.
+    model_vote: Value | None = None
 
 
 def settle(
-    opinions: Sequence[Opinion], *, rules: SchemaRules, judges: Judges, policy: SettlingPolicy, is_forced: bool = False
+    opinions: Sequence[Opinion],
+    *,
+    rules: SchemaRules,
+    judges: Judges,
+    policy: SettlingPolicy,
+    is_forced: bool = False,
+    model_vote: Value | None = None,
 ) -> Settlement:
     """What follows from the opinions on one item.
 
     With a fixed overlap the item takes its likeliest value when that has more than half of the probability and is not
     tied in votes; a tie needs the target posterior. With an adaptive one it is asked on until the target is reached.
+
+    `model_vote` moves the probabilities, and is no opinion: it is not counted among those that are wanted, it counts
+    only beside two people's answers, and it does not settle an item as what nobody said.
     """
     n, least = len(opinions), policy.least(is_forced)
     if n < least:
@@ -107,18 +118,25 @@ def settle(
     if n == 1:
         return Settlement("settle", value=verdict.value)
     if rules.kind == "choices":
+        model_vote = None
         value, posterior, distribution = verdict.value, verdict.share, vote_shares(values)
     else:
-        chances = judges.posterior([(opinion.person, str(opinion.value)) for opinion in opinions])
+        votes = [(opinion.person, str(opinion.value)) for opinion in opinions]
+        n_votes = sum(label in rules.labels for _, label in votes)
+        if judges.model is None or n_votes < 2 or str(model_vote) not in rules.labels:
+            model_vote = None
+        chances = judges.posterior(votes, None if model_vote is None else str(model_vote))
         likeliest = max(chances, key=lambda label: chances[label])
         posterior, distribution = chances[likeliest], soft_label(chances)
         value = int(likeliest) if rules.kind == "rating" else likeliest
+        if model_vote is not None and value not in values:
+            value = None
     if policy.stops_early:
         step = policy.rule.next_step(n, posterior if value is not None else 0.0, forced=is_forced)
-        return Settlement(step.action, step.n_more, value, posterior, distribution)
+        return Settlement(step.action, step.n_more, value, posterior, distribution, model_vote)
     is_tied = verdict.value is None
     is_clear = value is not None and posterior > 0.5 and not (is_tied and posterior < policy.rule.target)
-    return Settlement("settle" if is_clear else "dispute", 0, value, posterior, distribution)
+    return Settlement("settle" if is_clear else "dispute", 0, value, posterior, distribution, model_vote)
 
 
 def vote_shares(values: Sequence[Value]) -> dict[str, float]:

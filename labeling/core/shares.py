@@ -15,6 +15,11 @@ class Share:
     high: float
     n: int
 
+    @property
+    def rest(self) -> "Share":
+        """The share of the other cases."""
+        return Share(1 - self.value, 1 - self.high, 1 - self.low, self.n)
+
 
 def wilson(successes: int, n: int, design_effect: float = 1.0) -> Share | None:
     """The share of successes with Wilson's interval (1927); None without cases.

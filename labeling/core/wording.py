@@ -15,7 +15,7 @@ _REASONS = {
     "second_opinion": "second opinion",
     "import_order": "in order of arrival",
 }
-_JOBS = {"train": "Training", "import": "Import", "export": "Export"}
+_JOBS = {"train": "Training", "import": "Import", "export": "Export", "vote": "Votes"}
 _PAIR_OUTCOMES = {"a": "A is better", "b": "B is better", "tie": "Equally good"}
 
 
@@ -132,10 +132,16 @@ def answers_of(kind: str, config: Mapping[str, Any]) -> list[Answer]:
     return found
 
 
+def reason_code(code: str, detail: Mapping[str, Any]) -> str:
+    """The reason as people are told it. A check, or a second look, that says so is none, so it goes by another."""
+    return str(detail.get("as", "random")) if code in ("gold", "second_look") else code
+
+
 def reason_words(code: str, detail: Mapping[str, Any]) -> str:
     """Why an item came."""
-    if code == "gold":  # a check that says so is none
-        code = "random"
+    code = reason_code(code, detail)
+    if code == "practice":
+        return f"practice {detail.get('number')} of {detail.get('of')}: its answer is known"
     top = detail.get("p") or []
     if code == "acquisition" and len(top) > 1:
         (first, p_first), (second, p_second) = top[0], top[1]

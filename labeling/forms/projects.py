@@ -237,7 +237,7 @@ class SettingsForm(forms.ModelForm):
     class Meta:
         model = Project
         fields = SETTINGS
-        widgets = {"overlap_policy": forms.RadioSelect}
+        widgets = {"overlap_policy": forms.RadioSelect, "gold_feedback": forms.RadioSelect}
         labels = {
             "overlap_policy": "How many people judge an item?",
             "overlap": "People for each item",
@@ -247,12 +247,17 @@ class SettingsForm(forms.ModelForm):
             "submit_on_choice": "A single choice submits at once, without Enter",
             "suggestion_policy": "The model's suggestion",
             "person_limit": "Most answers of one person",
+            "onboarding": "Known items that a new annotator begins with",
+            "gold_feedback": "Tell people the known answer after theirs?",
         }
         help_texts = {
             "overlap": "Or, with as many as it takes, how many at first. Settled items stay settled.",
             "max_overlap": "The most people asked about one item. Then a reviewer decides.",
             "submit_on_choice": "",
             "person_limit": "Empty: no limit.",
+            "onboarding": "Practice: they are told that its answers are known, and at its end how they did. 0: none.",
+            "gold_feedback": "With what the reviewer wrote who decided it so. An answer that was followed by the known "
+            "one stands: it cannot be undone.",
         }
 
 

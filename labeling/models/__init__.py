@@ -4,9 +4,10 @@ from labeling.models.annotation import Annotation, Assignment, Comment, Resoluti
 from labeling.models.item import Item, QueueEntry, Suggestion
 from labeling.models.operations import AuditEntry, Job
 from labeling.models.project import ApiKey, Invitation, Membership, Project
-from labeling.models.quality import AgreementReport, AnnotatorFit, ConsensusFit
+from labeling.models.quality import AgreementReport, AnnotatorFit, ConsensusFit, ModelVote, ModelVoter
 from labeling.models.review import ReviewItem
 from labeling.models.schema import LabelSchema
+from labeling.models.second_look import SecondLook, SecondLookItem
 
 __all__ = [
     "AgreementReport",
@@ -22,9 +23,13 @@ __all__ = [
     "Job",
     "LabelSchema",
     "Membership",
+    "ModelVote",
+    "ModelVoter",
     "Project",
     "QueueEntry",
     "Resolution",
     "ReviewItem",
+    "SecondLook",
+    "SecondLookItem",
     "Suggestion",
 ]

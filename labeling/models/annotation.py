@@ -35,6 +35,8 @@ class Assignment(models.Model):
     # What the model proposed, and whether the person saw it.
     suggestion = models.JSONField(null=True, blank=True)
     suggestion_shown = models.BooleanField(default=False)
+    # The person was told the known answer after giving their own, which stands from then on.
+    answer_shown = models.BooleanField(default=False)
     skip_reason = models.CharField(max_length=200, blank=True)
     skipped_at = models.DateTimeField(null=True, blank=True)
 
@@ -63,6 +65,7 @@ class Assignment(models.Model):
                 condition=Q(state="skipped"),
                 name="skips_of_a_person",
             ),
+            models.Index(fields=["user", "project"], condition=Q(reason="practice"), name="practice_of_a_person"),
         ]
 
     def __str__(self) -> str:
@@ -172,6 +175,8 @@ class Resolution(models.Model):
     class Method(models.TextChoices):
         CONSENSUS = "consensus", "Consensus"
         ADJUDICATED = "adjudicated", "Adjudicated"
+        # The known answer of an item that served as a check before anybody else had judged it.
+        KNOWN = "known", "Known beforehand"
         # Where there is no single truth: the value is empty, the distribution holds what people said.
         OPINIONS = "opinions", "Every opinion kept"
 
@@ -183,6 +188,8 @@ class Resolution(models.Model):
     distribution = models.JSONField(default=dict, blank=True)
     method = models.CharField(max_length=11, choices=Method)
     n_annotations = models.PositiveIntegerField()
+    # What a model said, where it was a voter beside the people. Not among the annotations that are counted.
+    model_vote = models.JSONField(null=True, blank=True)
     # Whose word it is and why, when somebody adjudicated.
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False

@@ -67,8 +67,10 @@ class QueueEntry(models.Model):
         AUDIT = "audit", "Audit: a random item that no model trains on"
         SECOND_OPINION = "second_opinion", "Second opinion"
         IMPORT_ORDER = "import_order", "In order of arrival"
-        # Of assignments only: gold is drawn when somebody asks, and never stands in line.
+        # Of assignments only: these are drawn when somebody asks, and never stand in line.
         GOLD = "gold", "A check with a known answer"
+        PRACTICE = "practice", "Practice with a known answer"
+        SECOND_LOOK = "second_look", "Second look"
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="queue", db_index=False)
     item = models.OneToOneField(Item, on_delete=models.CASCADE, related_name="queue_entry")

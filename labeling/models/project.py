@@ -21,6 +21,11 @@ class Project(models.Model):
             "Hide it on a random share, so that its influence can be measured",
         )
 
+    class GoldFeedback(models.TextChoices):
+        NEVER = "never", "Never"
+        PRACTICE = "practice", "In practice only"
+        ALWAYS = "always", "After every known item"
+
     class OverlapPolicy(models.TextChoices):
         FIXED = "fixed", "The same number of people for every item"
         ADAPTIVE = "adaptive", "As many as it takes: more for items that people differ on"
@@ -81,9 +86,19 @@ class Project(models.Model):
         validators=[MinValueValidator(0.0), MaxValueValidator(0.99)],
         help_text="Somebody who is surely right less often than this on known items is paused.",
     )
+    onboarding = models.PositiveSmallIntegerField(
+        default=0,
+        validators=[MaxValueValidator(50)],
+        help_text="So many known items a new annotator begins with, as practice. 0: none.",
+    )
+    gold_feedback = models.CharField(max_length=8, choices=GoldFeedback, default=GoldFeedback.NEVER)
     # What put the queue in its present order ("model 4"), and when.
     ordered_by = models.CharField(max_length=60, blank=True)
     ordered_at = models.DateTimeField(null=True, blank=True)
+    # Kept here too, so that handing out items costs nothing where there is none.
+    open_second_look = models.ForeignKey(
+        "labeling.SecondLook", null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -144,6 +159,7 @@ class Membership(models.Model):
     pause_reason = models.CharField(max_length=300, blank=True)
     # Known items that were answered before this do not pause the person again.
     pause_lifted_at = models.DateTimeField(null=True, blank=True)
+    practised_at = models.DateTimeField(null=True, blank=True, help_text="Practice is over, or was never needed.")
 
     class Meta:
         constraints = [

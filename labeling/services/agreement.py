@@ -13,18 +13,23 @@ from labeling.models import (
     AgreementReport,
     Annotation,
     AnnotatorFit,
+    ConsensusFit,
     Item,
     Job,
     LabelSchema,
+    ModelVoter,
     Project,
     Resolution,
+    SecondLook,
 )
+from labeling.selectors import has_shared_items
 from labeling.services.consensus import overlap_savings
 from labeling.services.crowd import Crowd, known_answers, load_crowd, names_on_screen
 from labeling.services.doubts import doubtful_items
 from labeling.services.influence import share_body, suggestion_influence
 from labeling.services.jobs import RunningJob, enqueue_job, running_job
 from labeling.services.resolve import person_name
+from labeling.services.versions import agreement_between_versions
 
 if TYPE_CHECKING:
     from labeling.core.agreement.answers import Answers
@@ -32,8 +37,6 @@ if TYPE_CHECKING:
 # Measured again after so many new answers, or this share of those it knew.
 NEW_ANSWERS = 20
 NEW_SHARE = 0.05
-# Among so many of the newest answers some item has two, where people share items at all.
-_LOOKED_AT = 500
 # Fewer items of the random share say nothing yet.
 LEAST_IN_SAMPLE = 20
 
@@ -55,36 +58,35 @@ def _lane(project: Project) -> str:
 
 
 def check_agreement() -> int:
-    """Requests a measurement for every project with enough answers that came or went, and items with two: how many."""
+    """Requests a measurement for every project that has something new to measure: how many.
+
+    That is enough answers that came or went, where items have two, or a second look that has ended.
+    """
     n_requested = 0
     for project in Project.objects.select_related("agreement_report"):
-        report = getattr(project, "agreement_report", None)
-        enough = max(NEW_ANSWERS, int(NEW_SHARE * report.n_annotations)) if report else NEW_ANSWERS
-        why = _why_again(project, report, enough)
-        if not why or Job.objects.filter(lane=_lane(project), state=Job.State.RUNNING).exists():
+        reason = _whats_new(project)
+        if not reason or Job.objects.filter(lane=_lane(project), state=Job.State.RUNNING).exists():
             continue
-        request_agreement(project=project, reason=why)
+        request_agreement(project=project, reason=reason)
         n_requested += 1
     return n_requested
 
 
-def _why_again(project: Project, report: AgreementReport | None, enough: int) -> str:
-    """Why agreement should be measured; empty while what is known will do. Counting walks along one index."""
+def _whats_new(project: Project) -> str:
+    report = getattr(project, "agreement_report", None)
+    ended = SecondLook.objects.filter(project=project, closed_at__isnull=False)
+    if ended.filter(closed_at__gt=report.computed_at).exists() if report else ended.exists():
+        return "a second look has ended"
+    enough = max(NEW_ANSWERS, int(NEW_SHARE * report.n_annotations)) if report else NEW_ANSWERS
     live = Annotation.objects.live().filter(project=project)
     n_new = live.filter(pk__gt=report.last_annotation if report else 0)[:enough].count()
-    if n_new >= enough and _has_overlap(project):
+    if n_new >= enough and has_shared_items(project=project):
         return f"{enough:,} new answers or more"
     if report is None:
         return ""
+    # Counting them all walks along one index.
     n_gone = report.n_annotations - live.filter(pk__lte=report.last_annotation).count()
     return f"{n_new:,} new answers, {n_gone:,} taken back" if n_gone > 0 and n_gone + n_new >= enough else ""
-
-
-def _has_overlap(project: Project) -> bool:
-    live = Annotation.objects.live().filter(project=project)
-    newest = list(live.order_by("-pk").values_list("item_id", flat=True)[:_LOOKED_AT])
-    several = live.filter(item_id__in=newest).values("item_id").order_by().annotate(n=Count("pk")).filter(n__gte=2)
-    return several.exists()
 
 
 def measure_agreement(*, job_id: str) -> None:
@@ -142,6 +144,7 @@ def _report(project: Project, schema: LabelSchema, crowd: Crowd) -> dict[str, An
     result["too_few"] = bool(too_few)
     result["versions"] = _versions(project, crowd, result["windows"])
     result["people"], result["names"] = _people(project, crowd, result)
+    result["between_versions"] = agreement_between_versions(project=project, rules=rules, crowd=crowd, sample=sample)
     result["influence"] = suggestion_influence(project=project, crowd=crowd)
     result["doubtful"] = doubtful_items(project=project, rules=rules, crowd=crowd)
     result["consensus"] = _consensus(project)
@@ -288,4 +291,29 @@ def _consensus(project: Project) -> dict[str, Any]:
         "savings": overlap_savings(project=project),
         "has_single_truth": project.has_single_truth,
         "is_adaptive": project.policy.stops_early,
+        "model": _model_voter(project),
+    }
+
+
+def _model_voter(project: Project) -> dict[str, Any] | None:
+    """Whether a model votes, on what evidence, on how many items and how right it is taken to be; None where no model
+    was judged yet.
+    """
+    voter = ModelVoter.objects.filter(project=project).first()
+    if voter is None:
+        return None
+    fit = ConsensusFit.objects.filter(project=project).first()
+    judge = (fit.parameters.get("model") if fit else None) or {}
+    n = voter.evidence.get("n", 0)
+    right, common = voter.evidence.get("n_right", 0), voter.evidence.get("n_common", 0)
+    return {
+        "source": voter.source,
+        "why_not": voter.why_not,
+        # It takes a fit after the votes have come until they count.
+        "n_items": judge.get("n", 0),
+        "weight": judge.get("accuracy"),
+        "n_right": right,
+        "right": share_body(wilson(right, n)),
+        "n_common": common,
+        "common": share_body(wilson(common, n)),
     }

@@ -13,9 +13,17 @@ from labeling.core.answers import MAX_SECONDS
 from labeling.core.errors import Conflict, Invalid
 from labeling.core.schema import rules_of
 from labeling.models import Annotation, Assignment, Comment, Item, LabelSchema, Project, QueueEntry, ReviewItem
-from labeling.services.gold import check_by_gold
+from labeling.services.gold import CHECKS, Feedback, check_by_gold, feedback_on, is_known, may_show_answer
 from labeling.services.inbox import open_review
-from labeling.services.resolve import settle_item
+from labeling.services.resolve import SETTLED_BY, settle_by_known_answer, settle_item
+from labeling.services.second_look import (
+    forget_answer,
+    is_judged_again,
+    pass_on,
+    store_second_answer,
+    take_on,
+    withdraw_old_label,
+)
 
 MAX_CLIENT_ID = 64
 # Disputes hold up the project; flags come after them.
@@ -29,11 +37,15 @@ _ANSWERABLE = (
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A stored answer. `is_new` is False when the same answer had already arrived."""
+    """A stored answer. `is_new` is False when the same answer had already arrived.
+
+    `feedback` is there when the person is to be told the known answer.
+    """
 
     annotation: Annotation
     item_state: str
     is_new: bool
+    feedback: Feedback | None = None
 
 
 def submit_annotation(
@@ -69,6 +81,8 @@ def submit_annotation(
         # The same answer has come through another connection meanwhile, or the item has an answer of this person.
         if replay := _replay(assignment, client_id, digest):
             return replay
+        if Assignment.objects.filter(pk=assignment.pk, answer_shown=True).exists():
+            raise _answer_was_shown() from None
         raise Conflict(
             "You have already answered or skipped this item. Undo that first to change it.", code="already_answered"
         ) from None
@@ -76,6 +90,10 @@ def submit_annotation(
 
 class _AlreadyAnswered(Exception):
     pass
+
+
+def _answer_was_shown() -> Conflict:
+    return Conflict("You were told the known answer of this item, so what you said stands.", code="answer_shown")
 
 
 def _replay(assignment: Assignment, client_id: str, digest: str) -> Submission | None:
@@ -87,7 +105,9 @@ def _replay(assignment: Assignment, client_id: str, digest: str) -> Submission |
             "This client_id was used for another answer. The first one is kept; use a new client_id for a new answer.",
             code="client_id_reused",
         )
-    return Submission(earlier, earlier.item.state, is_new=False)
+    given = earlier.assignment or assignment
+    feedback = feedback_on(item=earlier.item, value=earlier.value) if given.answer_shown else None
+    return Submission(earlier, _state_to_tell(given, earlier.item), is_new=False, feedback=feedback)
 
 
 def _store(
@@ -102,13 +122,12 @@ def _store(
     now: datetime,
 ) -> Submission:
     # The item's row is what serializes answers, undos and settling; taken before anything else is written.
-    item = (
-        Item.objects.select_for_update(no_key=True)
-        .only("id", "project_id", "state", "split", "content_hash", "gold", "gold_retired_at")
-        .get(pk=assignment.item_id)
-    )
+    item = Item.objects.select_for_update(no_key=True).only(*SETTLED_BY).get(pk=assignment.item_id)
     is_late = assignment.state != Assignment.State.LEASED or assignment.expires_at <= now
-    moved = Assignment.objects.filter(pk=assignment.pk, state__in=_ANSWERABLE).update(state=Assignment.State.SUBMITTED)
+    is_shown = may_show_answer(project=assignment.project, item=item, reason=assignment.reason)
+    moved = Assignment.objects.filter(pk=assignment.pk, state__in=_ANSWERABLE).update(
+        state=Assignment.State.SUBMITTED, answer_shown=is_shown
+    )
     if not moved:
         raise _AlreadyAnswered
     if is_late:
@@ -116,6 +135,7 @@ def _store(
         Assignment.objects.filter(item_id=item.pk, user_id=assignment.user_id, state=Assignment.State.LEASED).update(
             state=Assignment.State.RELEASED
         )
+    second_look_item = withdraw_old_label(assignment=assignment, now=now)
     annotation = Annotation.objects.create(
         project_id=assignment.project_id,
         item_id=item.pk,
@@ -129,11 +149,24 @@ def _store(
         is_late=is_late,
         created_at=now,
     )
+    if second_look_item is not None:
+        store_second_answer(second_look_item=second_look_item, annotation=annotation, now=now)
     _store_remark(assignment, comment, is_flag, now)
-    if item.state in (Item.State.OPEN, Item.State.RESOLVED, Item.State.DISPUTED):
+    if item.state == Item.State.OPEN and assignment.reason in CHECKS and is_known(item):
+        # A check says something about the person, and what it is about is known.
+        settle_by_known_answer(item=item, now=now)
+    elif item.state in (Item.State.OPEN, Item.State.RESOLVED, Item.State.DISPUTED):
         settle_item(item=item, project=assignment.project, now=now, is_answered=True)
     check_by_gold(annotation=annotation, project=assignment.project, item=item, now=now)
-    return Submission(annotation, item.state, is_new=True)
+    feedback = feedback_on(item=item, value=value) if is_shown else None
+    return Submission(annotation, _state_to_tell(assignment, item), is_new=True, feedback=feedback)
+
+
+def _state_to_tell(assignment: Assignment, item: Item) -> str:
+    """The item's state; of a hidden check the state that any other item would have after its first answer."""
+    if assignment.reason != QueueEntry.Reason.GOLD:
+        return item.state
+    return (Item.State.OPEN if assignment.project.policy.least(False) > 1 else Item.State.RESOLVED).value
 
 
 def _store_remark(assignment: Assignment, text: str, is_flag: bool, now: datetime) -> Comment | None:
@@ -193,6 +226,7 @@ def skip_item(
         )
         if moved:
             _store_remark(assignment, comment, is_flag, now)
+            pass_on(assignment=assignment)
     assignment.refresh_from_db(fields=["state", "skip_reason", "skipped_at"])
     if not moved and assignment.state != Assignment.State.SKIPPED:
         raise Conflict(
@@ -207,6 +241,7 @@ def unskip_item(*, assignment: Assignment, now: datetime | None = None) -> Assig
     now = now or timezone.now()
     with transaction.atomic():
         item = Item.objects.select_for_update(no_key=True).get(pk=assignment.item_id)
+        take_on(assignment=assignment)
         _lease_again(assignment, item, now, was=Assignment.State.SKIPPED)
     assignment.refresh_from_db()
     return assignment
@@ -235,30 +270,40 @@ def undo_annotation(*, annotation: Annotation, now: datetime | None = None) -> A
 
     Withdrawing takes the effect back everywhere that counts answers: settled values, the queue, exports and the next
     training set. Undoing twice does no harm. When somebody else has taken the item meanwhile the assignment stays
-    expired: an answer to it is then kept as a further opinion.
+    expired: an answer to it is then kept as a further opinion. What the person said before a second look counts again.
+    Raises Conflict when the person was told the known answer.
     """
     now = now or timezone.now()
     if annotation.assignment is None:
         raise Conflict("An imported answer cannot be undone here.", code="not_undoable")
     assignment = annotation.assignment
+    if assignment.answer_shown:
+        raise _answer_was_shown()
     with transaction.atomic():
         item = Item.objects.select_for_update(no_key=True).get(pk=annotation.item_id)
         withdrawn = Annotation.objects.live().filter(pk=annotation.pk).update(withdrawn_at=now)
         if withdrawn:
+            forget_answer(annotation=annotation)
             settle_item(item=item, project=annotation.project, now=now)
             _lease_again(assignment, item, now, was=Assignment.State.SUBMITTED)
+        elif is_judged_again(annotation=annotation):
+            raise Conflict("You have judged this item again since. Undo that answer first.", code="judged_again")
     assignment.refresh_from_db()
     return assignment
 
 
 def _lease_again(assignment: Assignment, item: Item, now: datetime, was: str) -> None:
     project = assignment.project
-    n_leased = (
-        Assignment.objects.filter(item_id=item.pk, state=Assignment.State.LEASED, expires_at__gt=now)
-        .exclude(pk=assignment.pk)
-        .count()
-    )
-    is_free = n_leased < _n_wanted(project, item)
+    others = Assignment.objects.filter(item_id=item.pk, state=Assignment.State.LEASED).exclude(pk=assignment.pk)
+    # A second look at what is being taken back: there is nothing to look at.
+    others.filter(user_id=assignment.user_id).update(state=Assignment.State.RELEASED)
+    live = others.filter(expires_at__gt=now)
+    if assignment.reason in CHECKS:  # everybody may be asked a check, however many opinions the item has
+        is_free = True
+    elif assignment.reason == QueueEntry.Reason.SECOND_LOOK:
+        is_free = not live.filter(reason=QueueEntry.Reason.SECOND_LOOK).exists()
+    else:
+        is_free = live.count() < _n_wanted(project, item)
     Assignment.objects.filter(pk=assignment.pk, state=was).update(
         state=Assignment.State.LEASED if is_free else Assignment.State.EXPIRED,
         leased_at=now,

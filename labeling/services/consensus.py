@@ -1,5 +1,6 @@
 """Learning how people judge, in a worker: fitted anew when enough answers are new, then the items that it moves."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -7,6 +8,7 @@ from django.db.models import Count, Exists, OuterRef, Q
 from django.utils import timezone
 
 from labeling.core.schema import SchemaRules
+from labeling.core.shares import wilson
 from labeling.models import (
     Annotation,
     AnnotatorFit,
@@ -14,6 +16,8 @@ from labeling.models import (
     Item,
     Job,
     LabelSchema,
+    ModelVote,
+    ModelVoter,
     Project,
     Resolution,
 )
@@ -22,7 +26,9 @@ from labeling.services.jobs import RunningJob, enqueue_job, running_job
 from labeling.services.resolve import NOTABLE, settle_items
 
 if TYPE_CHECKING:
+    from labeling.core.agreement.answers import Ints
     from labeling.core.consensus import Consensus
+    from labeling.services.crowd import Crowd
 
 # Fewer items with two answers teach nothing about people that their prior does not say better.
 LEAST_ITEMS = 20
@@ -83,10 +89,8 @@ def _fit(job: RunningJob) -> dict[str, Any]:
         # Written down too, so that it is not tried again before there is something new.
         _store(project, {"labels": []}, [], len(answers), last)
         return {"people": 0, "why": why} | _settle_again(job, _unsettled(project))
-    from labeling.core.consensus import dawid_skene
-
     job.report(0.1, f"{len(answers):,} answers of {len(people):,} people")
-    found = dawid_skene(answers)
+    found, model = _weighed(project, schema.rules, crowd)
     temperature = _temperature(project, schema.rules, items, found)
     parameters = {
         "labels": list(schema.rules.labels),
@@ -94,10 +98,55 @@ def _fit(job: RunningJob) -> dict[str, Any]:
         "shared": found.shared_confusion.round(6).tolist(),
         "temperature": round(temperature, 4),
     }
+    if model is not None:
+        # Beside the people, not among them: somebody may be called anything.
+        parameters["model"] = model
     _store(project, parameters, _people(people, schema.rules, found), len(answers), last)
     job.report(0.4, "settling again what it changes")
     moved = _moved(project, schema.rules, items, answers.n_of_item, found, temperature)
-    return {"people": len(people), "items": n_several, "temperature": temperature} | _settle_again(job, moved)
+    facts = {"people": len(people), "items": n_several, "temperature": temperature}
+    facts["model_votes"] = model["n"] if model else 0
+    return facts | _settle_again(job, moved)
+
+
+def _weighed(project: Project, rules: SchemaRules, crowd: "Crowd") -> tuple["Consensus", dict[str, Any] | None]:
+    """What the answers say, and how the model judges if it has a vote among them."""
+    import numpy as np
+
+    from labeling.core.consensus import dawid_skene, with_voter
+
+    # All whose name is not known are one: as many people of one answer each would fit any truth.
+    answers = replace(crowd.answers, annotator=np.minimum(crowd.answers.annotator, len(crowd.people)))
+    voter = ModelVoter.objects.filter(project=project, why_not="").first()
+    votes = _model_votes(project, rules, crowd) if voter else None
+    if voter is None or votes is None:
+        return dawid_skene(answers), None
+    model = answers.n_annotators
+    found = dawid_skene(with_voter(answers, votes), model=model, model_at_most=_at_most(voter))
+    return found, _judge_body(found, model, rules) | {"n": int((votes >= 0).sum())}
+
+
+def _at_most(voter: ModelVoter) -> float:
+    """How often a model may be taken to be right: the upper limit of what the audit split says."""
+    share = wilson(voter.evidence.get("n_right", 0), voter.evidence.get("n", 0))
+    return share.high if share else 1.0
+
+
+def _model_votes(project: Project, rules: SchemaRules, crowd: "Crowd") -> "Ints | None":
+    """The model's label of each item, -1 where it has no vote: too few answers for it to be one among several, an audit
+    item, or one whose answers know what the model says. None when too few are left to learn how it judges.
+    """
+    import numpy as np
+
+    found = np.full(len(crowd.items), -1, dtype=np.int64)
+    place = {pk: number for number, pk in enumerate(crowd.items.tolist())}
+    code = {label: number for number, label in enumerate(rules.labels)}
+    votes = ModelVote.objects.counting().filter(project=project).values_list("item_id", "value")
+    for pk, value in votes.iterator(chunk_size=10_000):
+        if pk in place:
+            found[place[pk]] = code.get(str(value), -1)
+    found[crowd.answers.n_of_item < 2] = -1
+    return found if (found >= 0).sum() >= LEAST_ITEMS else None
 
 
 def _temperature(project: Project, rules: SchemaRules, items: list[int], found: "Consensus") -> float:
@@ -117,16 +166,20 @@ def _temperature(project: Project, rules: SchemaRules, items: list[int], found: 
 def _people(names: list[str], rules: SchemaRules, found: "Consensus") -> list[AnnotatorFit]:
     rows = []
     for number, name in enumerate(names):
-        judge = found.judge_of(number, rules.labels)
         kind, _, who = name.partition(":")
         rows.append(
             AnnotatorFit(
                 user_id=int(who) if kind == "user" else None,
                 rater=who if kind == "rater" else "",
-                parameters={"seen": judge.seen, "said": judge.said, "accuracy": round(found.accuracy_of(number), 4)},
+                parameters=_judge_body(found, number, rules),
             )
         )
     return rows
+
+
+def _judge_body(found: "Consensus", number: int, rules: SchemaRules) -> dict[str, Any]:
+    judge = found.judge_of(number, rules.labels)
+    return {"seen": judge.seen, "said": judge.said, "accuracy": round(found.accuracy_of(number), 4)}
 
 
 def _store(project: Project, parameters: dict[str, Any], people: list[AnnotatorFit], n: int, last: int) -> None:

@@ -116,6 +116,7 @@ _RESOLVED_FIELDS = (
     "posterior",
     "distribution",
     "n_annotations",
+    "model_vote",
     "user__username",
     "note",
     "created_at",
@@ -125,7 +126,7 @@ _RESOLVED_FIELDS = (
 def _resolved_row(row: tuple[Any, ...]) -> Row:
     (
         resolution_id, item_id, external_id, data, meta, split, value, method, posterior, distribution, n_annotations,
-        adjudicator, note, created_at,
+        model_vote, adjudicator, note, created_at,
     ) = row  # fmt: skip
     return {
         "resolution_id": resolution_id,
@@ -140,6 +141,8 @@ def _resolved_row(row: tuple[Any, ...]) -> Row:
         # Soft labels: what the consensus makes of each value, or the share of the opinions.
         "distribution": distribution,
         "n_annotations": n_annotations,
+        # What a model said, where it was a voter too. None: it had no vote.
+        "model_vote": model_vote,
         "adjudicator": adjudicator,
         "note": note,
         "created_at": created_at,

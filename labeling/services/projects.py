@@ -36,6 +36,8 @@ SETTINGS = (
     "person_limit",
     "gold_share",
     "gold_bar",
+    "onboarding",
+    "gold_feedback",
 )
 # A change of these may settle or reopen items that have answers.
 _SETTLING = frozenset(

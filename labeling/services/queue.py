@@ -17,9 +17,11 @@ from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from labeling.core.errors import Conflict
-from labeling.models import Annotation, Assignment, Item, Job, Membership, Project, QueueEntry
-from labeling.services.gold import draw_gold
+from labeling.models import Annotation, Assignment, Item, Job, Membership, Project, QueueEntry, ReviewItem
+from labeling.services.gold import DrawnItem, draw_gold, draw_practice
+from labeling.services.inbox import awaiting_one_more
 from labeling.services.resolve import BEHIND_THE_BATCH
+from labeling.services.second_look import SHARE_AGAIN, lease_second_looks
 
 # One person can hold this many items at once: enough for any page, too few to empty the queue for the others.
 MAX_HELD = 100
@@ -28,6 +30,8 @@ MAX_LEASED_AT_ONCE = 20
 # has to be led past all of them.
 SECOND_OPINIONS_IN_FRONT = 200
 REFILL_SIZE = 200
+# A batch is ranked from 0 on.
+IN_FRONT = -1.0
 
 # Written by hand because it is the hottest statement of the product: one pass over the head of the queue, two index
 # probes an entry, independent of how many items or answers there are.
@@ -89,15 +93,18 @@ def lease_items(
     n: int,
     resume: bool = False,
     now: datetime | None = None,
+    membership: Membership | None = None,
 ) -> NextItems:
     """Up to `n` items for `user`, leased for the project's lease time; with `resume` those still held come first.
 
-    The queue is refilled in order of arrival when it has run dry while open items are left.
+    The queue is refilled in order of arrival when it has run dry while open items are left. A caller that has read
+    the person's membership already gives it: this is the hottest path of the product.
     """
     now = now or timezone.now()
     n = min(n, MAX_LEASED_AT_ONCE)
-    if paused := _why_paused(project, user):
-        return NextItems([], paused)
+    membership = membership or Membership.objects.filter(project=project, user=user).first()
+    if membership is not None and membership.paused_at is not None:
+        return NextItems([], _paused(membership))
     left = _answers_left(project, user)
     if left == 0:
         limit = EmptyQueue(
@@ -110,19 +117,17 @@ def lease_items(
         _refill_in_order(project=project, user=user)
         # Also when nothing was refilled: another order may have been swapped in since the first look.
         leased = _lease(project, user, n, False, left, now)
+    if not leased and project.open_second_look_id is not None:
+        leased = _lease(project, user, n, False, left, now, share_again=1.0)
     return NextItems(leased, None if leased else _why_empty(project, user, now))
 
 
-def _why_paused(project: Project, user: Any) -> EmptyQueue | None:
-    reason = (
-        Membership.objects.filter(project=project, user=user, paused_at__isnull=False)
-        .values_list("pause_reason", flat=True)
-        .first()
+def _paused(membership: Membership) -> EmptyQueue:
+    return EmptyQueue(
+        "paused",
+        f"{membership.pause_reason} Read the guidelines again and talk to an owner of the project, who can let you go "
+        "on.",
     )
-    if reason is None:
-        return None
-    message = f"{reason} Read the guidelines again and talk to an owner of the project, who can let you go on."
-    return EmptyQueue("paused", message)
 
 
 def _answers_left(project: Project, user: Any) -> int | None:
@@ -132,7 +137,15 @@ def _answers_left(project: Project, user: Any) -> int | None:
     return max(0, project.person_limit - given)
 
 
-def _lease(project: Project, user: Any, n: int, resume: bool, left: int | None, now: datetime) -> list[LeasedItem]:
+def _lease(
+    project: Project,
+    user: Any,
+    n: int,
+    resume: bool,
+    left: int | None,
+    now: datetime,
+    share_again: float = SHARE_AGAIN,
+) -> list[LeasedItem]:
     with transaction.atomic():
         mine = Assignment.objects.filter(user_id=user.pk, project_id=project.pk, state=Assignment.State.LEASED)
         mine.filter(expires_at__lte=now).update(state=Assignment.State.EXPIRED)
@@ -141,7 +154,7 @@ def _lease(project: Project, user: Any, n: int, resume: bool, left: int | None, 
         room = min(n - len(held), MAX_HELD - n_held)
         if left is not None:
             room = min(room, left - n_held)
-        return held + _lease_new(project, user, room, now)
+        return held + _lease_new(project, user, room, now, share_again)
 
 
 def _held(assignment: Assignment) -> LeasedItem:
@@ -166,13 +179,16 @@ class _Available(NamedTuple):
     source: str | None
 
 
-def _lease_new(project: Project, user: Any, n: int, now: datetime) -> list[LeasedItem]:
+def _lease_new(project: Project, user: Any, n: int, now: datetime, share_again: float) -> list[LeasedItem]:
     if n <= 0:
         return []
     expires_at = now + timedelta(seconds=project.lease_seconds)
-    leased = _lease_gold(project, user, n, now, expires_at)
-    n_gold = len(leased)
-    for row in _available(project, user, n - n_gold, now) if n > n_gold else []:
+    practice = _lease_drawn(draw_practice(project=project, user=user, n=n, now=now), project, user, now, expires_at)
+    n -= len(practice)
+    leased = _lease_drawn(draw_gold(project=project, user=user, n=n), project, user, now, expires_at)
+    leased += _lease_second_looks(project, user, n - len(leased), now, expires_at, share_again)
+    n_hidden = len(leased)
+    for row in _available(project, user, n - n_hidden, now) if n > n_hidden else []:
         suggestion = _suggestion(row)
         assignment = Assignment(
             project_id=project.pk,
@@ -187,30 +203,34 @@ def _lease_new(project: Project, user: Any, n: int, now: datetime) -> list[Lease
             suggestion_shown=suggestion is not None and _show_suggestion(project, row.split),
         )
         leased.append(LeasedItem(assignment, row.external_id, json.loads(row.data), json.loads(row.meta)))
-    Assignment.objects.bulk_create([item.assignment for item in leased[n_gold:]])
-    # Anywhere among the others, so that their place does not give the known ones away.
-    if n_gold:
+    Assignment.objects.bulk_create([item.assignment for item in leased[n_hidden:]])
+    # Anywhere among the others, so that their place does not give away which are known or judged again.
+    if n_hidden:
         random.shuffle(leased)
-    return leased
+    return practice + leased
 
 
-def _lease_gold(project: Project, user: Any, n: int, now: datetime, expires_at: datetime) -> list[LeasedItem]:
-    drawn = draw_gold(project=project, user=user, n=n)
+def _lease_drawn(
+    drawn: list[DrawnItem], project: Project, user: Any, now: datetime, expires_at: datetime
+) -> list[LeasedItem]:
+    if not drawn:
+        return []
     leased = [
         LeasedItem(
             Assignment(
                 project_id=project.pk,
-                item_id=item.pk,
+                item_id=one.item.pk,
                 user_id=user.pk,
                 leased_at=now,
                 expires_at=expires_at,
-                reason=QueueEntry.Reason.GOLD,
+                reason=one.reason,
+                detail=one.detail,
             ),
-            item.external_id,
-            item.data,
-            item.meta,
+            one.item.external_id,
+            one.item.data,
+            one.item.meta,
         )
-        for item in drawn
+        for one in drawn
     ]
     try:
         with transaction.atomic():
@@ -218,6 +238,13 @@ def _lease_gold(project: Project, user: Any, n: int, now: datetime, expires_at: 
     except IntegrityError:  # another page of the same person has drawn one of them meanwhile
         return []
     return leased
+
+
+def _lease_second_looks(
+    project: Project, user: Any, n: int, now: datetime, expires_at: datetime, share: float
+) -> list[LeasedItem]:
+    found = lease_second_looks(project=project, user=user, n=n, now=now, expires_at=expires_at, share=share)
+    return [_held(assignment) for assignment in found]
 
 
 def _available(project: Project, user: Any, n: int, now: datetime) -> list[_Available]:
@@ -433,8 +460,9 @@ def replace_queue(
 ) -> int:
     """Swaps in a new order in one transaction: how many entries the queue has now.
 
-    Leased entries stay. Half-answered items are mixed into the front; those that were answered or settled while the
-    batch was being computed are left out. `ordered_by` says what made the order ("model 4").
+    Leased entries stay, and so does, in front of all, what a reviewer wants one more opinion on. Half-answered items
+    are mixed into the front; those that were answered or settled while the batch was being computed are left out.
+    `ordered_by` says what made the order ("model 4").
     """
     now = now or timezone.now()
     with transaction.atomic():
@@ -446,7 +474,9 @@ def replace_queue(
         # Items before entries, as a submit takes them.
         halfway = _halfway(project)
         wanted = _locked_open_items(project, halfway + [entry.item_id for entry in entries])
-        QueueEntry.objects.filter(project=project).exclude(item_id__in=leased).delete()
+        asked = _asked_by_a_reviewer(project)
+        QueueEntry.objects.filter(project=project).exclude(item_id__in=leased | asked).delete()
+        QueueEntry.objects.filter(item_id__in=asked).update(rank=IN_FRONT, batch=batch)
         kept = set(QueueEntry.objects.filter(project=project).values_list("item_id", flat=True))
         rows = [
             QueueEntry(
@@ -477,6 +507,13 @@ def replace_queue(
         QueueEntry.objects.bulk_create(rows, batch_size=500, ignore_conflicts=True)
         Project.objects.filter(pk=project.pk).update(ordered_by=ordered_by[:60], ordered_at=now)
         return QueueEntry.objects.filter(project=project).count()
+
+
+def _asked_by_a_reviewer(project: Project) -> set[int]:
+    requeued = ReviewItem.objects.filter(
+        project=project, state=ReviewItem.State.REQUEUED, item__state=Item.State.OPEN, item__queue_entry__isnull=False
+    )
+    return awaiting_one_more(item_ids=requeued.values_list("item_id", flat=True))
 
 
 def _halfway(project: Project) -> list[int]:

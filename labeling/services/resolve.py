@@ -1,6 +1,6 @@
 """Settling what an item is, from the answers that count."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,13 +9,25 @@ from django.db.models import Q
 from django.utils import timezone
 
 from labeling.core.judges import Judges, judges_from, unfitted
-from labeling.core.schema import SchemaRules
+from labeling.core.schema import SchemaRules, Value
 from labeling.core.settling import Opinion, Settlement, settle
-from labeling.models import Annotation, AnnotatorFit, ConsensusFit, Item, LabelSchema, Project, QueueEntry, Resolution
+from labeling.models import (
+    Annotation,
+    AnnotatorFit,
+    ConsensusFit,
+    Item,
+    LabelSchema,
+    ModelVote,
+    Project,
+    QueueEntry,
+    Resolution,
+)
 from labeling.services.inbox import awaiting_one_more, close_reviews, open_review
 
 # A partly answered item goes behind the fresh ones of its batch: for a model breadth beats repetition.
 BEHIND_THE_BATCH = 1_000_000.0
+# What settling reads of an item.
+SETTLED_BY = ("id", "project_id", "state", "split", "content_hash", "gold", "gold_retired_at")
 # A change of the posterior that is worth a new resolution.
 NOTABLE = 0.05
 _BATCH = 500
@@ -30,6 +42,22 @@ def settle_item(*, item: Item, project: Project, now: datetime, is_answered: boo
     return _settle([item], project, now, is_answered=is_answered)[item.pk]
 
 
+def settle_by_known_answer(*, item: Item, now: datetime) -> None:
+    """Settles an open item by its known answer, whatever people say of it. The caller holds the item's row."""
+    Resolution.objects.filter(item_id=item.pk, superseded_at__isnull=True).update(superseded_at=now)
+    Resolution.objects.create(
+        project_id=item.project_id,
+        item_id=item.pk,
+        value=item.gold,
+        method=Resolution.Method.KNOWN,
+        n_annotations=Annotation.objects.live().filter(item_id=item.pk).count(),
+        created_at=now,
+    )
+    QueueEntry.objects.filter(item_id=item.pk).delete()
+    Item.objects.filter(pk=item.pk).update(state=Item.State.RESOLVED)
+    item.state = Item.State.RESOLVED
+
+
 def settle_items(*, project: Project, item_ids: Iterable[int]) -> dict[str, int]:
     """Settles many items, for answers that came in bulk: how many ended in each state."""
     now = timezone.now()
@@ -40,7 +68,7 @@ def settle_items(*, project: Project, item_ids: Iterable[int]) -> dict[str, int]
             items = Item.objects.select_for_update(no_key=True).filter(
                 project=project, pk__in=ids[start : start + _BATCH]
             )
-            locked = list(items.only("id", "project_id", "state", "split", "content_hash", "gold").order_by("pk"))
+            locked = list(items.only(*SETTLED_BY).order_by("pk"))
             for state in _settle(locked, project, now).values():
                 counts[state] = counts.get(state, 0) + 1
     return counts
@@ -53,9 +81,10 @@ def _settle(items: Sequence[Item], project: Project, now: datetime, *, is_answer
     opinions = _opinions([item.pk for item in moving])
     policy = project.policy
     # One opinion is taken at its word, so nobody has to know whose it is.
-    crowds = [given for given in opinions.values() if len(given) > 1]
+    crowds = {pk: given for pk, given in opinions.items() if len(given) > 1}
     rules = LabelSchema.objects.current(project.pk).rules if crowds else _NO_RULES
-    judges = _judges(project, rules, crowds) if crowds else _NO_JUDGES
+    judges = _judges(project, rules, crowds.values()) if crowds else _NO_JUDGES
+    model_votes = _model_votes(crowds) if judges.model is not None else {}
     found = {
         item.pk: settle(
             opinions.get(item.pk, []),
@@ -63,6 +92,7 @@ def _settle(items: Sequence[Item], project: Project, now: datetime, *, is_answer
             judges=judges,
             policy=policy,
             is_forced=policy.stops_early and policy.is_forced(item.content_hash),
+            model_vote=model_votes.get(item.pk),
         )
         for item in moving
     }
@@ -78,8 +108,9 @@ def _settle(items: Sequence[Item], project: Project, now: datetime, *, is_answer
 def _stands(item: Item, resolution: Resolution | None) -> bool:
     if item.state == Item.State.EXCLUDED or resolution is None:
         return item.state == Item.State.EXCLUDED
-    # Answers to a settled item with a known answer say something about people, not about the item.
-    is_gold = item.gold is not None and item.state == Item.State.RESOLVED
+    # Answers to a settled item with a known answer say something about people, not about the item; unless good people
+    # miss it.
+    is_gold = item.gold is not None and item.gold_retired_at is None and item.state == Item.State.RESOLVED
     return is_gold or resolution.method == Resolution.Method.ADJUDICATED
 
 
@@ -102,7 +133,11 @@ def person_name(user_id: int | None, rater: str) -> str | None:
     return f"rater:{rater}" if rater else None
 
 
-def _judges(project: Project, rules: SchemaRules, crowds: list[list[Opinion]]) -> Judges:
+def _model_votes(item_ids: Iterable[int]) -> dict[int, Value]:
+    return dict(ModelVote.objects.counting().filter(item_id__in=list(item_ids)).values_list("item_id", "value"))
+
+
+def _judges(project: Project, rules: SchemaRules, crowds: Collection[list[Opinion]]) -> Judges:
     """What is known of those who gave these opinions. Two queries."""
     fit = ConsensusFit.objects.filter(project=project).first() if project.has_single_truth else None
     if fit is None or tuple(fit.parameters["labels"]) != rules.labels:
@@ -142,6 +177,7 @@ def _write(
             distribution=found[item.pk].distribution,
             method=Resolution.Method.CONSENSUS if project.has_single_truth else Resolution.Method.OPINIONS,
             n_annotations=n_given[item.pk],
+            model_vote=found[item.pk].model_vote,
             created_at=now,
         )
         for item in fresh
@@ -151,6 +187,8 @@ def _write(
     _want_opinions(asked, found, n_given)
     for item in disputed:
         facts = {"distribution": found[item.pk].distribution, "n": n_given[item.pk]}
+        if found[item.pk].model_vote is not None:
+            facts["model_vote"] = found[item.pk].model_vote
         doubt = 1 - (found[item.pk].posterior or 0.0)
         open_review(project_id=project.pk, item_id=item.pk, reason="dispute", evidence=facts, priority=doubt, now=now)
     close_reviews(item_ids=[i.pk for i in [*asked, *settled] if i.state == Item.State.DISPUTED], now=now)

@@ -251,12 +251,12 @@ def _decide(
 
 
 def _supersede_current(item: Item, now: datetime) -> int | None:
-    """Supersedes what stands: its id if it was somebody's word, which counting answers could not bring back."""
+    """Supersedes what stands: its id if it was somebody's word or known, which counting could not bring back."""
     current = Resolution.objects.filter(item_id=item.pk, superseded_at__isnull=True).first()
     if current is None:
         return None
     Resolution.objects.filter(pk=current.pk).update(superseded_at=max(now, current.created_at))
-    return current.pk if current.method == Resolution.Method.ADJUDICATED else None
+    return current.pk if current.method in (Resolution.Method.ADJUDICATED, Resolution.Method.KNOWN) else None
 
 
 def _end(review: ReviewItem, state: str, user: Any, note: str, now: datetime, act: dict[str, Any]) -> None:

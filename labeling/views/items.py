@@ -29,6 +29,9 @@ def items(request: HttpRequest, slug: str) -> HttpResponse:
     form = ItemFilterForm(request.GET)
     form.is_valid()  # what is not valid is not in cleaned_data, and then does not filter
     chosen = form.cleaned_data
+    if membership.role == Membership.Role.ANNOTATOR:
+        # Whether others have settled an item tells a hidden check from an item that is open.
+        chosen.pop("state", None)
     page = selectors.item_page(
         project=project,
         state=chosen.get("state", ""),
@@ -117,7 +120,14 @@ def _answer(schema: LabelSchema, answer: Annotation) -> dict[str, Any]:
 def _settled(schema: LabelSchema, shown: Item) -> dict[str, Any]:
     resolutions = selectors.resolutions_of(item=shown)
     return {
-        "resolutions": [{"resolution": one, "value": _words(schema, one.value)} for one in resolutions],
+        "resolutions": [
+            {
+                "resolution": one,
+                "value": _words(schema, one.value),
+                "model_voted": _words(schema, one.model_vote),
+            }
+            for one in resolutions
+        ],
         "gold": _words(schema, shown.gold),
     }
 

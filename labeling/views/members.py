@@ -15,7 +15,6 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from labeling import access, selectors
 from labeling.core.errors import DomainError, NotFound
-from labeling.core.shares import Share
 from labeling.forms.errors import add_domain_error
 from labeling.forms.members import AccountForm, InviteForm
 from labeling.models import Membership, Project
@@ -42,7 +41,7 @@ def _page(request: HttpRequest, membership: Membership, form: InviteForm, **show
         "project": membership.project,
         "membership": membership,
         "is_owner": is_owner,
-        "members": _with_gold(membership.project),
+        "members": _with_known(membership.project),
         "roles": Membership.Role.choices,
         "invitations": selectors.open_invitations(project=membership.project) if is_owner else [],
         "days": services.INVITATION_DAYS,
@@ -51,10 +50,28 @@ def _page(request: HttpRequest, membership: Membership, form: InviteForm, **show
     return render(request, "labeling/members.html", context | shown)
 
 
-def _with_gold(project: Project) -> list[tuple[Membership, Share | None]]:
+def _with_known(project: Project) -> list[dict[str, Any]]:
+    """The members with how they do on known items, and in practice."""
     found = selectors.members(project=project)
-    shares = selectors.gold_shares(project=project, user_ids=[member.user_id for member in found])
-    return [(member, shares.get(member.user_id)) for member in found]
+    ids = [member.user_id for member in found]
+    shares = selectors.gold_shares(project=project, user_ids=ids)
+    done = selectors.practice_done(project=project)
+    practised = selectors.gold_shares(project=project, user_ids=list(done), reason="practice")
+    return [
+        {
+            "member": member,
+            "gold": shares.get(member.user_id),
+            "n_practised": done.get(member.user_id, 0),
+            "practice": practised.get(member.user_id),
+            "is_practising": _is_practising(project, member, done.get(member.user_id, 0)),
+        }
+        for member in found
+    ]
+
+
+def _is_practising(project: Project, member: Membership, n_done: int) -> bool:
+    is_asked_to = member.role == Membership.Role.ANNOTATOR and member.practised_at is None
+    return is_asked_to and 0 < n_done < project.onboarding
 
 
 @login_required

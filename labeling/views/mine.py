@@ -3,12 +3,14 @@
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from labeling import access, selectors
 from labeling.core.wording import first_words, value_words
 from labeling.models import LabelSchema
+from labeling.services.gold import practice_of
 
 
 @login_required
@@ -37,6 +39,7 @@ def mine(request: HttpRequest, slug: str) -> HttpResponse:
             "membership": membership,
             "results": selectors.own_results(project=project, user=request.user),
             "gold": selectors.gold_shares(project=project, user_ids=[membership.user_id]).get(membership.user_id),
+            "practice": practice_of(membership=membership, now=timezone.now()),
             "decisions": decisions,
         },
     )

@@ -252,6 +252,7 @@ def _shown(current: ReviewItem, facts: ReviewFacts, schema: LabelSchema) -> dict
         "suggested_is_allowed": suggestion is not None and _is_allowed(schema, suggestion.value),
         "chances": _chances(suggestion.probabilities if suggestion else {}, schema),
         "posterior": _chances(_distribution(current, facts), schema),
+        "model_voted": _words(schema, _model_vote(current, facts)),
         "stands": facts.resolution,
         "stands_as": _words(schema, facts.resolution.value if facts.resolution else None),
         "stands_json": json.dumps(facts.resolution.value) if facts.resolution else "",
@@ -317,6 +318,14 @@ def _distribution(current: ReviewItem, facts: ReviewFacts) -> dict[str, float]:
     """The soft labels: those of the dispute, else those of what stands."""
     found = current.evidence.get(ReviewItem.Reason.DISPUTE, {}).get("distribution")
     return found or (facts.resolution.distribution if facts.resolution else {})
+
+
+def _model_vote(current: ReviewItem, facts: ReviewFacts) -> Any:
+    """What the model said of it as a voter in those soft labels; None where it had no vote."""
+    dispute = current.evidence.get(ReviewItem.Reason.DISPUTE, {})
+    if dispute.get("distribution"):
+        return dispute.get("model_vote")
+    return facts.resolution.model_vote if facts.resolution else None
 
 
 def _words(schema: LabelSchema, value: Any) -> list[LabelWord]:

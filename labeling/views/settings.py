@@ -20,6 +20,7 @@ from labeling.forms.errors import add_domain_error
 from labeling.forms.projects import KeyForm, SchemaForm, SettingsForm, field_of_error
 from labeling.models import LabelSchema, Membership
 from labeling.services import projects as services
+from labeling.services.gold import n_gold_in_use
 
 
 @login_required
@@ -37,7 +38,7 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
         else:
             messages.success(request, "Saved.")
             return redirect("labeling:settings", slug)
-    return _page(request, membership, "labeling/settings.html", form)
+    return _page(request, membership, "labeling/settings.html", form, n_known=n_gold_in_use(project=project))
 
 
 @login_required

@@ -5,6 +5,7 @@ import { createApi } from "./api.js";
 import { titleOf } from "./content.js";
 import { drawItem, el, keyCap, percent, setText, underline } from "./draw.js";
 import { SKIP_REASONS, actionFor, answersOf, colourOfValue, isTyped, nameOf } from "./keymap.js";
+import { noteWords, renderNotes } from "./notes.js";
 import { createOutbox } from "./outbox.js";
 import { currentCard, initialState, reduce } from "./state.js";
 import { renderEmpty, renderLease, renderProgress, renderSaved, renderTrouble, savedWords } from "./status.js";
@@ -97,6 +98,7 @@ const outbox = createOutbox({
   onChange: outboxChanged,
   onDone: acted,
   onRefused: (op, error) => {
+    if (error.code === "answer_shown") return stood(op);
     dispatch({ type: "refused", id: op.id });
     say(`The server refused an answer: ${error.message}`);
   },
@@ -123,11 +125,21 @@ function acted(op, body) {
     // An act from before a reload: the server's history knows it now.
     if (!state.history.some((entry) => entry.id === op.id)) isHistoryStale = true;
     if (op.type === "submit" && op.project === page.slug) nSinceCount += 1;
-    dispatch({ type: "sent", id: op.id, annotation: body.annotation?.id ?? null });
+    const feedback = body.feedback ? { ...body.feedback, said: body.annotation.value } : null;
+    const entry = state.history.find(({ id }) => id === op.id);
+    dispatch({ type: "sent", id: op.id, annotation: body.annotation?.id ?? null, feedback });
+    if (entry?.card.reason.code === "practice") readProgress();
   } else if (body.assignment?.item) {
     if (op.type === "undo") nSinceCount -= 1;
     dispatch({ type: "returned", assignment: op.assignment, card: cardOf(body.assignment) });
   }
+}
+
+// Taken back, or answered anew, at the very moment when the server told the known answer: what it has stands.
+function stood(op) {
+  outbox.discard(op.id);
+  dispatch({ type: "stood", id: op.id, assignment: op.assignment, now: Date.now() });
+  readHistory();
 }
 
 function cardOf(assignment) {
@@ -161,6 +173,7 @@ async function readHistory() {
       value: one.value ?? null,
       annotation: one.id ?? null,
       status: "sent",
+      stands: one.stands ?? false,
       card: cardOf({
         id: one.assignment,
         item: { external_id: null, meta: {}, ...one.item },
@@ -180,6 +193,8 @@ async function readProgress() {
     const hasLearned = progress?.model && answer.body.model && progress.model.version !== answer.body.model.version;
     $("model").classList.toggle("is-new", Boolean(hasLearned));
     progress = answer.body;
+    const { practice } = progress.mine;
+    if (practice?.is_over) dispatch({ type: "practised", practice });
     if (link.isOffline || link.needsLogin) {
       link.isOffline = link.needsLogin = false;
       outbox.wake();
@@ -259,6 +274,7 @@ function perform(action) {
       dispatch({ type: "flag" });
       say(state.flagged ? "Flagged; it goes with your answer." : "Flag taken off.");
     },
+    read: () => dispatch({ type: "read" }),
     undo: () => (state.history.length ? dispatch({ type: "undo", now }) : say("There is nothing to undo.")),
     "go-back": () => dispatch({ type: "go-back", id: action.id, now }),
     history: focusHistory,
@@ -314,8 +330,10 @@ function render(before) {
   renderCards(card);
   if (card) renderWork(card);
   if (state.history !== before.history) renderHistory();
+  if (state.notes !== before.notes) renderNotes(state.notes, nameOfValue);
   drawStatus();
   if (card?.assignment !== currentCard(before)?.assignment) arrive(before, card);
+  if (state.notes.at(-1) !== before.notes.at(-1)) sayNote(state.notes.at(-1));
   // What had the focus may be gone: the keyboard must not be thrown back to the top of the page.
   if (focused !== document.body && !focused?.checkVisibility()) (card ? $("stage") : $("main")).focus({ preventScroll: true });
 }
@@ -345,7 +363,9 @@ function renderWork(card) {
     element.isExplained = state.explain;
     underline(element.root, state.explain ? (card.suggestion?.words ?? []) : []);
   }
-  setText($("why"), `why this one: ${card.reason.text}`);
+  const isPractice = card.reason.code === "practice";
+  setText($("why"), isPractice ? card.reason.text : `why this one: ${card.reason.text}`);
+  $("why").className = isPractice ? "chip chip-accent" : "muted small";
   bar.render(state, card.suggestion);
   setText($("complaint-words"), state.complaint);
   $("complaint").hidden = state.complaint === "";
@@ -367,6 +387,12 @@ function arrive(before, card) {
   const p = typeof suggestion?.p === "number" ? `, ${percent(suggestion.p)}` : "";
   const voice = suggestion ? ` The model suggests ${nameOfValue(suggestion.value)}${p}.` : "";
   return say(`${past}${isBack ? "Taken back, answer again" : "Next"}: ${titleOf(item.data, kind, 300)}${voice ? `.${voice}` : ""}`);
+}
+
+function sayNote(note) {
+  if (!note) return;
+  const { head, words, why } = noteWords(note, nameOfValue);
+  say([head && `${head}:`, words, why].filter(Boolean).join(" "));
 }
 
 let lastMood = "good";
@@ -443,6 +469,7 @@ function situation(target) {
     onControl: element.closest("button, a, summary") !== null,
     shortcuts: hasShortcuts,
     hasItem: currentCard(state) !== null,
+    hasNote: state.notes.length > 0,
   };
 }
 

@@ -105,9 +105,10 @@ function physicalDigit(press) {
  * The action of a key press, or null when the browser should have it.
  *
  * press: {key, code, ctrlKey, metaKey, altKey, shiftKey, repeat, isComposing}
- * situation: {kind, config, panel, isTyping, onControl, shortcuts, hasItem}
+ * situation: {kind, config, panel, isTyping, onControl, shortcuts, hasItem, hasNote}
  *   panel: null or the open panel's name; isTyping: the focus is in a text field; onControl: on a button or link;
- *   shortcuts: false when the person has turned single keys off; hasItem: an item is on screen.
+ *   shortcuts: false when the person has turned single keys off; hasItem: an item is on screen; hasNote: a note waits
+ *   to be read.
  */
 export function actionFor(press, situation) {
   if (press.isComposing || press.altKey) return null;
@@ -118,6 +119,7 @@ export function actionFor(press, situation) {
   if (situation.panel) return null; // dialogs close themselves on Escape
   if (situation.isTyping) return typingAction(key, situation);
   if (key === "enter") return situation.onControl || press.repeat ? null : { type: situation.hasItem ? "submit" : "retry" };
+  if (key === "escape") return situation.hasNote ? { type: "read" } : null;
   if (!situation.shortcuts) return null;
   // A key held down must not answer item after item.
   if (press.repeat) return key in COMMANDS || answerFor(press, key, situation) ? { type: "ignore" } : null;

@@ -16,8 +16,10 @@ export function initialState(rules) {
     isVisible: true,
     explain: true, // the words behind a suggestion are underlined; who turns that off keeps it off
     panel: null,
-    history: [], // newest first: {id, assignment, card, act, value, annotation, status}
+    history: [], // newest first: {id, assignment, card, act, value, annotation, status, stands}
+    notes: [], // what waits to be read, the oldest first: {kind: "known" | "practice" | "stands", passes, ...}
     empty: null,
+    hasPractised: false, // the note about the end of practice was there
     complaint: "", // what is wrong with the draft
   };
 }
@@ -51,9 +53,12 @@ const moves = {
   undo: (state, action) => (state.history.length ? goBack(state, { ...action, id: state.history[0].id }) : still(state)),
   "go-back": goBack,
   history: mergeHistory,
-  sent: (state, action) => still(mark(state, action.id, { status: "sent", annotation: action.annotation })),
+  sent: markSent,
   refused: (state, action) => still(mark(state, action.id, { status: "refused" })),
+  stood: takeOffHistory,
   returned: replaceCard,
+  practised: notePractice,
+  read: (state) => still({ ...state, notes: state.notes.slice(1) }),
   renewed: (state, action) => still(change(state, action.assignment, { heldUntil: action.heldUntil, isLost: false })),
   lost: loseCard,
   explain: (state) => still({ ...state, explain: !state.explain }),
@@ -177,7 +182,7 @@ function skip(state, { id, now, reason }) {
 function advance(state, entry, now) {
   const kept = { ...entry, flagged: state.flagged, comment: state.comment };
   const history = [kept, ...state.history].slice(0, HISTORY_LENGTH);
-  return present({ ...state, cards: state.cards.slice(1), history }, now);
+  return present({ ...state, cards: state.cards.slice(1), history, notes: unread(state) }, now);
 }
 
 // History
@@ -186,10 +191,44 @@ function mark(state, id, facts) {
   return { ...state, history: state.history.map((one) => (one.id === id ? { ...one, ...facts } : one)) };
 }
 
+// With feedback the server has told the known answer: the answer stands, and there is something to read.
+function markSent(state, { id, annotation, feedback }) {
+  const entry = state.history.find((one) => one.id === id);
+  const marked = mark(state, id, { status: "sent", annotation, stands: Boolean(feedback) });
+  if (!feedback) return still(marked);
+  const said = { title: entry?.card.title ?? "", said: feedback.said, known: feedback.value };
+  const note = { kind: "known", ...said, isRight: feedback.is_right, passes: feedback.is_right, why: feedback.note };
+  return still({ ...marked, notes: [...unread(state), note] });
+}
+
+// A word of praise needs no key: it passes with the next note or the next answer.
+function unread(state) {
+  return state.notes.filter((note) => !note.passes);
+}
+
+function noteThatItStands(state) {
+  return { ...state, notes: [...unread(state), { kind: "stands", passes: true }] };
+}
+
+function notePractice(state, { practice }) {
+  if (state.hasPractised) return still(state);
+  return still({ ...state, hasPractised: true, notes: [...unread(state), { kind: "practice", ...practice }] });
+}
+
+// The server did not take it back: its item is not to be answered again.
+function takeOffHistory(state, { id, assignment, now }) {
+  const wasFirst = currentCard(state)?.assignment === assignment;
+  const cards = state.cards.filter((card) => card.assignment !== assignment);
+  const next = { ...state, cards, history: state.history.filter((entry) => entry.id !== id) };
+  const stood = wasFirst ? present(next, now) : next;
+  return still(noteThatItStands(stood));
+}
+
 /** Takes one answer back: its item comes to the front with the old answer as a draft. */
 function goBack(state, { id, now }) {
   const entry = state.history.find((one) => one.id === id);
   if (!entry) return still(state);
+  if (entry.stands) return still(noteThatItStands(state));
   const others = state.cards.filter((card) => card.assignment !== entry.assignment);
   const history = state.history.filter((one) => one.id !== id);
   const moved = present({ ...state, cards: [entry.card, ...others], history, empty: null }, now, draftOf(entry, state.rules));

@@ -242,6 +242,18 @@ def test_answers_that_saw_a_suggestion_do_not_judge_the_model(project, annotator
     assert selectors.audit_labels(project=project, rules=rules).values == ["neutral"]
 
 
+@pytest.mark.parametrize("split", ["audit", "pool"])
+def test_a_check_that_is_answered_wrongly_misleads_neither_the_model_nor_its_measure(project, annotator, split):
+    item = make_item(project, split=split, gold="positive")
+    project.gold_share = 1.0
+    leased = lease_items(project=project, user=annotator, n=1).items[0]
+    submit_annotation(assignment=leased.assignment, value="negative", client_id="c1")
+    _, rules = selectors.current_rules(project)
+    read = selectors.audit_labels if split == "audit" else selectors.training_labels
+    labels = read(project=project, rules=rules)
+    assert (labels.ids, labels.values, labels.weights) == ([item.pk], ["positive"], [1.0])
+
+
 def test_an_undone_answer_is_not_learned_from_again(owner, project, annotator):
     for text in ("lovely", "awful", "fine", "great"):
         make_item(project, text)

@@ -154,3 +154,11 @@ test("values are said by their names and keep their colour", () => {
   assert.equal(colourOfValue("pos", "choice", config), 2);
   assert.equal(colourOfValue("label 3", "choice", many(9)), 0);
 });
+
+test("escape puts a note away and leaves every other key to the work", () => {
+  assert.deepEqual(actionFor(press("Escape"), screen({ hasNote: true })), { type: "read" });
+  assert.deepEqual(actionFor(press("Escape"), screen({ hasNote: true, shortcuts: false, hasItem: false })), { type: "read" });
+  assert.equal(actionFor(press("Escape"), screen()), null);
+  assert.deepEqual(actionFor(press("1"), screen({ hasNote: true })), { type: "choose", value: "negative" });
+  assert.equal(actionFor(press("Escape"), screen({ hasNote: true, panel: "guidelines" })), null);
+});

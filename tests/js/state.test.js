@@ -165,3 +165,52 @@ test("what an undo brought back replaces the card of history", () => {
 test("an unknown action is a bug, not a shrug", () => {
   assert.throws(() => reduce(initialState(CHOICE), { type: "chose" }), /No such action/);
 });
+
+// Known answers
+
+const told = (facts = {}) => ({ said: "neg", value: "pos", is_right: false, note: "irony", ...facts });
+const sent = (id, feedback = null) => ({ type: "sent", id, annotation: 7, feedback });
+
+test("the known answer is noted and takes nothing from the item on screen", () => {
+  const { state } = play(CHOICE, leased(1, 2), choose("neg", "c1"), { type: "flag" }, sent("c1", told()));
+  assert.equal(currentCard(state).assignment, 2);
+  assert.equal(state.flagged, true);
+  assert.deepEqual(state.notes, [
+    { kind: "known", title: "text 1", said: "neg", known: "pos", isRight: false, passes: false, why: "irony" },
+  ]);
+  assert.deepEqual(reduce(state, { type: "read" }).state.notes, []);
+});
+
+test("a wrong answer's note waits while others are given; praise passes with the next answer", () => {
+  const right = told({ said: "pos", is_right: true });
+  const first = [leased(1, 2, 3, 4), choose("neg", "c1"), sent("c1", told())];
+  const { state } = play(CHOICE, ...first, choose("pos", "c2"), sent("c2", right));
+  assert.deepEqual(state.notes.map((note) => note.isRight), [false, true]);
+  const answered = reduce(state, choose("pos", "c3")).state;
+  assert.deepEqual(answered.notes.map((note) => note.isRight), [false]);
+});
+
+test("an answer after which the known one was told cannot be taken back; others can", () => {
+  const { state, effects } = play(CHOICE, leased(1, 2), choose("neg", "c1"), sent("c1", told()), { type: "undo", now: 1 });
+  assert.equal(currentCard(state).assignment, 2);
+  assert.equal(state.notes.at(-1).kind, "stands");
+  assert.equal(effects.filter((effect) => effect.do === "take-back").length, 0);
+  const again = play(CHOICE, leased(1, 2), choose("neg", "c1"), sent("c1"), { type: "undo", now: 1 });
+  assert.equal(currentCard(again.state).assignment, 1);
+});
+
+test("an undo that crossed the known answer leaves the next item in front", () => {
+  const crossing = [leased(1, 2), choose("neg", "c1"), { type: "undo", now: 1 }];
+  const stood = { type: "stood", id: "u1", assignment: 1, now: 9000 };
+  const { state } = play(CHOICE, ...crossing, stood);
+  assert.equal(currentCard(state).assignment, 2);
+  assert.equal(spentMs(state, 9500), 500);
+  const anew = play(CHOICE, ...crossing, choose("pos", "c2"), { ...stood, id: "c2" });
+  assert.deepEqual([currentCard(anew.state).assignment, anew.state.history.length], [2, 0]);
+});
+
+test("the end of practice is noted once", () => {
+  const over = { type: "practised", practice: { done: 2, of: 2, share: null, is_over: true, paused: "" } };
+  const { state } = play(CHOICE, leased(1), over, { type: "read" }, over);
+  assert.deepEqual(state.notes, []);
+});

@@ -68,6 +68,10 @@ def no_upload() -> dict[str, Any]:
     return {"upload_id": "0" * 32}
 
 
+def no_look() -> dict[str, Any]:
+    return {"pk": 999_999}
+
+
 def no_job() -> dict[str, Any]:
     return {"job_id": NOBODYS}
 
@@ -104,6 +108,10 @@ PAGES = [
     Page("schema", annotator=403),
     Page("schema", 422, 403, 403, "post", body={"labels": "one"}),
     Page("schema-version", annotator=403, ids=lambda: {"version": 1}),
+    Page("second-look", annotator=403),
+    Page("second-look", 422, 403, 403, "post"),
+    Page("close-second-look", 404, 403, 403, "post", no_look),
+    Page("second-look-file", 404, 404, 403, ids=lambda: no_look() | {"file_format": "csv"}),
     Page("keys"),
     Page("keys", 200, 200, 200, "post", body={"name": "x", "scope": "annotate"}),
     Page("revoke-key", 302, 404, 404, "post", olgas_key),

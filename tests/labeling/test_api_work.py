@@ -160,7 +160,7 @@ def test_progress_counts_the_rows(project, call):
     call.post(f"/api/v1/assignments/{pk}/submit/", {"value": "neutral", "client_id": "c", "seconds": 3})
     progress = call.get(f"/api/v1/projects/{project.slug}/progress/").json()
     assert (progress["items"], progress["resolved"], progress["annotations"]) == (3, 1, 1)
-    assert progress["mine"] == {"annotations": 1, "today": 1, "median_seconds": 3.0, "limit": None}
+    assert progress["mine"] == {"annotations": 1, "today": 1, "median_seconds": 3.0, "limit": None, "practice": None}
 
 
 def test_a_session_needs_the_csrf_token(project, annotator):

@@ -13,7 +13,9 @@ from labeling.core.errors import Conflict
 from labeling.models import Annotation, Assignment, Item, Job, QueueEntry
 from labeling.services import annotate, queue
 from labeling.services.jobs import enqueue_job, running_job
+from labeling.services.projects import change_schema
 from labeling.services.queue import QueueCandidate
+from labeling.services.second_look import close_second_look, queue_second_look
 from tests.factories import make_items, make_member, make_project
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -73,6 +75,15 @@ def test_live_leases_never_exceed_the_opinions_still_needed():
     assert at_once(*(lambda p=p: queue.lease_items(project=project, user=p, n=3) for p in people)) == []
     live = Assignment.objects.filter(state="leased").values_list("item_id").order_by().annotate(n=Count("id"))
     assert dict(live) and max(dict(live).values()) <= 2
+
+
+def test_eight_tabs_of_a_new_person_share_one_practice():
+    project = make_project(onboarding=5, gold_share=0.0)
+    make_items(project, 20, gold="positive", state="resolved")
+    ann = make_member(project)
+    assert at_once(*[lambda: queue.lease_items(project=project, user=ann, n=3)] * 8) == []
+    numbers = [lease.detail["number"] for lease in Assignment.objects.filter(reason="practice")]
+    assert sorted(numbers) == [1, 2, 3, 4, 5]
 
 
 def test_one_answer_sent_by_eight_connections_at_once_is_stored_once():
@@ -169,3 +180,70 @@ def test_a_late_answer_racing_with_a_new_lease_counts_once_for_each_person():
     people = list(Annotation.objects.live().values_list("user_id", flat=True))
     assert len(people) == len(set(people))
     assert ann.pk in people
+
+
+def second_look(project, n_items):
+    """Labels of one person under version 1, and a second look at them under version 2."""
+    ann = make_member(project)
+    make_items(project, n_items)
+    for leased in queue.lease_items(project=project, user=ann, n=n_items).items:
+        annotate.submit_annotation(assignment=leased.assignment, value="positive", client_id=f"{leased.assignment.pk}")
+    change_schema(project=project, actor=None, guidelines="Irony counts as negative.")
+    look = queue_second_look(project=project, actor=None, n=n_items)
+    project.refresh_from_db()
+    return ann, look
+
+
+def judged_again(project, user, n):
+    found = []
+    while len(found) < n and (leased := queue.lease_items(project=project, user=user, n=n).items):
+        found += [one.assignment for one in leased]
+    return found
+
+
+def test_two_pages_of_one_person_never_hold_an_item_of_a_second_look_twice():
+    project = make_project(gold_share=0.0, audit_share=0.0)
+    ann, _ = second_look(project, 10)
+    assert at_once(*[lambda: queue.lease_items(project=project, user=ann, n=5)] * 4) == []
+    live = Assignment.objects.filter(state="leased").values_list("item_id").order_by().annotate(n=Count("id"))
+    assert not dict(live) or max(dict(live).values()) == 1
+
+
+def test_a_second_look_ends_with_its_last_answers_though_they_come_together():
+    project = make_project(gold_share=0.0, audit_share=0.0)
+    ann, look = second_look(project, 4)
+    held = judged_again(project, ann, 4)
+
+    def send(assignment):
+        annotate.submit_annotation(assignment=assignment, value="negative", client_id=f"again-{assignment.pk}")
+
+    assert at_once(*(lambda one=one: send(one) for one in held)) == []
+    look.refresh_from_db()
+    assert look.closed_at is not None
+    assert look.items.filter(new__isnull=False).count() == 4
+    assert Annotation.objects.live().count() == 4
+
+
+def test_answering_again_and_undoing_it_at_once_leave_one_live_answer():
+    project = make_project(gold_share=0.0, audit_share=0.0)
+    ann, look = second_look(project, 1)
+    [assignment] = judged_again(project, ann, 1)
+    old = look.items.get().old
+
+    def answer_again():
+        annotate.submit_annotation(assignment=assignment, value="negative", client_id="again")
+
+    errors = at_once(answer_again, lambda: annotate.undo_annotation(annotation=old))
+    assert all(isinstance(error, Conflict) for error in errors), errors
+    assert Annotation.objects.live().count() == 1
+    item = look.items.get()
+    # Either the old label was judged again, and its undo refused, or it was taken back, and is compared with nothing.
+    assert (item.new_id is not None) == bool(errors)
+
+
+def test_of_two_owners_who_queue_at_once_one_is_told():
+    project = make_project(gold_share=0.0, audit_share=0.0)
+    _, look = second_look(project, 3)
+    close_second_look(look=look, actor=None)
+    errors = at_once(*[lambda: queue_second_look(project=project, actor=None, n=3)] * 3)
+    assert [type(error) for error in errors] == [Conflict, Conflict]

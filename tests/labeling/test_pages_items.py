@@ -162,7 +162,7 @@ def said(project: Project, user: Any, value: str, **more: Any) -> Item:
 def test_a_reviewer_sees_all_that_is_known_of_an_item(
     client: Client, project: Project, reviewer: Any, annotator: Any, annotator2: Any
 ) -> None:
-    Project.objects.update(overlap=2)
+    Project.objects.update(overlap=2, gold_share=0.0)
     project.refresh_from_db()
     item = make_item(project, "so good", external_id="t-1", meta={"domain": "tweets"}, gold="positive")
     store_suggestions(
@@ -199,7 +199,7 @@ def test_a_reviewer_sees_all_that_is_known_of_an_item(
 def test_an_annotator_sees_nothing_that_would_sway(
     client: Client, project: Project, annotator: Any, annotator2: Any
 ) -> None:
-    Project.objects.update(overlap=2)
+    Project.objects.update(overlap=2, gold_share=0.0)
     project.refresh_from_db()
     item = make_item(project, "so good", gold="positive")
     store_suggestions(project=project, suggestions=[ItemSuggestion(item.pk, "positive", {"positive": 0.9}, "model 4")])
@@ -253,4 +253,4 @@ def test_an_empty_list_says_what_to_do(client: Client, project: Project, owner: 
     client.force_login(annotator)
     assert "An owner brings them in" in client.get(URL).content.decode()
     make_item(project)
-    assert "None fits this choice" in client.get(URL + "?state=resolved").content.decode()
+    assert "None fits this choice" in client.get(URL + "?flagged=on").content.decode()

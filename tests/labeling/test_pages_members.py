@@ -198,5 +198,6 @@ def test_the_list_takes_the_same_queries_for_many(
         make_member(project)
         projects.invite(project=project, actor=owner, role="annotator")
     client.force_login(owner)
-    with django_assert_num_queries(7):  # session, user, membership, members, their known items, invitations, reviews
+    # session, user, membership, members, their known items, their practice, invitations, reviews
+    with django_assert_num_queries(8):
         assert client.get(URL).status_code == 200

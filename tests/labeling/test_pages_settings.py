@@ -26,6 +26,8 @@ KNOBS = {
     "person_limit": "",
     "gold_share": "5",
     "gold_bar": "60",
+    "onboarding": "0",
+    "gold_feedback": "never",
 }
 
 

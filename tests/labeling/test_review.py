@@ -243,6 +243,19 @@ def test_counting_the_same_answers_again_does_not_end_the_wait(
     assert state_of(dispute) == "disputed"
 
 
+def test_a_new_order_leaves_it_in_front(two_opinions: Project, dispute: ReviewItem, reviewer: Any) -> None:
+    others = [make_item(two_opinions) for _ in range(3)]
+    requeue(review=dispute, user=reviewer)
+    candidates = [queue.QueueCandidate(item.pk, "random") for item in others]
+    # Whatever stands in front now, a half-answered item too.
+    make_annotation(others[0], "positive", make_member(two_opinions))
+    for batch in (1, 2):
+        queue.replace_queue(project=two_opinions, entries=candidates, batch=batch, ordered_by="model 1")
+    leased = queue.lease_items(project=two_opinions, user=make_member(two_opinions), n=4).items
+    assert [one.assignment.item_id for one in leased][0] == dispute.item_id
+    assert len(leased) == 4
+
+
 def test_when_they_differ_still_it_comes_back(two_opinions: Project, dispute: ReviewItem, reviewer: Any) -> None:
     helper = make_member(two_opinions)
     requeue(review=dispute, user=reviewer)

@@ -147,6 +147,52 @@ def test_a_model_alone_settles_nothing():
     assert with_voter(answers, np.array([1, 1, 0])).item.tolist() == [0, 2, 0, 2]
 
 
+def test_what_an_unknown_person_is_worth_is_not_learned_from_the_model():
+    answers, truth = crowd([0.9] * 4, n_items=400, n_labels=3)
+    alone = dawid_skene(answers)
+    both = with_voter(answers, (truth + 1) % 3)  # a model that is always wrong
+    beside = dawid_skene(both, model=answers.n_annotators)
+    assert np.diag(beside.shared_confusion) == pytest.approx(np.diag(alone.shared_confusion), abs=0.01)
+    assert np.diag(dawid_skene(both).shared_confusion).max() < 0.8
+    assert beside.accuracy_of(answers.n_annotators) < 0.1
+    assert np.mean(beside.label == truth) >= np.mean(alone.label == truth)
+
+
+def test_a_model_is_not_held_to_be_the_truth_where_people_are_few():
+    answers, truth = crowd([0.66] * 40, n_items=400, n_labels=2, per_item=2)
+    strangers = Answers(answers.item, np.arange(len(answers)), answers.label, answers.names)
+    rng = np.random.default_rng(2)
+    predicted = np.where(rng.random(400) < 0.65, truth, 1 - truth)
+    both, model = with_voter(strangers, predicted), strangers.n_annotators
+    believed = dawid_skene(both, model=model)
+    assert believed.accuracy_of(model) > 0.95  # as many strangers as answers fit any truth: its own fits best
+    assert believed.label.tolist() == predicted.tolist()
+    bounded = dawid_skene(both, model=model, model_at_most=0.72)
+    assert bounded.accuracy_of(model) == pytest.approx(0.72, abs=0.001)
+    assert np.mean(bounded.label == truth) > np.mean(dawid_skene(strangers).label == truth) + 0.05
+    assert dawid_skene(both, model=model, model_at_most=0.0).accuracy_of(model) == pytest.approx(0.5, abs=0.05)
+
+
+def test_where_items_have_one_answer_a_model_teaches_nothing_about_people():
+    answers, truth = crowd([0.9], n_items=200, n_labels=2)
+    found = dawid_skene(with_voter(answers, truth), model=1)
+    assert found.judge_of(0, answers.names).seen == [0.0, 0.0]
+
+
+def test_the_kept_judges_weigh_a_models_vote_as_the_fit_does():
+    answers, truth = crowd([0.7] * 4, n_items=300, n_labels=3)
+    both, model = with_voter(answers, truth), answers.n_annotators
+    found, names = dawid_skene(both, model=model), answers.names
+    people = {str(one): found.judge_of(one, names) for one in range(model)}
+    shared = found.shared_confusion.tolist()
+    judges = Judges(names, found.shares.tolist(), shared, people, model=found.judge_of(model, names))
+    mine = answers.item == 7
+    votes = [(str(who), names[label]) for who, label in zip(answers.annotator[mine], answers.label[mine], strict=True)]
+    weighed = judges.posterior(votes, names[truth[7]])
+    assert list(weighed.values()) == pytest.approx(found.posterior[7], abs=1e-3)
+    assert weighed != judges.posterior(votes)
+
+
 def test_a_model_may_vote_once_it_clearly_beats_the_most_common_label():
     truth = np.array([0] * 70 + [1] * 30)
     better = truth.copy()

@@ -72,6 +72,60 @@ def test_an_adaptive_overlap_asks_on_where_people_differ_and_stops_where_they_do
     assert step("positive", "positive", forced=True) == ("ask", 2)
 
 
+def with_model(right=0.97):
+    """Nobody is known but a model that is right this often."""
+    wrong = (1 - right) / 2
+    said = {label: [right if label == truth else wrong for truth in LABELS] for label in LABELS}
+    return Judges(LABELS, [1 / 3] * 3, NOBODY_KNOWN.shared, model=Judge([50, 50, 50], said))
+
+
+def settled_with(model_vote, *values, policy=ADAPTIVE, judges=None, forced=False):
+    given = {"rules": CHOICE, "judges": judges or with_model(), "policy": policy, "is_forced": forced}
+    return settle(said(*values), model_vote=model_vote, **given)
+
+
+def test_a_models_vote_may_spare_a_third_person():
+    found = settled_with("positive", "positive", "negative")
+    assert (found.action, found.value, found.model_vote) == ("settle", "positive", "positive")
+    assert found.posterior > 0.95
+    without = settled_with(None, "positive", "negative")
+    assert (without.action, without.n_more, without.model_vote) == ("ask", 1, None)
+
+
+def test_a_model_is_nobody_whose_opinion_is_counted():
+    alone = SettlingPolicy(OverlapRule(start=1, cap=1))
+    assert settled_with("positive").n_more == 2
+    assert settled_with("positive", "positive").n_more == 1
+    single = settled_with("negative", "positive", policy=alone)
+    assert (single.action, single.value, single.posterior, single.model_vote) == ("settle", "positive", None, None)
+    assert settled_with("positive", "positive", "positive", forced=True).n_more == 2
+    # One of the two names a label that is gone: that leaves one person and the model.
+    assert settled_with("positive", "positive", "gone").model_vote is None
+
+
+def test_a_model_does_not_settle_an_item_as_what_nobody_said():
+    found = settled_with("neutral", "positive", "positive", judges=with_model(0.999))
+    assert (found.action, found.value) == ("ask", None)
+    assert max(found.distribution, key=found.distribution.__getitem__) == "neutral"
+    at_the_cap = settled_with("neutral", "positive", "negative", "positive", "negative", judges=with_model(0.9999))
+    assert at_the_cap.action == "dispute"
+    assert settled_with("neutral", "positive", "negative", policy=TWO_OF_TWO).action == "dispute"
+
+
+def test_a_tie_that_a_model_breaks_needs_the_target():
+    assert settled_with("positive", "positive", "negative", policy=TWO_OF_TWO).action == "settle"
+    unsure = settled_with("positive", "positive", "negative", policy=TWO_OF_TWO, judges=with_model(0.85))
+    assert (unsure.action, unsure.value) == ("dispute", "positive")
+
+
+def test_a_model_of_which_nothing_is_known_has_no_vote():
+    for model_vote, judges in (("positive", NOBODY_KNOWN), ("gone", with_model())):
+        found = settled_with(model_vote, "positive", "negative", judges=judges)
+        assert (found.action, found.model_vote) == ("ask", None)
+    without = SettlingPolicy(OverlapRule(start=2, cap=2), has_single_truth=False)
+    assert settled_with("positive", "positive", "negative", policy=without).model_vote is None
+
+
 def test_without_a_single_truth_every_opinion_is_kept():
     policy = SettlingPolicy(OverlapRule(start=3, cap=3), has_single_truth=False)
     found = settle(said("positive", "negative", "positive"), rules=CHOICE, judges=NOBODY_KNOWN, policy=policy)
