@@ -690,8 +690,9 @@ def has_shared_items(*, project: Project) -> bool:
 
 
 def agreement_of(*, project: Project) -> AgreementReport | None:
-    """The agreement as it was last measured."""
-    return AgreementReport.objects.filter(project=project).first()
+    """The agreement as it was last measured; None before that, also where an older version of the code measured it."""
+    report = AgreementReport.objects.filter(project=project).first()
+    return report if report is not None and report.is_readable else None
 
 
 def n_answers_since(*, project: Project, report: AgreementReport | None) -> int:

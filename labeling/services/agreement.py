@@ -74,6 +74,8 @@ def check_agreement() -> int:
 
 def _whats_new(project: Project) -> str:
     report = getattr(project, "agreement_report", None)
+    if report is not None and not report.is_readable:
+        report = None
     ended = SecondLook.objects.filter(project=project, closed_at__isnull=False)
     if ended.filter(closed_at__gt=report.computed_at).exists() if report else ended.exists():
         return "a second look has ended"
@@ -131,6 +133,7 @@ def _report(project: Project, schema: LabelSchema, crowd: Crowd) -> dict[str, An
         if too_few:
             answers, when = answers.where(sample[:0].astype(bool)), when[:0]
     result = summarize(answers, when, asked, len(crowd.people))
+    result["format"] = AgreementReport.FORMAT
     result["method"] |= {"kind": rules.kind, "labels": list(rules.labels), "schema_version": schema.version}
     result["filter"] = {
         "items": "all" if sample is None else "random full-overlap share",

@@ -12,6 +12,7 @@ from labeling.core.errors import NotFound
 from labeling.core.schema import SchemaRules
 from labeling.core.wording import first_words
 from labeling.models import AgreementReport, Assignment, Item, Project, Resolution, ReviewItem
+from labeling.selectors import agreement_of
 from labeling.services.audit import record_audit
 from labeling.services.crowd import Crowd
 from labeling.services.inbox import open_review
@@ -123,7 +124,7 @@ def send_doubts(
     An item whose settled value has changed since is left, and so is one that waits already. Raises NotFound before the
     first measurement.
     """
-    report = AgreementReport.objects.filter(project=project).first()
+    report = agreement_of(project=project)
     if report is None:
         raise NotFound("Agreement has not been measured here yet, so nothing is known to be doubtful.")
     now = now or timezone.now()

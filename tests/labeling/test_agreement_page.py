@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from labeling.models import AgreementReport, Job, Project
 from labeling.selectors import WORKER_ALIVE_KEY
-from labeling.services.agreement import measure_agreement, request_agreement
+from labeling.services.agreement import check_agreement, measure_agreement, request_agreement
 from labeling.services.resolve import settle_items
 from tests.factories import make_annotation, make_item, make_items, make_key, make_member, make_project, make_user
 from tests.labeling.test_agreement import SKILLS, crowd, drawn, measured
@@ -320,3 +320,17 @@ def test_a_failed_measurement_says_so(client: Client, owner: Any, several: Proje
     job = request_agreement(project=several, reason="again")
     Job.objects.filter(pk=job.pk).update(state="failed", error="OSError: no space left", finished_at=timezone.now())
     assert "The last measurement failed: OSError: no space left" in words(page(client, several, owner))
+
+
+def test_a_report_of_an_older_version_is_measured_anew_and_breaks_nothing(
+    client: Client, owner: Any, several: Project
+) -> None:
+    job = request_agreement(project=several, reason="test")
+    measure_agreement(job_id=str(job.pk))
+    AgreementReport.objects.filter(project=several).update(result={"headline": "alpha", "n": {"items": 3}})
+    assert "Not measured yet" in words(page(client, several, owner))
+    client.force_login(owner)
+    assert client.get(f"/api/v1/projects/{several.slug}/agreement/").json()["agreement"] is None
+    assert check_agreement() == 1
+    measure_agreement(job_id=str(Job.objects.latest("created_at").pk))
+    assert "Not measured yet" not in words(page(client, several, owner))
