@@ -127,7 +127,7 @@ def _replay_now(membership: Membership) -> dict[str, Any]:
 
 def _replayed_row(row: dict[str, Any]) -> dict[str, Any]:
     gains = [row["against_random"], row["against_recommended"]]
-    return row | {"title": TITLES.get(row["strategy"], row["strategy"]), "gains": [_gain(gain) for gain in gains]}
+    return row | {"gains": [_gain(gain) for gain in gains]}
 
 
 def _gain(gain: dict[str, Any] | None) -> dict[str, str] | None:
