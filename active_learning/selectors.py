@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Max, Q, QuerySet, Sum
 
 from active_learning.core.audit import MIN_AUDITED
-from active_learning.models import FeatureShard, LearningPolicy, ModelVersion, ScoringRun, TrainingRun
+from active_learning.models import AuditSample, FeatureShard, LearningPolicy, ModelVersion, ScoringRun, TrainingRun
 from labeling.core.errors import Invalid
 from labeling.core.schema import SchemaRules, Value, rules_of
 from labeling.core.settling import plurality
@@ -63,9 +63,40 @@ def training_labels(*, project: Project, rules: SchemaRules) -> LabelSet:
 
 
 def audit_labels(*, project: Project, rules: SchemaRules) -> LabelSet:
-    """What the audited items are: the majority of answers that were given without seeing a suggestion."""
-    blind = _live_answers(project, Item.Split.AUDIT).exclude(assignment__suggestion_shown=True)
-    return _settled(blind, rules, {})
+    """What the audited items of the present sample are: the majority of answers given without seeing a suggestion."""
+    return _settled(_audit_answers(project).exclude(assignment__suggestion_shown=True), rules, {})
+
+
+def _audit_answers(project: Project) -> QuerySet[Annotation]:
+    """Live answers to the present audit sample. An item that was answered before it began, if only once and undone
+    since, is of an earlier one."""
+    answers = _live_answers(project, Item.Split.AUDIT)
+    sample = audit_sample(project=project)
+    if sample is None:
+        return answers
+    return answers.exclude(item_id__in=_answered_audit_ids(project, sample.after_annotation))
+
+
+def _answered_audit_ids(project: Project, up_to: int) -> QuerySet[Annotation, int]:
+    answers = Annotation.objects.filter(project=project, item__split=Item.Split.AUDIT, id__lte=up_to)
+    return answers.values_list("item_id", flat=True)
+
+
+def audit_sample(*, project: Project) -> AuditSample | None:
+    """The present audit sample; None for the first."""
+    return AuditSample.objects.filter(project=project).order_by("-number").first()
+
+
+def audit_sample_number(*, project: Project) -> int:
+    sample = audit_sample(project=project)
+    return 1 if sample is None else sample.number
+
+
+def n_unseen_audit_items(*, project: Project) -> int:
+    """Open audit items that nobody has ever answered: what a fresh sample would be made of."""
+    answered = Annotation.objects.filter(project=project, item__split=Item.Split.AUDIT).values("item_id")
+    items = Item.objects.filter(project=project, split=Item.Split.AUDIT, state=Item.State.OPEN)
+    return items.exclude(pk__in=answered).count()
 
 
 def _live_answers(project: Project, split: str) -> QuerySet[Annotation]:
@@ -124,8 +155,8 @@ def answered_or_closed_ids(*, project: Project) -> set[int]:
 
 
 def n_audited(*, project: Project) -> int:
-    """Audit items with an answer that counts."""
-    return _live_answers(project, Item.Split.AUDIT).values("item_id").distinct().count()
+    """Items of the present audit sample with an answer that counts."""
+    return _audit_answers(project).values("item_id").distinct().count()
 
 
 def newest_item_id(*, project: Project) -> int:
@@ -149,6 +180,15 @@ def item_data(*, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}
     for start in range(0, len(ids), 1_000):
         found |= dict(Item.objects.filter(pk__in=ids[start : start + 1_000]).values_list("pk", "data"))
+    return found
+
+
+def item_metas(*, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """What the owner stored beside the named items, by id."""
+    found: dict[int, dict[str, Any]] = {}
+    for start in range(0, len(ids), 1_000):
+        rows = Item.objects.filter(pk__in=ids[start : start + 1_000]).values_list("pk", "meta")
+        found |= {pk: meta if isinstance(meta, dict) else {} for pk, meta in rows}
     return found
 
 
@@ -185,6 +225,40 @@ def versions_of(*, project: Project, n: int | None = None) -> list[ModelVersion]
     """Versions with their data, newest first."""
     versions = ModelVersion.objects.filter(project=project).select_related("dataset", "parent").order_by("-number")
     return list(versions if n is None else versions[:n])
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredVersion:
+    n_labels: int
+    accuracy: float
+    low: float
+    high: float
+
+
+def measured_before(*, project: Project, labels: Sequence[str], most: int = 200) -> list[MeasuredVersion]:
+    """The newest versions with enough audit items that chose among these labels, oldest first."""
+    schemas = LabelSchema.objects.filter(project=project)
+    alike = [one.version for one in schemas if rules_of(one.kind, one.config).labels == tuple(labels)]
+    versions = ModelVersion.objects.filter(project=project, dataset__schema_version__in=alike)
+    rows = versions.order_by("-number").values_list("dataset__n_items", "metrics__audit__accuracy")[:most]
+    return [
+        MeasuredVersion(n_labels, accuracy["value"], accuracy["low"], accuracy["high"])
+        for n_labels, accuracy in reversed(rows)
+        if accuracy and accuracy["n"] >= MIN_AUDITED
+    ]
+
+
+def last_kappas(*, project: Project, n: int) -> list[float | None]:
+    """Of the newest `n` versions the kappa with the one before each, newest first; the first version has none."""
+    rows = ModelVersion.objects.filter(project=project).order_by("-number").values_list("metrics__stability", flat=True)
+    return [stability["kappa"] for stability in rows[:n] if stability]
+
+
+def n_looks(*, project: Project) -> int:
+    """Versions that were measured on the present audit sample, on enough items to say something."""
+    rows = ModelVersion.objects.filter(project=project).values_list("metrics__audit_sample", "metrics__n_audited")
+    number = audit_sample_number(project=project)
+    return sum((sample or 1) == number and (n or 0) >= MIN_AUDITED for sample, n in rows)
 
 
 def curve_versions(*, project: Project, most: int = 200) -> list[ModelVersion]:

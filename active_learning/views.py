@@ -74,8 +74,9 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _form(membership: Membership, data: Any = None) -> PolicyForm:
-    schema, _ = selectors.current_rules(membership.project)
-    return PolicyForm(data, policy=selectors.policy_of(membership.project), kind=schema.kind)
+    schema, rules = selectors.current_rules(membership.project)
+    policy = selectors.policy_of(membership.project)
+    return PolicyForm(data, policy=policy, kind=schema.kind, labels=rules.labels)
 
 
 def _page(membership: Membership, form: PolicyForm) -> dict[str, Any]:
