@@ -1,5 +1,6 @@
 """What learning reads of the labels, and what the model page shows. No numeric libraries: pages use these too."""
 
+import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -10,7 +11,7 @@ from django.db.models import Max, Q, QuerySet, Sum
 
 from active_learning.core.audit import MIN_AUDITED
 from active_learning.models import AuditSample, FeatureShard, LearningPolicy, ModelVersion, ScoringRun, TrainingRun
-from labeling.core.errors import Invalid
+from labeling.core.errors import Invalid, NotFound
 from labeling.core.schema import SchemaRules, Value, rules_of
 from labeling.core.settling import plurality
 from labeling.models import Annotation, Item, Job, LabelSchema, Project, QueueEntry, Resolution
@@ -141,6 +142,11 @@ def last_annotation_id(*, project: Project) -> int:
     return Annotation.objects.live().filter(project=project).order_by("-id").values_list("id", flat=True).first() or 0
 
 
+def newest_annotation_id(*, project: Project) -> int:
+    """The id of the newest answer, undone ones included; 0 without any."""
+    return Annotation.objects.filter(project=project).aggregate(newest=Max("id"))["newest"] or 0
+
+
 def n_new_labels(*, project: Project, since_id: int, at_most: int) -> int:
     """Live answers to pool items that came after the answer `since_id`; counting stops at `at_most`."""
     new = Annotation.objects.live().filter(project=project, id__gt=since_id, item__split=Item.Split.POOL)
@@ -254,6 +260,14 @@ def last_kappas(*, project: Project, n: int) -> list[float | None]:
     return [stability["kappa"] for stability in rows[:n] if stability]
 
 
+def version_numbered(*, project: Project, number: int) -> ModelVersion:
+    """The project's version of this number. Raises NotFound."""
+    version = ModelVersion.objects.filter(project=project, number=number).select_related("dataset").first()
+    if version is None:
+        raise NotFound(f"This project has no model {number}.")
+    return version
+
+
 def n_looks(*, project: Project) -> int:
     """Versions that were measured on the present audit sample, on enough items to say something."""
     rows = ModelVersion.objects.filter(project=project).values_list("metrics__audit_sample", "metrics__n_audited")
@@ -261,15 +275,25 @@ def n_looks(*, project: Project) -> int:
     return sum((sample or 1) == number and (n or 0) >= MIN_AUDITED for sample, n in rows)
 
 
-def curve_versions(*, project: Project, most: int = 200) -> list[ModelVersion]:
+@dataclass(frozen=True, slots=True)
+class VersionOnCurve:
+    """What a learning curve needs of a version; `accuracy` is {value, low, high, n} or None."""
+
+    number: int
+    n_labels: int
+    accuracy: dict[str, Any] | None
+
+
+def curve_versions(*, project: Project, most: int = 200) -> list[VersionOnCurve]:
     """Versions for a learning curve, newest first: all, or `most` spread evenly over a long history."""
-    newest = ModelVersion.objects.filter(project=project).order_by("-number").values_list("number", flat=True).first()
-    if newest is None or newest <= most:
-        return versions_of(project=project)
-    # Numbers follow each other without gaps.
-    numbers = {round(1 + i * (newest - 1) / (most - 1)) for i in range(most)}
-    versions = ModelVersion.objects.filter(project=project, number__in=numbers).select_related("dataset")
-    return list(versions.order_by("-number"))
+    versions = ModelVersion.objects.filter(project=project).order_by("-number")
+    newest = versions.values_list("number", flat=True).first() or 0
+    if newest > most:
+        # Numbers follow each other without gaps.
+        versions = versions.filter(number__in={round(1 + i * (newest - 1) / (most - 1)) for i in range(most)})
+    # Metrics are long; the page asks for this again and again.
+    rows = versions.values_list("number", "dataset__n_items", "metrics__audit__accuracy")
+    return [VersionOnCurve(*row) for row in rows]
 
 
 def n_versions(*, project: Project) -> int:
@@ -282,6 +306,16 @@ def latest_scoring(*, project: Project) -> ScoringRun | None:
 
 def n_queued(*, project: Project) -> int:
     return QueueEntry.objects.filter(project=project).count()
+
+
+def seconds_per_answer(*, project: Project, user: Any = None, most: int = 50) -> float | None:
+    """The median of what the last answers took that have it: of one person, or of everybody; None without any."""
+    answers = Annotation.objects.live().filter(project=project, seconds__isnull=False)
+    if user is not None:
+        answers = answers.filter(user=user)
+    latest = answers.order_by("-id").values_list("seconds", flat=True)[:most]
+    seconds = [value for value in latest if value is not None]
+    return statistics.median(seconds) if seconds else None
 
 
 def learning_jobs(*, project: Project, n: int = 10) -> list[Job]:

@@ -11,6 +11,8 @@ urlpatterns = [
     path("api/v1/projects/<slug:slug>/models/", api.ModelsView.as_view(), name="api-models"),
     path("projects/<slug:slug>/model/", views.learning, name="learning"),
     path("projects/<slug:slug>/model/now/", views.learning_now, name="learning-now"),
+    path("projects/<slug:slug>/model/quality/<int:number>/", views.quality, name="quality"),
+    path("projects/<slug:slug>/model/fresh-audit/", views.fresh_audit, name="fresh-audit"),
     path("projects/<slug:slug>/model/train/", views.train, name="train"),
     path("projects/<slug:slug>/model/settings/", views.settings, name="learning-settings"),
 ]

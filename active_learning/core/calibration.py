@@ -115,10 +115,11 @@ def calibration(
 def _by_bin(gaps: NDArray[np.float64], place: NDArray[np.int64], n_bins: int) -> NDArray[np.float64]:
     """The sum of each item's gaps in each bin: items x bins."""
     rows = np.repeat(np.arange(len(gaps)), gaps.shape[1])
-    return np.bincount(rows * n_bins + place, weights=gaps.ravel(), minlength=len(gaps) * n_bins).reshape(-1, n_bins)
+    sums = np.bincount(rows * n_bins + place, weights=gaps.ravel(), minlength=len(gaps) * n_bins)
+    return np.asarray(sums, dtype=np.float64).reshape(-1, n_bins)
 
 
-def _error(sums: NDArray[np.float64], n_decisions: int) -> float:
+def _error(sums: NDArray[Any], n_decisions: int) -> float:
     return float(np.abs(sums).sum() / n_decisions)
 
 

@@ -151,11 +151,12 @@ def f1_intervals(
     with np.errstate(invalid="ignore"):
         each = 2 * n_right / (n_true + n_said)
     present = n_true > 0
-    judged = present.any(axis=1)
-    macro = (np.where(present, each, 0.0).sum(axis=1)[judged] / present.sum(axis=1)[judged]) if judged.any() else None
+    n_present = present.sum(axis=1)
+    judged = n_present > 0
+    macro = np.where(present, each, 0.0).sum(axis=1)[judged] / n_present[judged]
     seen = np.isfinite(each).any(axis=0)
     by_label = [percentiles(each[:, label]) if seen[label] else None for label in range(n_labels)]
-    return None if macro is None else percentiles(macro), by_label
+    return percentiles(macro) if len(macro) else None, by_label
 
 
 def macro_f1_interval(
@@ -167,7 +168,7 @@ def macro_f1_interval(
 
 def indicators(values: NDArray[Any], n_labels: int) -> NDArray[np.bool_]:
     """Positions (or a matrix already) as a matrix: cases x labels."""
-    return values.astype(bool) if values.ndim == 2 else values[:, None] == np.arange(n_labels)
+    return np.asarray(values if values.ndim == 2 else values[:, None] == np.arange(n_labels), dtype=bool)
 
 
 @dataclass(frozen=True, slots=True)
