@@ -154,7 +154,7 @@ def f1_intervals(
     n_present = present.sum(axis=1)
     judged = n_present > 0
     macro = np.where(present, each, 0.0).sum(axis=1)[judged] / n_present[judged]
-    seen = np.isfinite(each).any(axis=0)
+    seen = np.asarray(np.isfinite(each).any(axis=0))
     by_label = [percentiles(each[:, label]) if seen[label] else None for label in range(n_labels)]
     return percentiles(macro) if len(macro) else None, by_label
 

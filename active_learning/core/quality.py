@@ -11,7 +11,7 @@ from labeling.core.wording import LabelWord, seconds_words
 # Of more labels, those with the least F1 come first and the others fold away.
 LABELS_SHOWN = 20
 # The reliability picture: a square plot in a box, in its own units.
-BOX, EDGE, SIDE = 320, 36, 268
+BOX, EDGE, SIDE = 320, 44, 264
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def draw_reliability(calibration: Mapping[str, Any]) -> Reliability:
             y(one["right"]["value"]),
             y(one["right"]["low"]),
             y(one["right"]["high"]),
-            f"said {one['confidence']:.0%}, right {one['right']['value']:.0%} of {one['right']['n']:,}",
+            f"said {_percent(one['confidence'])}, right {_percent(one['right']['value'])} of {one['right']['n']:,}",
         )
         for one in calibration["after"]["bins"]
     ]
@@ -142,8 +142,8 @@ def draw_reliability(calibration: Mapping[str, Any]) -> Reliability:
         before=line(calibration["before"]["bins"]),
         after=line(calibration["after"]["bins"]),
         dots=tuple(dots),
-        x_ticks=tuple((x(tick), f"{tick:.0%}") for tick in ticks),
-        y_ticks=tuple((y(tick), f"{tick:.0%}") for tick in ticks),
+        x_ticks=tuple((x(tick), _percent(tick)) for tick in ticks),
+        y_ticks=tuple((y(tick), _percent(tick)) for tick in ticks),
     )
 
 
@@ -159,18 +159,22 @@ def forecast_words(forecast: Mapping[str, Any], seconds_per_label: float | None,
         gain = 100 * forecast["gain_next"]
         return [
             f"100 more labels add {_less_than(gain)}.",
-            f"The fitted curve ends near {forecast['ceiling']:.0%}; the next round accuracy lies further ahead than "
-            "can be told from here.",
+            f"The fitted curve ends near {_percent(forecast['ceiling'])}; the next goal lies further ahead than can be "
+            "told from here.",
         ]
     pace = ""
     if seconds_per_label is not None:
         pace = f" ({_hours(goal['n_more'] * seconds_per_label)} at {whose} pace)"
     highest = f"{goal['high']:,}" if goal["high"] is not None else f"more than {4 * forecast['n_labels']:,}, or never"
     return [
-        f"About {_about(goal['n_more']):,} more labels{pace} to reach {goal['accuracy']:.0%}; after that "
+        f"About {_about(goal['n_more']):,} more labels{pace} to reach {_percent(goal['accuracy'])}; after that "
         f"{_less_than(100 * goal['gain_after'])} for each 100.",
         f"95 % of the resampled curves get there after {goal['low']:,} to {highest}.",
     ]
+
+
+def _percent(share: float) -> str:
+    return f"{round(100 * share)} %"
 
 
 def _less_than(points: float) -> str:

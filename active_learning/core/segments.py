@@ -29,7 +29,7 @@ UNKNOWN = "(not given)"
 class Ratio:
     """A group's rate over the reference group's, with its 95 % interval.
 
-    `rate` and `n`: the group's own share and the cases behind it.
+    `rate` and `n`: the group's own share and the cases behind it. The reference group itself is 1 by definition.
     """
 
     rate: float
@@ -37,6 +37,7 @@ class Ratio:
     value: float
     low: float
     high: float
+    is_reference: bool = False
 
     @property
     def is_below(self) -> bool:
@@ -150,7 +151,7 @@ def ratio_of(hits: int, n: int, reference_hits: int, reference_n: int, *, is_sam
     1975) so that no rate of 0 breaks it. The reference group itself is 1, without doubt."""
     rate, reference = hits / n, reference_hits / reference_n
     if is_same:
-        return Ratio(rate, n, 1.0, 1.0, 1.0)
+        return Ratio(rate, n, 1.0, 1.0, 1.0, is_reference=True)
     value = rate / reference
     middle = math.log((hits + 0.5) / (n + 0.5) / ((reference_hits + 0.5) / (reference_n + 0.5)))
     spread = 1 / (hits + 0.5) - 1 / (n + 0.5) + 1 / (reference_hits + 0.5) - 1 / (reference_n + 0.5)
