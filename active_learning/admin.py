@@ -6,6 +6,7 @@ from django.http import HttpRequest
 
 from active_learning.models import (
     AliasEvent,
+    AuditSample,
     Dataset,
     FeatureShard,
     LearningPolicy,
@@ -69,3 +70,8 @@ class DatasetAdmin(LookingAdmin):
 @admin.register(FeatureShard)
 class FeatureShardAdmin(LookingAdmin):
     list_display = ("project", "number", "n", "first_id", "last_id", "sha256", "created_at")
+
+
+@admin.register(AuditSample)
+class AuditSampleAdmin(LookingAdmin):
+    list_display = ("project", "number", "n_used_up", "n_open", "reason", "started_by", "started_at")

@@ -1,9 +1,11 @@
 """What an owner types about learning: shares in percent, rules one a line."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 
+from active_learning.core.cost_lines import ABSENT, ANY, costs_from_lines, costs_to_lines
 from active_learning.core.rules import MARK, rules_from_lines, rules_to_lines
 from active_learning.models import LearningPolicy
 from active_learning.selectors import strategy_titles
@@ -26,17 +28,50 @@ class PolicyForm(forms.Form):
         help_text=f"A baseline, one rule a line, the first that applies counts: refund, money back {MARK} complaint",
     )
 
-    def __init__(self, data: Any = None, *, policy: LearningPolicy, kind: str) -> None:
+    costs = forms.CharField(
+        label="What mistakes cost",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        help_text=f"One mistake a line, any other costs 1: urgent {MARK} later: 10. {ANY} stands for every label.",
+    )
+    protected = forms.CharField(
+        label="Protected segments",
+        required=False,
+        help_text="Keys of meta, separated by commas, whose groups must not be treated worse: language, region",
+    )
+    favourable = forms.ChoiceField(
+        label="The label that is good to get",
+        required=False,
+        help_text="Protected groups are compared by how often the model says it.",
+    )
+
+    def __init__(self, data: Any = None, *, policy: LearningPolicy, kind: str, labels: Sequence[str]) -> None:
         initial = {
             "is_enabled": policy.is_enabled,
             "strategy": policy.strategy,
             "exploration_percent": round(100 * policy.exploration_share),
             "retrain_after": policy.retrain_after,
             "rules": rules_to_lines(policy.rules),
+            "costs": costs_to_lines(policy.costs),
+            "protected": ", ".join(policy.protected),
+            "favourable": policy.favourable,
         }
         super().__init__(data, initial=initial)
         self.kind = kind
         self.fields["strategy"].choices = list(strategy_titles(kind).items())  # type: ignore[attr-defined]
+        self.fields["favourable"].choices = [("", "none"), *((label, label) for label in labels)]  # type: ignore[attr-defined]
+        if kind == "choices":
+            self.fields["costs"].help_text += f" A missed label is urgent {MARK} {ABSENT}: 10."
+
+    def clean_costs(self) -> list[dict[str, Any]]:
+        try:
+            return costs_from_lines(self.cleaned_data["costs"])
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
+
+    def clean_protected(self) -> list[str]:
+        keys = [key.strip() for key in self.cleaned_data["protected"].split(",")]
+        return list(dict.fromkeys(key for key in keys if key))
 
     def clean_rules(self) -> list[dict[str, Any]]:
         try:
@@ -53,4 +88,7 @@ class PolicyForm(forms.Form):
             "exploration_share": data["exploration_percent"] / 100,
             "retrain_after": data["retrain_after"],
             "rules": data["rules"],
+            "costs": data["costs"],
+            "protected": data["protected"],
+            "favourable": data["favourable"],
         }

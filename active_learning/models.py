@@ -35,6 +35,13 @@ class LearningPolicy(models.Model):
     rules = models.JSONField(
         default=list, blank=True, help_text='A baseline: [{"contains": ["refund"], "value": "complaint"}, ...].'
     )
+    costs = models.JSONField(
+        default=list, blank=True, help_text='What mistakes cost, 1 where nothing is said: [{"true", "said", "cost"}].'
+    )
+    protected = models.JSONField(
+        default=list, blank=True, help_text="Keys of meta whose groups must not be treated worse than others."
+    )
+    favourable = models.CharField(max_length=200, blank=True, help_text="The label that is good to get.")
     # Inferred from the items. Shards are told apart by its fingerprint.
     featurizer = models.JSONField(null=True, blank=True)
     n_items_inferred_from = models.PositiveIntegerField(default=0)
@@ -95,6 +102,33 @@ class Dataset(models.Model):
 
     def __str__(self) -> str:
         return f"data {self.number} of project {self.project_id}: {self.n_items} items"
+
+
+class AuditSample(models.Model):
+    """A fresh start of the audit: from here on only items that nobody had answered before are measured on.
+
+    The first sample has no row; what was answered before the newest row's `after_annotation` is history.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="audit_samples", db_index=False)
+    number = models.PositiveIntegerField()
+    after_annotation = models.BigIntegerField(help_text="The newest answer there was: what it judged is used up.")
+    n_used_up = models.PositiveIntegerField()
+    n_open = models.PositiveIntegerField(help_text="Audit items that nobody had answered.")
+    reason = models.CharField(max_length=300)
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    started_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["project", "-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "number"], name="one_audit_sample_per_number"),
+        ]
+
+    def __str__(self) -> str:
+        return f"audit sample {self.number} of project {self.project_id}"
 
 
 class AppendOnlyQuerySet(models.QuerySet[Any]):

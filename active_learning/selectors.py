@@ -1,5 +1,6 @@
 """What learning reads of the labels, and what the model page shows. No numeric libraries: pages use these too."""
 
+import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -11,9 +12,9 @@ from django.db.models import Max, Q, QuerySet, Sum
 
 from active_learning.core.audit import MIN_AUDITED
 from active_learning.core.strategies import titles_for
-from active_learning.models import FeatureShard, LearningPolicy, ModelVersion, ScoringRun, TrainingRun
+from active_learning.models import AuditSample, FeatureShard, LearningPolicy, ModelVersion, ScoringRun, TrainingRun
 from labeling import selectors as labeling_selectors
-from labeling.core.errors import Invalid
+from labeling.core.errors import Invalid, NotFound
 from labeling.core.schema import SchemaRules, Value, rules_of
 from labeling.core.settling import plurality
 from labeling.core.voter import VoterEvidence
@@ -72,14 +73,48 @@ def training_labels(*, project: Project, rules: SchemaRules) -> LabelSet:
 
 
 def audit_labels(*, project: Project, rules: SchemaRules) -> LabelSet:
-    """What the audited items are: their known answer where that settled them, else what most people said who saw no
-    suggestion."""
-    blind = _live_answers(project, Item.Split.AUDIT).exclude(assignment__suggestion_shown=True)
+    """What the audited items of the present sample are: their known answer where that settled them, else what most
+    people said who saw no suggestion."""
     known = Resolution.objects.filter(
         project=project, superseded_at__isnull=True, method=Resolution.Method.KNOWN, item__split=Item.Split.AUDIT
     ).exclude(item__state=Item.State.EXCLUDED)
+    sample = audit_sample(project=project)
+    if sample is not None:
+        known = known.exclude(item_id__in=_answered_audit_ids(project, sample.after_annotation))
     settled: dict[int, tuple[Any, float]] = {pk: (value, 1.0) for pk, value in known.values_list("item_id", "value")}
-    return _settled(blind, rules, settled)
+    return _settled(_audit_answers(project).exclude(assignment__suggestion_shown=True), rules, settled)
+
+
+def _audit_answers(project: Project) -> QuerySet[Annotation]:
+    """Live answers to the present audit sample. An item that was answered before it began, if only once and undone
+    since, is of an earlier one."""
+    answers = _live_answers(project, Item.Split.AUDIT)
+    sample = audit_sample(project=project)
+    if sample is None:
+        return answers
+    return answers.exclude(item_id__in=_answered_audit_ids(project, sample.after_annotation))
+
+
+def _answered_audit_ids(project: Project, up_to: int) -> QuerySet[Annotation, int]:
+    answers = Annotation.objects.filter(project=project, item__split=Item.Split.AUDIT, id__lte=up_to)
+    return answers.values_list("item_id", flat=True)
+
+
+def audit_sample(*, project: Project) -> AuditSample | None:
+    """The present audit sample; None for the first."""
+    return AuditSample.objects.filter(project=project).order_by("-number").first()
+
+
+def audit_sample_number(*, project: Project) -> int:
+    sample = audit_sample(project=project)
+    return 1 if sample is None else sample.number
+
+
+def n_unseen_audit_items(*, project: Project) -> int:
+    """Open audit items that nobody has ever answered: what a fresh sample would be made of."""
+    answered = Annotation.objects.filter(project=project, item__split=Item.Split.AUDIT).values("item_id")
+    items = Item.objects.filter(project=project, split=Item.Split.AUDIT, state=Item.State.OPEN)
+    return items.exclude(pk__in=answered).count()
 
 
 def _live_answers(project: Project, split: str) -> QuerySet[Annotation]:
@@ -124,6 +159,11 @@ def last_annotation_id(*, project: Project) -> int:
     return Annotation.objects.live().filter(project=project).order_by("-id").values_list("id", flat=True).first() or 0
 
 
+def newest_annotation_id(*, project: Project) -> int:
+    """The id of the newest answer, undone ones included; 0 without any."""
+    return Annotation.objects.filter(project=project).aggregate(newest=Max("id"))["newest"] or 0
+
+
 def n_new_labels(*, project: Project, since_id: int, at_most: int) -> int:
     """Live answers to pool items that came after the answer `since_id`; counting stops at `at_most`."""
     new = Annotation.objects.live().filter(project=project, id__gt=since_id, item__split=Item.Split.POOL)
@@ -138,8 +178,8 @@ def answered_or_closed_ids(*, project: Project) -> set[int]:
 
 
 def n_audited(*, project: Project) -> int:
-    """Audit items with an answer that counts."""
-    return _live_answers(project, Item.Split.AUDIT).values("item_id").distinct().count()
+    """Items of the present audit sample with an answer that counts."""
+    return _audit_answers(project).values("item_id").distinct().count()
 
 
 def newest_item_id(*, project: Project) -> int:
@@ -163,6 +203,15 @@ def item_data(*, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}
     for start in range(0, len(ids), 1_000):
         found |= dict(Item.objects.filter(pk__in=ids[start : start + 1_000]).values_list("pk", "data"))
+    return found
+
+
+def item_metas(*, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """What the owner stored beside the named items, by id."""
+    found: dict[int, dict[str, Any]] = {}
+    for start in range(0, len(ids), 1_000):
+        rows = Item.objects.filter(pk__in=ids[start : start + 1_000]).values_list("pk", "meta")
+        found |= {pk: meta if isinstance(meta, dict) else {} for pk, meta in rows}
     return found
 
 
@@ -201,15 +250,67 @@ def versions_of(*, project: Project, n: int | None = None) -> list[ModelVersion]
     return list(versions if n is None else versions[:n])
 
 
-def curve_versions(*, project: Project, most: int = 200) -> list[ModelVersion]:
+@dataclass(frozen=True, slots=True)
+class MeasuredVersion:
+    n_labels: int
+    accuracy: float
+    low: float
+    high: float
+
+
+def measured_before(*, project: Project, labels: Sequence[str], most: int = 200) -> list[MeasuredVersion]:
+    """The newest versions with enough audit items that chose among these labels, oldest first."""
+    schemas = LabelSchema.objects.filter(project=project)
+    alike = [one.version for one in schemas if rules_of(one.kind, one.config).labels == tuple(labels)]
+    versions = ModelVersion.objects.filter(project=project, dataset__schema_version__in=alike)
+    rows = versions.order_by("-number").values_list("dataset__n_items", "metrics__audit__accuracy")[:most]
+    return [
+        MeasuredVersion(n_labels, accuracy["value"], accuracy["low"], accuracy["high"])
+        for n_labels, accuracy in reversed(rows)
+        if accuracy and accuracy["n"] >= MIN_AUDITED
+    ]
+
+
+def last_kappas(*, project: Project, n: int) -> list[float | None]:
+    """Of the newest `n` versions the kappa with the one before each, newest first; the first version has none."""
+    rows = ModelVersion.objects.filter(project=project).order_by("-number").values_list("metrics__stability", flat=True)
+    return [stability["kappa"] for stability in rows[:n] if stability]
+
+
+def version_numbered(*, project: Project, number: int) -> ModelVersion:
+    """The project's version of this number. Raises NotFound."""
+    version = ModelVersion.objects.filter(project=project, number=number).select_related("dataset").first()
+    if version is None:
+        raise NotFound(f"This project has no model {number}.")
+    return version
+
+
+def n_looks(*, project: Project) -> int:
+    """Versions that were measured on the present audit sample, on enough items to say something."""
+    rows = ModelVersion.objects.filter(project=project).values_list("metrics__audit_sample", "metrics__n_audited")
+    number = audit_sample_number(project=project)
+    return sum((sample or 1) == number and (n or 0) >= MIN_AUDITED for sample, n in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionOnCurve:
+    """What a learning curve needs of a version; `accuracy` is {value, low, high, n} or None."""
+
+    number: int
+    n_labels: int
+    accuracy: dict[str, Any] | None
+
+
+def curve_versions(*, project: Project, most: int = 200) -> list[VersionOnCurve]:
     """Versions for a learning curve, newest first: all, or `most` spread evenly over a long history."""
-    newest = ModelVersion.objects.filter(project=project).order_by("-number").values_list("number", flat=True).first()
-    if newest is None or newest <= most:
-        return versions_of(project=project)
-    # Numbers follow each other without gaps.
-    numbers = {round(1 + i * (newest - 1) / (most - 1)) for i in range(most)}
-    versions = ModelVersion.objects.filter(project=project, number__in=numbers).select_related("dataset")
-    return list(versions.order_by("-number"))
+    versions = ModelVersion.objects.filter(project=project).order_by("-number")
+    newest = versions.values_list("number", flat=True).first() or 0
+    if newest > most:
+        # Numbers follow each other without gaps.
+        versions = versions.filter(number__in={round(1 + i * (newest - 1) / (most - 1)) for i in range(most)})
+    # Metrics are long; the page asks for this again and again.
+    rows = versions.values_list("number", "dataset__n_items", "metrics__audit__accuracy")
+    return [VersionOnCurve(*row) for row in rows]
 
 
 def n_versions(*, project: Project) -> int:
@@ -257,6 +358,16 @@ def items_to_vote_on(*, project: Project) -> set[int]:
 
 def n_queued(*, project: Project) -> int:
     return QueueEntry.objects.filter(project=project).count()
+
+
+def seconds_per_answer(*, project: Project, user: Any = None, most: int = 50) -> float | None:
+    """The median of what the last answers took that have it: of one person, or of everybody; None without any."""
+    answers = Annotation.objects.live().filter(project=project, seconds__isnull=False)
+    if user is not None:
+        answers = answers.filter(user=user)
+    latest = answers.order_by("-id").values_list("seconds", flat=True)[:most]
+    seconds = [value for value in latest if value is not None]
+    return statistics.median(seconds) if seconds else None
 
 
 def learning_jobs(*, project: Project, n: int = 10) -> list[Job]:

@@ -5,10 +5,12 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from active_learning.core.cost_lines import check_costs
 from active_learning.core.rules import parse_rules
 from active_learning.models import LearningPolicy
 from active_learning.selectors import current_rules, policy_of, strategy_titles
 from labeling.core.errors import Invalid
+from labeling.core.schema import SchemaRules
 from labeling.models import Project
 from labeling.services.audit import record_audit
 
@@ -20,7 +22,11 @@ SETTINGS = (
     "min_seconds_between",
     "queue_size",
     "rules",
+    "costs",
+    "protected",
+    "favourable",
 )
+MAX_PROTECTED = 8
 
 
 def change_policy(*, project: Project, actor: Any, **changes: Any) -> LearningPolicy:
@@ -38,6 +44,7 @@ def change_policy(*, project: Project, actor: Any, **changes: Any) -> LearningPo
                 rules.check(rule.value)
         except ValueError as error:
             raise Invalid(str(error), fields={"rules": str(error)}) from None
+    _check_judging(changes, rules)
     policy = policy_of(project)
     before = {name: getattr(policy, name) for name in changes}
     for name, value in changes.items():
@@ -53,3 +60,20 @@ def change_policy(*, project: Project, actor: Any, **changes: Any) -> LearningPo
             policy.save(update_fields=list(changed))
             record_audit(action="learning.change", actor=actor, project=project, target=project.slug, detail=changed)
     return policy
+
+
+def _check_judging(changes: dict[str, Any], rules: SchemaRules) -> None:
+    if "costs" in changes:
+        try:
+            check_costs(changes["costs"], rules.labels, is_multilabel=rules.kind == "choices")
+        except ValueError as error:
+            raise Invalid(str(error), fields={"costs": str(error)}) from None
+    if "protected" in changes:
+        keys = changes["protected"]
+        is_list = isinstance(keys, list) and all(isinstance(key, str) and key.strip() for key in keys)
+        if not is_list or len(keys) > MAX_PROTECTED:
+            text = f"Protected segments are up to {MAX_PROTECTED} keys of meta."
+            raise Invalid(text, fields={"protected": text})
+    if changes.get("favourable") and changes["favourable"] not in rules.labels:
+        text = f"{changes['favourable']} is not a label of the schema."
+        raise Invalid(text, fields={"favourable": text})

@@ -34,6 +34,7 @@ from active_learning.core.shards import write_atomically
 from active_learning.models import Dataset, LearningPolicy, ModelVersion, TrainingRun
 from active_learning.selectors import LabelSet
 from active_learning.services import features, files, registry
+from active_learning.services.evaluation import Judged, detail_of, outlook_of
 from active_learning.services.registry import Recipe
 from active_learning.services.scoring import order_queue
 from active_learning.services.triggers import decide_on_votes
@@ -123,7 +124,21 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
     with watch.part("evaluate"):
         policy = selectors.policy_of(project)
         metrics = _measure(project, spec, rules, policy, model, material.targets, audit, recipe.seed)
-    metrics |= {"n_labels": len(material.targets), "temperature": round(model.temperature, 4)}
+    metrics |= {
+        "n_labels": len(material.targets),
+        "temperature": round(model.temperature, 4),
+        "audit_sample": selectors.audit_sample_number(project=project),
+    }
+    with watch.part("outlook"):
+        metrics |= outlook_of(
+            project=project,
+            spec=spec,
+            rules=rules,
+            model=model,
+            class_counts=dataset.class_counts,
+            metrics=metrics,
+            seed=recipe.seed,
+        )
     with watch.part("store"):
         sha256, path = registry.store_model(recipe=recipe, model=model, scaling=material.scaling)
         version = registry.register_version(
@@ -244,15 +259,17 @@ def _measure(
     values = [audit.values[place] for place in places]
     truth = encode_targets(values, rules.labels, is_multilabel=several)
     n = len(truth)
-    said = decide(model.predict_proba(block), is_multilabel=several)
+    probabilities = model.predict_proba(block)
+    said = decide(probabilities, is_multilabel=several)
     right = is_right(truth.y, said)
+    ids = [audit.ids[place] for place in places]
     majority = majority_prediction(learned)
     baselines: dict[str, NDArray[Any]] = {
         "majority": np.broadcast_to(majority, (n, *majority.shape)),
         "random": random_predictions(learned, n, np.random.default_rng(seed)),
     }
     if policy.rules:
-        baselines["rules"] = _by_rules(policy, spec, rules, [audit.ids[place] for place in places], majority)
+        baselines["rules"] = _by_rules(policy, spec, rules, ids, majority)
     judged = evaluate(truth.y, said, rules.labels)
     metrics: dict[str, Any] = {"n_audited": n, "audit": judged.to_json(), "baselines": {}}
     if judged.macro_f1 is not None:
@@ -273,7 +290,10 @@ def _measure(
             "n_right": int(right.sum()),
             "n_common": int(np.bincount(truth.y).max()),
         }
-    return metrics
+    judged_items = Judged(ids, truth.y, probabilities, said, baselines)
+    return metrics | detail_of(
+        policy=policy, rules=rules, judged=judged_items, temperature=model.temperature, seed=seed
+    )
 
 
 def _by_rules(
