@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 import active_learning.core
 from active_learning.core.artifacts import Artifact, read_artifact, write_artifact
 from active_learning.core.audit import MIN_AUDITED
+from active_learning.core.blocks import FeatureBlock
 from active_learning.core.featurize import FeaturizerSpec
+from active_learning.core.known import check_known, known_rows, pack_known
 from active_learning.core.learners import DenseScaling, LinearModel
 from active_learning.models import AliasEvent, Dataset, ModelVersion
 from active_learning.services import files
@@ -54,11 +56,13 @@ class Recipe:
     seed: int
 
 
-def store_model(*, recipe: Recipe, model: LinearModel, scaling: DenseScaling) -> tuple[str, str]:
-    """Writes the model's files: their digest and folder."""
+def store_model(
+    *, recipe: Recipe, model: LinearModel, scaling: DenseScaling, learned: FeatureBlock, root: Path | None = None
+) -> tuple[str, Path]:
+    """Writes the model's files, some rows of what it learned from as known inputs among them: digest and folder."""
     arrays, about = model.to_arrays()
-    sha256, folder = write_artifact(
-        files.models_folder(),
+    return write_artifact(
+        root or files.models_folder(),
         about={
             "dataset": recipe.dataset_sha256,
             "seed": recipe.seed,
@@ -66,11 +70,12 @@ def store_model(*, recipe: Recipe, model: LinearModel, scaling: DenseScaling) ->
             "code_version": code_version(),
             "environment": environment(recipe.spec),
         },
-        arrays=arrays | {"scaling_center": scaling.center, "scaling_scale": scaling.scale},
+        arrays=arrays
+        | {"scaling_center": scaling.center, "scaling_scale": scaling.scale}
+        | pack_known(model, known_rows(learned)),
         documents={"model": about, "featurizer": recipe.spec.to_json()},
         key=files.signing_keys()[0],
     )
-    return sha256, files.relative(folder)
 
 
 def register_version(
@@ -158,14 +163,19 @@ def load_artifact(*, version: ModelVersion) -> Artifact:
 
 
 def load_model(*, version: ModelVersion) -> LinearModel:
-    """The version's model; the last few stay in memory. Raises ArtifactRefused like load_artifact."""
+    """The version's model, which has answered its known inputs; the last few stay in memory.
+
+    Raises ArtifactRefused like load_artifact, and when it answers its known inputs otherwise than when it was made.
+    """
     return _load(str(files.absolute(version.path)), version.sha256)
 
 
 @lru_cache(maxsize=4)
 def _load(folder: str, sha256: str) -> LinearModel:
     artifact = read_artifact(Path(folder), sha256=sha256, keys=files.signing_keys())
-    return LinearModel.from_arrays(artifact.arrays, artifact.documents["model"])
+    model = LinearModel.from_arrays(artifact.arrays, artifact.documents["model"])
+    check_known(model, artifact.arrays)
+    return model
 
 
 def stored_scaling(artifact: Artifact) -> DenseScaling:

@@ -1,7 +1,6 @@
 """From answers to a model version: freeze the data, fit, calibrate, judge on the audit split, store, order."""
 
 import hashlib
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,9 +120,11 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
         metrics = _measure(project, spec, rules, policy, model, material.targets, audit, recipe.seed)
     metrics |= {"n_labels": len(material.targets), "temperature": round(model.temperature, 4)}
     with watch.part("store"):
-        sha256, path = registry.store_model(recipe=recipe, model=model, scaling=material.scaling)
+        sha256, folder = registry.store_model(
+            recipe=recipe, model=model, scaling=material.scaling, learned=material.block
+        )
         version = registry.register_version(
-            project=project, dataset=dataset, sha256=sha256, path=path, recipe=recipe, metrics=metrics
+            project=project, dataset=dataset, sha256=sha256, path=files.relative(folder), recipe=recipe, metrics=metrics
         )
         version = registry.judge_version(version=version)
     run.version = version
@@ -278,26 +279,3 @@ def _by_rules(
         otherwise = rules.labels[int(majority)]
     said = rule_predictions(parse_rules(policy.rules), texts, otherwise)
     return encode_targets(said, rules.labels, is_multilabel=several).y
-
-
-def rebuild_version(*, version: ModelVersion) -> str:
-    """Makes a version again from its manifest, its data set and the stored features: the digest of what comes out.
-
-    It equals the version's own digest as long as code and libraries are the ones in the manifest.
-    """
-    artifact = registry.load_artifact(version=version)
-    stored = json.loads(files.absolute(version.dataset.path).read_bytes())
-    ids, values, weights = (list(column) for column in zip(*stored["rows"], strict=True))
-    spec = FeaturizerSpec.from_json(artifact.documents["featurizer"])
-    several = stored["kind"] == "choices"
-    found = features.gather(project=version.project, spec=spec, ids=ids)
-    assert found.block is not None
-    material = Material(
-        found.block,
-        encode_targets([values[place] for place in found.places], stored["labels"], is_multilabel=several),
-        np.array([weights[place] for place in found.places], dtype=np.float64),
-        registry.stored_scaling(artifact),
-    )
-    recipe = Recipe(artifact.about["dataset"], spec, artifact.about["parameters"], artifact.about["seed"])
-    model = fit(recipe=recipe, material=material)
-    return registry.store_model(recipe=recipe, model=model, scaling=material.scaling)[0]
