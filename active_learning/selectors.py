@@ -9,11 +9,11 @@ from typing import Any
 from django.db.models import Max, Q, QuerySet, Sum
 
 from active_learning.core.audit import MIN_AUDITED
-from active_learning.models import FeatureShard, LearningPolicy, ModelVersion, ScoringRun, TrainingRun
+from active_learning.models import AliasEvent, FeatureShard, LearningPolicy, ModelVersion, ScoringRun, TrainingRun
 from labeling.core.errors import Invalid
 from labeling.core.schema import SchemaRules, Value, rules_of
 from labeling.core.settling import plurality
-from labeling.models import Annotation, Item, Job, LabelSchema, Project, QueueEntry, Resolution
+from labeling.models import Annotation, Item, Job, LabelSchema, Membership, Project, QueueEntry, Resolution
 
 LEARNING_JOBS = ("train", "score", "features")
 
@@ -179,6 +179,34 @@ def newest_version(*, project: Project) -> ModelVersion | None:
 
 def live_version(*, project: Project) -> ModelVersion | None:
     return ModelVersion.objects.filter(project=project, state=ModelVersion.State.LIVE).first()
+
+
+def live_before(*, project: Project, live: ModelVersion | None) -> int | None:
+    """The number of the version that `live` replaced when it first became live; None without one."""
+    if live is None:
+        return None
+    first = _moves_to(project, live.number).order_by("id").first()
+    return first.from_number if first else None
+
+
+def was_live(*, project: Project, number: int) -> bool:
+    return _moves_to(project, number).exists()
+
+
+def _moves_to(project: Project, number: int) -> QuerySet[AliasEvent]:
+    return AliasEvent.objects.filter(project_id=project.pk, alias="live", to_number=number)
+
+
+def asked_for_by(*, version: ModelVersion) -> Any:
+    """The person who asked for the training that made this version; None when labels, a clock or a command did."""
+    run = version.runs.select_related("job__created_by").order_by("id").first()
+    return run.job.created_by if run else None
+
+
+def other_owners(*, project: Project, user: Any) -> bool:
+    """Whether somebody else who can log in owns the project too."""
+    owners = Membership.objects.filter(project=project, role=Membership.Role.OWNER, user__is_active=True)
+    return owners.exclude(user_id=user.pk).exists()
 
 
 def versions_of(*, project: Project, n: int | None = None) -> list[ModelVersion]:

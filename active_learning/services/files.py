@@ -22,6 +22,10 @@ def models_folder() -> Path:
     return storage_root() / "models"
 
 
+def reports_folder(project_id: int) -> Path:
+    return storage_root() / "reports" / str(project_id)
+
+
 def relative(path: Path) -> str:
     """A path as it is stored: below the storage folder, which may move."""
     return path.relative_to(storage_root()).as_posix()

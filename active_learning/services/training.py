@@ -32,7 +32,7 @@ from active_learning.core.rules import parse_rules, rule_predictions
 from active_learning.core.shards import write_atomically
 from active_learning.models import Dataset, LearningPolicy, ModelVersion, TrainingRun
 from active_learning.selectors import LabelSet
-from active_learning.services import features, files, registry
+from active_learning.services import evidence, features, files, promotion, registry
 from active_learning.services.registry import Recipe
 from active_learning.services.scoring import order_queue
 from labeling.core.schema import SchemaRules
@@ -119,14 +119,25 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
         policy = selectors.policy_of(project)
         metrics = _measure(project, spec, rules, policy, model, material.targets, audit, recipe.seed)
     metrics |= {"n_labels": len(material.targets), "temperature": round(model.temperature, 4)}
+    with watch.part("compare"):
+        found = evidence.collect(
+            project=project, spec=spec, rules=rules, model=model, labels=labels, audit=audit, seed=recipe.seed
+        )
     with watch.part("store"):
         sha256, folder = registry.store_model(
             recipe=recipe, model=model, scaling=material.scaling, learned=material.block
         )
         version = registry.register_version(
-            project=project, dataset=dataset, sha256=sha256, path=files.relative(folder), recipe=recipe, metrics=metrics
+            project=project,
+            dataset=dataset,
+            sha256=sha256,
+            path=files.relative(folder),
+            recipe=recipe,
+            metrics=metrics,
+            report_path=found.report_path,
         )
-        version = registry.judge_version(version=version)
+        measured = found.measured | registry.try_loading(version=version)
+        version = promotion.judge_version(version=version, evidence=found.evidence, measured=measured)
     run.version = version
     run.outcome = _outcome(version, labels)
     return version
