@@ -5,13 +5,8 @@ The same content gives the same bytes, hence the same name: nothing in a model's
 
 import io
 import json
-import os
-import shutil
-import tempfile
-import time
 import zipfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from active_learning.core.manifest import MANIFEST, ArtifactRefused, canonical_json, read_sealed, seal
+from active_learning.core.manifest import MANIFEST, canonical_json, put_folder, read_sealed, seal
 
 ARRAYS = "arrays.npz"
-# What a killed writer left behind is cleared away after this long: by then nobody writes it any more.
-LEFT_BEHIND_SECONDS = 3_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,38 +46,6 @@ def write_artifact(
     folder.parent.mkdir(parents=True, exist_ok=True)
     put_folder(folder, files | {MANIFEST: manifest}, sha256=sha256, keys=[key])
     return sha256, folder
-
-
-def put_folder(folder: Path, contents: Mapping[str, bytes], *, sha256: str, keys: Sequence[bytes]) -> None:
-    """The files under `folder`, all of them or none, whenever the process dies."""
-    _clear_left_behind(folder.parent)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".tmp-"))
-    try:
-        for name, content in contents.items():
-            with open(temporary / name, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        try:
-            os.rename(temporary, folder)
-        except OSError:
-            if not folder.is_dir():
-                raise
-            # It is there already. A damaged or foreign copy is replaced, or it could never be mended.
-            try:
-                read_sealed(folder, sha256=sha256, keys=keys)
-            except ArtifactRefused:
-                shutil.rmtree(folder)
-                os.rename(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _clear_left_behind(parent: Path) -> None:
-    for folder in parent.glob(".tmp-*"):
-        with suppress(OSError):  # somebody else clears it away just now
-            if time.time() - folder.stat().st_mtime > LEFT_BEHIND_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 def read_artifact(folder: Path, *, sha256: str, keys: Sequence[bytes]) -> Artifact:

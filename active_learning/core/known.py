@@ -4,7 +4,7 @@ A model that no longer says so after loading is not the model that was measured:
 another reading of its files has changed it. The rows are hashed features, so no text can be read from them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,10 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from active_learning.core.blocks import FeatureBlock
-from active_learning.core.learners import Model
 from active_learning.core.manifest import ArtifactRefused
 
 N_KNOWN = 8
+Predict = Callable[[FeatureBlock], NDArray[np.float32]]
 # Sums in another order differ by about 1e-6 in float32; a changed weight by much more.
 TOLERANCE = 1e-4
 
@@ -25,7 +25,7 @@ def known_rows(block: FeatureBlock) -> FeatureBlock:
     return block.take(np.unique(np.linspace(0, len(block) - 1, min(N_KNOWN, len(block))).astype(np.intp)))
 
 
-def pack_known(model: Model, rows: FeatureBlock) -> dict[str, NDArray[Any]]:
+def pack_known(predict: Predict, rows: FeatureBlock) -> dict[str, NDArray[Any]]:
     """The rows and what the model says about them, as arrays."""
     return {
         "known_data": rows.sparse.data,
@@ -33,11 +33,11 @@ def pack_known(model: Model, rows: FeatureBlock) -> dict[str, NDArray[Any]]:
         "known_indptr": rows.sparse.indptr,
         "known_columns": np.array([rows.sparse.shape[1]], dtype=np.int64),
         "known_dense": rows.dense,
-        "known_probabilities": model.predict_proba(rows),
+        "known_probabilities": predict(rows),
     }
 
 
-def check_known(model: Model, arrays: Mapping[str, NDArray[Any]]) -> int:
+def check_known(predict: Predict, arrays: Mapping[str, NDArray[Any]]) -> int:
     """How many known inputs the model answers as it once did.
 
     0 for a model that was stored without any. Raises ArtifactRefused when it answers one otherwise.
@@ -47,7 +47,7 @@ def check_known(model: Model, arrays: Mapping[str, NDArray[Any]]) -> int:
     expected = arrays["known_probabilities"]
     parts = (arrays["known_data"], arrays["known_indices"], arrays["known_indptr"])
     rows = sp.csr_matrix(parts, shape=(len(expected), int(arrays["known_columns"][0])))
-    found = model.predict_proba(FeatureBlock(rows, arrays["known_dense"]))
+    found = predict(FeatureBlock(rows, arrays["known_dense"]))
     if found.shape != expected.shape:
         raise ArtifactRefused(
             f"The model gives {found.shape[1]} probabilities, it was stored with {expected.shape[1]}."

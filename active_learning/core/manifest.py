@@ -7,13 +7,20 @@ the digest of each file.
 import hashlib
 import hmac
 import json
+import os
+import shutil
+import tempfile
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+# What a killed writer left behind is cleared away after this long: by then nobody writes it any more.
+LEFT_BEHIND_SECONDS = 3_600
 
 
 class ArtifactRefused(ValueError):
@@ -70,6 +77,38 @@ def read_sealed(folder: Path, *, sha256: str, keys: Sequence[bytes]) -> SealedFi
             raise ArtifactRefused(f"{name} of the model was altered.")
         contents[name] = content
     return SealedFiles(sha256, about, contents, {name: entry["sha256"] for name, entry in names.items()})
+
+
+def put_folder(folder: Path, contents: Mapping[str, bytes], *, sha256: str, keys: Sequence[bytes]) -> None:
+    """The files under `folder`, all of them or none, whenever the process dies."""
+    _clear_left_behind(folder.parent)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".tmp-"))
+    try:
+        for name, content in contents.items():
+            with open(temporary / name, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        try:
+            os.rename(temporary, folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+            # It is there already. A damaged or foreign copy is replaced, or it could never be mended.
+            try:
+                read_sealed(folder, sha256=sha256, keys=keys)
+            except ArtifactRefused:
+                shutil.rmtree(folder)
+                os.rename(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _clear_left_behind(parent: Path) -> None:
+    for folder in parent.glob(".tmp-*"):
+        with suppress(OSError):  # somebody else clears it away just now
+            if time.time() - folder.stat().st_mtime > LEFT_BEHIND_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def canonical_json(content: Any) -> bytes:

@@ -62,11 +62,12 @@ def calibration_difference(
 
 def _gaps(confidence: NDArray[np.floating], outcome: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Confidence less outcome of each case, in the column of its bin; of several labels their mean."""
-    confidence, outcome = (part.reshape(len(part), -1).astype(np.float64) for part in (confidence, outcome))
-    bins = np.minimum((confidence * N_BINS).astype(np.intp), N_BINS - 1)
-    gaps = np.zeros((len(confidence), N_BINS))
-    rows = np.repeat(np.arange(len(confidence)), confidence.shape[1])
-    np.add.at(gaps, (rows, bins.ravel()), ((confidence - outcome) / confidence.shape[1]).ravel())
+    sure = confidence.reshape(len(confidence), -1).astype(np.float64)
+    right = outcome.reshape(len(outcome), -1).astype(np.float64)
+    bins = np.minimum((sure * N_BINS).astype(np.intp), N_BINS - 1)
+    gaps = np.zeros((len(sure), N_BINS))
+    rows = np.repeat(np.arange(len(sure)), sure.shape[1])
+    np.add.at(gaps, (rows, bins.ravel()), ((sure - right) / sure.shape[1]).ravel())
     return gaps
 
 

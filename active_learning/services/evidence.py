@@ -139,17 +139,17 @@ def _paired(
     common, mine, theirs = np.intersect1d(own.places, other.places, assume_unique=True, return_indices=True)
     asked = truth.take(common)
     first, second = own.probabilities[mine], other.probabilities[theirs]
-    right = [is_right(asked.y, decide(p, is_multilabel=several)) for p in (first, second)]
+    own_right, other_right = (is_right(asked.y, decide(p, is_multilabel=several)) for p in (first, second))
     by_segment: dict[str, Figure] = {}
     for name, positions in segments.items():
         inside = np.isin(common, np.asarray(positions))
-        figure = accuracy_difference(right[0][inside], right[1][inside], rng)
+        figure = accuracy_difference(own_right[inside], other_right[inside], rng)
         if figure is not None:
             by_segment[name] = figure
     return Evidence(
         len(own.places),
         live=live,
-        accuracy=accuracy_difference(*right, rng),
+        accuracy=accuracy_difference(own_right, other_right, rng),
         calibration=calibration_difference(_outcomes(first, asked), _outcomes(second, asked), rng),
         latency=time_ratio(*_seconds(own, other)),
         segments=by_segment,

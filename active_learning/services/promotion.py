@@ -9,13 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from active_learning import selectors
 from active_learning.core.checklist import BY_PERSON
 from active_learning.core.gate import Evidence, State, judge
 from active_learning.core.manifest import ArtifactRefused, read_sealed
 from active_learning.models import AliasEvent, LearningPolicy, ModelVersion
-from active_learning.services import files
+from active_learning.services import archive, files
 from labeling.core.errors import Conflict, Forbidden, Invalid, NotFound
 from labeling.models import Project
 from labeling.services.audit import record_audit
@@ -153,6 +154,42 @@ def reject(*, project: Project, number: int, actor: Any, reason: str) -> ModelVe
     return version
 
 
+def retire(*, project: Project, number: int, actor: Any, reason: str) -> ModelVersion:
+    """A version taken out of use, its files in one archive. Rolling back to it, if it ever was live, restores them.
+
+    Raises Conflict for the live version, and for the newest, which puts the queue in order.
+    """
+    reason = _checked(reason)
+    with transaction.atomic():
+        live = _locked_live(project)
+        version = version_for(project=project, number=number)
+        if live is not None and live.pk == version.pk:
+            raise Conflict(f"Model {number} is live: make another version live first.", code="live")
+        newest = selectors.newest_version(project=project)
+        if newest is not None and newest.pk == version.pk:
+            raise Conflict(
+                f"Model {number} is the newest and puts the queue in order: retire it when a newer one is there.",
+                code="newest",
+            )
+        if version.archived_at is not None:
+            return version
+        try:
+            archive.pack(version=version)
+        except ArtifactRefused as error:
+            raise Conflict(f"Model {number} cannot be archived: {error}", code="artifact_refused") from error
+        version.archived_at = timezone.now()
+        if version.state == CANDIDATE:
+            version.state = RETIRED
+            version.state_reason = f"{actor.get_username()}: {reason}"[:300]
+        version.save(update_fields=["state", "state_reason", "archived_at"])
+        record_audit(
+            action="model.retire", actor=actor, project=project, target=f"model {number}", detail={"reason": reason}
+        )
+        # Only once the row says so: whoever dies in between leaves both, and either will do.
+        transaction.on_commit(lambda: archive.drop_folder(version=version))
+    return version
+
+
 def version_for(*, project: Project, number: int) -> ModelVersion:
     """The version of this number. Raises NotFound."""
     found = ModelVersion.objects.select_related("project", "dataset", "parent").filter(project=project, number=number)
@@ -201,7 +238,12 @@ def _evidence(version: ModelVersion) -> dict[str, Any]:
 
 
 def _check_files(version: ModelVersion) -> None:
+    """The version's files, out of their archive if need be, are as they were written; else Conflict."""
     try:
+        if version.archived_at is not None:
+            archive.restore(version=version)
+            version.archived_at = None
+            version.save(update_fields=["archived_at"])
         read_sealed(files.absolute(version.path), sha256=version.sha256, keys=files.signing_keys())
     except ArtifactRefused as error:
         raise Conflict(

@@ -72,7 +72,7 @@ def store_model(
         },
         arrays=arrays
         | {"scaling_center": scaling.center, "scaling_scale": scaling.scale}
-        | pack_known(model, known_rows(learned)),
+        | pack_known(model.predict_proba, known_rows(learned)),
         documents={"model": about, "featurizer": recipe.spec.to_json()},
         key=files.signing_keys()[0],
     )
@@ -137,7 +137,7 @@ def try_loading(*, version: ModelVersion) -> dict[str, int]:
     """
     model, artifact = load_model(version=version), load_artifact(version=version)
     size = sum(path.stat().st_size for path in files.absolute(version.path).iterdir())
-    return {"known_inputs": check_known(model, artifact.arrays), "bytes": size}
+    return {"known_inputs": check_known(model.predict_proba, artifact.arrays), "bytes": size}
 
 
 def live_model(*, project: Project) -> tuple[ModelVersion, LinearModel] | None:
@@ -153,7 +153,7 @@ def live_model(*, project: Project) -> tuple[ModelVersion, LinearModel] | None:
 def _load(folder: str, sha256: str) -> LinearModel:
     artifact = read_artifact(Path(folder), sha256=sha256, keys=files.signing_keys())
     model = LinearModel.from_arrays(artifact.arrays, artifact.documents["model"])
-    check_known(model, artifact.arrays)
+    check_known(model.predict_proba, artifact.arrays)
     return model
 
 

@@ -14,7 +14,7 @@ from active_learning.core.blocks import FeatureBlock, stack_blocks
 from active_learning.core.featurize import FeaturizerSpec
 from active_learning.core.learners import encode_targets
 from active_learning.models import ModelVersion
-from active_learning.services import features, files, registry
+from active_learning.services import archive, features, files, registry
 from active_learning.services.registry import Recipe
 from active_learning.services.training import Material, fit
 from labeling.core.errors import Conflict
@@ -49,7 +49,7 @@ def rebuild_version(*, version: ModelVersion) -> Rebuilt:
     Raises ArtifactRefused when the version's own files are missing or altered, Conflict when its data set is or when
     items that it learned from are gone.
     """
-    artifact = registry.load_artifact(version=version)
+    artifact = _artifact_of(version)
     stored = _stored_dataset(version)
     ids, values, weights = (list(column) for column in zip(*stored["rows"], strict=True))
     spec = FeaturizerSpec.from_json(artifact.documents["featurizer"])
@@ -67,6 +67,14 @@ def rebuild_version(*, version: ModelVersion) -> Rebuilt:
         )
         again = read_artifact(made, sha256=sha256, keys=files.signing_keys())
     return Rebuilt(version.sha256, sha256, _differing_files(artifact, again), _differing_circumstances(artifact, again))
+
+
+def _artifact_of(version: ModelVersion) -> Artifact:
+    if version.archived_at is None:
+        return registry.load_artifact(version=version)
+    with tempfile.TemporaryDirectory() as folder:
+        archive.restore(version=version, folder=Path(folder) / version.sha256)
+        return read_artifact(Path(folder) / version.sha256, sha256=version.sha256, keys=files.signing_keys())
 
 
 def _features_again(version: ModelVersion, spec: FeaturizerSpec, ids: list[int]) -> FeatureBlock:

@@ -14,7 +14,6 @@ from django.db.models import Max
 from numpy.typing import NDArray
 
 from active_learning import selectors
-from active_learning.core.artifacts import canonical_json
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.evaluation import compare, evaluate, is_right, macro_f1_interval
 from active_learning.core.featurize import FeaturizerSpec, flatten, sides, text_of
@@ -28,6 +27,7 @@ from active_learning.core.learners import (
     majority_prediction,
     random_predictions,
 )
+from active_learning.core.manifest import canonical_json
 from active_learning.core.rules import parse_rules, rule_predictions
 from active_learning.core.shards import write_atomically
 from active_learning.models import Dataset, LearningPolicy, ModelVersion, TrainingRun

@@ -45,6 +45,12 @@ def points(difference: float) -> str:
     return f"{100 * difference:+.1f}\u202fpoints".replace("-", "−")
 
 
+@register.filter
+def signed(difference: float) -> str:
+    """A difference of two scores: 0.0312 -> "+0.03"."""
+    return f"{difference:+.2f}".replace("-", "−")
+
+
 @register.simple_tag
 def reviews_waiting(project: Project) -> int:
     """How many items of the project wait for a reviewer. One query."""

@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from active_learning import selectors
-from active_learning.core.artifacts import ArtifactRefused
+from active_learning.core.manifest import ArtifactRefused
 from active_learning.models import AliasEvent, Dataset, FeatureShard, ModelVersion, TrainingRun
 from active_learning.services import files, registry, training
 from active_learning.services.policy import change_policy
