@@ -51,10 +51,18 @@ def fill(
     measured = gate.get("measured", {})
     known = f"{measured.get('known_inputs', 0)} known inputs are asked at each loading"
     lines = [
-        _of_checks("It is better than doing without", [c for n, c in checks.items() if n.startswith("baseline")]),
-        _of_checks("It is no worse than what is live", [c for n, c in checks.items() if n == "live"]),
         _of_checks(
-            "It is no worse for any protected segment", [c for n, c in checks.items() if n.startswith("segment")]
+            "It is better than doing without",
+            [c for n, c in checks.items() if n.startswith("baseline")],
+            "too few audit items are answered",
+        ),
+        _of_checks(
+            "It is no worse than what is live", [c for n, c in checks.items() if n == "live"], "none was live beside it"
+        ),
+        _of_checks(
+            "It is no worse for any protected segment",
+            [c for n, c in checks.items() if n.startswith("segment")],
+            "no segment was measured",
         ),
         _calibration(checks, measured),
         _fast(checks, measured),
@@ -73,9 +81,9 @@ def fill(
     return lines + people
 
 
-def _of_checks(title: str, checks: Sequence[Mapping[str, Any]]) -> Line:
+def _of_checks(title: str, checks: Sequence[Mapping[str, Any]], otherwise: str) -> Line:
     if not checks:
-        return Line(title, State.UNDECIDED, "not enough data yet")
+        return Line(title, State.UNDECIDED, otherwise)
     states = {check["state"] for check in checks}
     for state in (State.FAILED, State.UNDECIDED):
         if state in states:

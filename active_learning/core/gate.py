@@ -123,7 +123,8 @@ def _verdict(checks: list[Check], evidence: Evidence) -> Verdict:
 def _against_baseline(name: str, comparison: Mapping[str, Any]) -> Check:
     figure = Figure(*(comparison[part] for part in ("difference", "low", "high", "n")))
     state = State.PASSED if comparison["is_better"] else State.FAILED
-    words = f"{name} (p = {comparison['p_value']:.2f})"
+    p = comparison["p_value"]
+    words = f"{name} (p < 0.01)" if p < 0.01 else f"{name} (p = {p:.2f})"
     return Check(f"baseline:{name}", f"Better than the baseline {name}", state, words, "points", figure)
 
 
@@ -148,6 +149,7 @@ def _calibration(figure: Figure | None, live: int) -> Check:
             "calibration", title, State.UNDECIDED, f"calibration of model {live} could not be measured", "error"
         )
     said = f"calibration error {figure.value:+.3f}, 95 % interval {figure.low:+.3f} to {figure.high:+.3f}"
+    said = said.replace("-", "−")
     if figure.value <= CALIBRATION_MARGIN:
         state, words = State.PASSED, said
     elif figure.low > 0:

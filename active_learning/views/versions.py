@@ -146,7 +146,7 @@ def _page(membership: Membership, number: int, user: Any) -> dict[str, Any]:
         "macro_f1_interval": audit.get("macro_f1_interval"),
         "is_enough": found.metrics.get("n_audited", 0) >= MIN_AUDITED,
         "min_audited": MIN_AUDITED,
-        "checks": found.gate.get("checks", []),
+        "checks": [_check(check) for check in found.gate.get("checks", [])],
         "checklist": _checklist(found),
         "lineage": selectors.lineage_of(version=found),
         "counts": counts[:LABELS_SHOWN],
@@ -178,6 +178,12 @@ def _beside(found: ModelVersion, live: ModelVersion | None, before: int | None) 
     if live is not None and live.pk != found.pk:
         return live.number
     return before or (found.parent.number if found.parent else None)
+
+
+def _check(check: Mapping[str, Any]) -> dict[str, Any]:
+    """A check as a row: its words only where the figure does not say the same."""
+    is_told = check["figure"] is not None and not check["name"].startswith("baseline")
+    return dict(check) | {"note": "" if is_told else check["words"]}
 
 
 def _checklist(found: ModelVersion) -> list[Line]:

@@ -46,9 +46,9 @@ def points(difference: float) -> str:
 
 
 @register.filter
-def signed(difference: float) -> str:
+def signed(difference: float, digits: int = 2) -> str:
     """A difference of two scores: 0.0312 -> "+0.03"."""
-    return f"{difference:+.2f}".replace("-", "−")
+    return f"{difference:+.{digits}f}".replace("-", "−")
 
 
 @register.simple_tag
