@@ -20,6 +20,10 @@ def datasets_folder(project_id: int) -> Path:
     return storage_root() / "datasets" / str(project_id)
 
 
+def learned_folder(project_id: int, fingerprint: str) -> Path:
+    return datasets_folder(project_id) / f"features-{fingerprint[:16]}"
+
+
 def models_folder() -> Path:
     return storage_root() / "models"
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from active_learning.core.artifacts import Artifact, read_artifact
-from active_learning.core.blocks import FeatureBlock, stack_blocks
+from active_learning.core.blocks import FeatureBlock
 from active_learning.core.featurize import FeaturizerSpec
 from active_learning.core.learners import encode_targets
 from active_learning.models import ModelVersion
-from active_learning.services import archive, features, files, registry
+from active_learning.services import archive, files, frozen, registry
 from active_learning.services.registry import Recipe
 from active_learning.services.training import Material, fit
 from labeling.core.errors import Conflict
@@ -78,19 +78,12 @@ def _artifact_of(version: ModelVersion) -> Artifact:
 
 
 def _features_again(version: ModelVersion, spec: FeaturizerSpec, ids: list[int]) -> FeatureBlock:
-    """The features of all these items, stored or computed anew, however many."""
-    blocks, n = [], 0
-    for start in range(0, len(ids), features.ON_THE_SPOT):
-        found = features.gather(project=version.project, spec=spec, ids=ids[start : start + features.ON_THE_SPOT])
-        if found.block is not None:
-            blocks.append(found.block)
-            n += len(found.places)
-    if n < len(ids):
-        raise Conflict(
-            f"{len(ids) - n} of the {len(ids)} items that model {version.number} learned from are gone.",
-            code="items_missing",
-        )
-    return stack_blocks(blocks)
+    """The features of all these items, kept or computed anew, however many."""
+    found = frozen.learned_features(project=version.project, spec=spec, ids=ids, keep=False)
+    n = len(ids) - len(found.places)
+    if found.block is None or n:
+        raise Conflict(f"{n} of the {len(ids)} items that model {version.number} learned from are gone.", code="gone")
+    return found.block
 
 
 def _stored_dataset(version: ModelVersion) -> dict[str, Any]:

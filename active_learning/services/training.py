@@ -32,7 +32,7 @@ from active_learning.core.rules import parse_rules, rule_predictions
 from active_learning.core.shards import write_atomically
 from active_learning.models import Dataset, LearningPolicy, ModelVersion, TrainingRun
 from active_learning.selectors import LabelSet
-from active_learning.services import evidence, features, files, promotion, registry
+from active_learning.services import evidence, features, files, frozen, promotion, registry
 from active_learning.services.registry import Recipe
 from active_learning.services.scoring import order_queue
 from labeling.core.schema import SchemaRules
@@ -212,7 +212,7 @@ class Material:
 
 
 def _material(project: Project, spec: FeaturizerSpec, rules: SchemaRules, labels: LabelSet) -> Material:
-    found = features.gather(project=project, spec=spec, ids=labels.ids)
+    found = frozen.learned_features(project=project, spec=spec, ids=labels.ids)
     if found.audit_places:
         leaked = [labels.ids[place] for place in sorted(found.audit_places)[:3]]
         raise LeakedAudit(f"Audit items {leaked} were about to be trained on.")

@@ -1,6 +1,7 @@
 """A version is made again to the same digest, and what is not the model that was measured is not loaded."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ from django.core.management import CommandError, call_command
 
 from active_learning.core.artifacts import write_artifact
 from active_learning.core.manifest import ArtifactRefused
+from active_learning.core.shards import join_shards, open_shard, sha256_of_shard
 from active_learning.models import FeatureShard, ModelVersion
-from active_learning.services import files, registry
+from active_learning.services import features, files, frozen, registry
 from labeling.models import Item
 from tests.active_learning.pools import answer, make_pool, pool_items, run_features, run_training
 
@@ -30,6 +32,12 @@ def reproduce(version):
     call_command("reproduce", version.project.slug, str(version.number))
 
 
+def forget_features(version):
+    """As if nothing but items, data set and model had been kept."""
+    FeatureShard.objects.all().delete()
+    shutil.rmtree(files.learned_folder(version.project_id, version.parameters["fingerprint"]))
+
+
 def stored_again(version, **changes):
     """The version with some of its arrays changed and signed anew, as another library would read or write them."""
     artifact = registry.load_artifact(version=version)
@@ -47,6 +55,42 @@ def test_the_same_digest_comes_out(version, capsys):
     assert version.sha256 in capsys.readouterr().out
 
 
+def test_also_in_a_fresh_data_folder_where_features_are_computed_anew(version, settings, tmp_path, capsys):
+    """Only the version's files and its data are brought along: the feature shards are a cache."""
+    fresh = tmp_path / "fresh"
+    for part in (version.path, f"datasets/{version.project_id}"):
+        shutil.copytree(files.absolute(part), fresh / part)
+    FeatureShard.objects.all().delete()
+    settings.STORAGE_ROOT = fresh
+    registry._load.cache_clear()
+    reproduce(version)
+    assert f"The same: {version.sha256}" in capsys.readouterr().out
+    assert not (fresh / "features").exists()
+
+
+def test_what_was_learned_from_is_kept_once_in_few_files_and_a_damaged_one_is_left_out(owner):
+    project = make_pool(owner, 60, audit_every=0)
+    run_features(project)
+    spec = features.ensure_spec(project=project)
+    ids = [item.pk for item in pool_items(project, 60)]
+    folder = files.learned_folder(project.pk, spec.fingerprint)
+    expected = features.gather(project=project, spec=spec, ids=ids).block
+    for n in range(4, 44, 4):
+        frozen.learned_features(project=project, spec=spec, ids=ids[:n])
+    kept = sorted(folder.glob("shard-*.bin"))
+    assert len(kept) == 3  # eight became one, two came later
+    joined = join_shards([open_shard(path, sha256_of_shard(path)) for path in kept])
+    assert joined[0].tolist() == ids[:40]
+    FeatureShard.objects.all().delete()
+    backwards = frozen.learned_features(project=project, spec=spec, ids=ids[39::-1], keep=False)
+    assert np.array_equal(backwards.block.dense[::-1], expected.dense[:40])
+    assert np.array_equal(backwards.block.sparse.toarray()[::-1], expected.sparse[:40].toarray())
+    kept[0].write_bytes(b"not a shard")
+    again = frozen.learned_features(project=project, spec=spec, ids=ids)
+    assert again.places.tolist() == list(range(60))
+    assert np.allclose(again.block.dense, expected.dense, atol=0.01)
+
+
 def test_another_code_version_is_named_and_the_files_are_said_to_be_the_same(version, monkeypatch, capsys):
     monkeypatch.setattr(registry, "code_version", lambda: "core-0123456789abcdef")
     with pytest.raises(CommandError, match="Each file is the same to the bit"):
@@ -57,7 +101,7 @@ def test_another_code_version_is_named_and_the_files_are_said_to_be_the_same(ver
 
 
 def test_a_changed_item_gives_another_model_and_the_file_is_named(version, capsys):
-    FeatureShard.objects.all().delete()
+    forget_features(version)
     first = json.loads(files.absolute(version.dataset.path).read_bytes())["rows"][0][0]
     Item.objects.filter(pk=first).update(data={"text": "nothing of what it said before"})
     with pytest.raises(CommandError, match="an item's content has changed"):
@@ -80,7 +124,7 @@ def test_what_cannot_be_made_again_is_said(version):
     with pytest.raises(CommandError, match="data set 1 is missing"):
         reproduce(version)
     path.write_bytes(content)
-    FeatureShard.objects.all().delete()
+    forget_features(version)
     first = json.loads(content)["rows"][0][0]
     Item.objects.filter(pk=first).update(project=make_pool(version.project.created_by, 1))
     Item.objects.get(pk=first).annotations.all()._raw_delete("default")
@@ -116,3 +160,12 @@ def test_a_model_that_answers_nonsense_is_refused(version):
     bias = registry.load_artifact(version=version).arrays["bias"]
     with pytest.raises(ArtifactRefused, match="known inputs"):
         registry.load_model(version=stored_again(version, bias=np.full_like(bias, np.nan)))
+
+
+def test_a_version_that_was_trained_before_any_feature_was_stored(owner, capsys):
+    project = make_pool(owner, 60, audit_every=0)
+    answer(pool_items(project, 30))
+    run_training(project)
+    run_features(project)  # in other batches than the training's
+    reproduce(ModelVersion.objects.get(project=project))
+    assert "The same" in capsys.readouterr().out
