@@ -170,7 +170,8 @@ def seed_of(sha256: str) -> int:
 
 def freeze_dataset(*, project: Project, schema_version: int, rules: SchemaRules, labels: LabelSet) -> Dataset:
     """The stored data set with exactly these items, values and weights; the same one when nothing has changed."""
-    rows = [[i, v, round(w, 6)] for i, v, w in zip(labels.ids, labels.values, labels.weights, strict=True)]
+    weights = _kept_weights(labels)
+    rows = [[i, v, w] for i, v, w in zip(labels.ids, labels.values, weights, strict=True)]
     content = canonical_json({"kind": rules.kind, "labels": list(rules.labels), "rows": rows})
     sha256 = hashlib.sha256(content).hexdigest()
     same = Dataset.objects.filter(project=project, sha256=sha256).first()
@@ -201,6 +202,11 @@ def freeze_dataset(*, project: Project, schema_version: int, rules: SchemaRules,
         )[0]
 
 
+def _kept_weights(labels: LabelSet) -> list[float]:
+    """The weights as the data set keeps them. Learned from are these, or no model could be made again from its data."""
+    return [round(weight, 6) for weight in labels.weights]
+
+
 @dataclass(frozen=True, slots=True)
 class Material:
     """Features, targets and weights of the labeled items, and how dense columns are scaled."""
@@ -220,7 +226,7 @@ def _material(project: Project, spec: FeaturizerSpec, rules: SchemaRules, labels
     targets = encode_targets(
         [labels.values[place] for place in found.places], rules.labels, is_multilabel=rules.kind == "choices"
     )
-    weights = np.array([labels.weights[place] for place in found.places], dtype=np.float64)
+    weights = np.array(_kept_weights(labels), dtype=np.float64)[found.places]
     scaling = features.pool_scaling(project=project, spec=spec, fallback=found.block)
     return Material(found.block, targets, weights, scaling)
 

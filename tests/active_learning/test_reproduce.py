@@ -6,13 +6,14 @@ import shutil
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from active_learning.core.artifacts import write_artifact
 from active_learning.core.manifest import ArtifactRefused
 from active_learning.core.shards import join_shards, open_shard, sha256_of_shard
 from active_learning.models import FeatureShard, ModelVersion
 from active_learning.services import features, files, frozen, registry
-from labeling.models import Item
+from labeling.models import Item, Resolution
 from tests.active_learning.pools import answer, make_pool, pool_items, run_features, run_training
 
 pytestmark = pytest.mark.django_db
@@ -167,5 +168,18 @@ def test_a_version_that_was_trained_before_any_feature_was_stored(owner, capsys)
     answer(pool_items(project, 30))
     run_training(project)
     run_features(project)  # in other batches than the training's
+    reproduce(ModelVersion.objects.get(project=project))
+    assert "The same" in capsys.readouterr().out
+
+
+def test_a_version_that_learned_from_a_consensus_that_was_not_quite_sure(owner, capsys):
+    project = make_pool(owner, 60, audit_every=0)
+    items = pool_items(project, 30)
+    answer(items)
+    facts = {"project": project, "method": "consensus", "n_annotations": 3, "created_at": timezone.now()}
+    Resolution.objects.filter(project=project).delete()
+    for number, item in enumerate(items):
+        Resolution.objects.create(item=item, value=item.meta["topic"], posterior=1 - 1 / (7 + number), **facts)
+    run_training(project)
     reproduce(ModelVersion.objects.get(project=project))
     assert "The same" in capsys.readouterr().out
