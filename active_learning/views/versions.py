@@ -257,6 +257,7 @@ def compare(request: HttpRequest, slug: str) -> HttpResponse:
             "first": first,
             "second": second,
             "found": found,
+            "accuracy_points": 100 * found.accuracy.value if found.accuracy else None,
             "min_audited": MIN_AUDITED,
             "rows": _side_by_side(first, second),
             "n_changed": len(found.changed),

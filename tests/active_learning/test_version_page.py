@@ -169,7 +169,7 @@ def test_two_versions_side_by_side(client, owner, trained):
     response = get(client, owner, trained, "compare/?a=1&b=3")
     said = words(response)
     assert response.status_code == 200
-    assert re.search(r"Accuracy [+−]\d+\.\d points [+−]\d+\.\d points to [+−]\d+\.\d points, n 65", said)
+    assert re.search(r"Accuracy, in points [+−]\d+\.\d [+−]\d+\.\d points to [+−]\d+\.\d points, n 65", said)
     assert re.search(r"Macro-F1 [+−]\d\.\d\d [+−]\d\.\d\d to [+−]\d\.\d\d, n 65", said)
     assert "What drives each" in said
     assert "food" in said
