@@ -35,12 +35,12 @@ class LookingAdmin(admin.ModelAdmin):
 
 @admin.register(LearningPolicy)
 class LearningPolicyAdmin(LookingAdmin):
-    list_display = ("project", "is_enabled", "strategy", "exploration_share", "retrain_after")
+    list_display = ("project", "is_enabled", "strategy", "exploration_share", "retrain_after", "promotion")
 
 
 @admin.register(ModelVersion)
 class ModelVersionAdmin(LookingAdmin):
-    list_display = ("project", "number", "state", "state_reason", "sha256", "created_at")
+    list_display = ("project", "number", "state", "state_reason", "sha256", "archived_at", "created_at")
     list_filter = ("state",)
     search_fields = ("project__slug", "sha256")
 

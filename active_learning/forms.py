@@ -21,6 +21,12 @@ class PolicyForm(forms.Form):
         help_text="Random items cost little and find what the model does not know that it does not know.",
     )
     retrain_after = forms.IntegerField(label="Learn again after so many new labels", min_value=1, max_value=1_000_000)
+    promotion = forms.ChoiceField(
+        label="A version that passes every check",
+        choices=LearningPolicy.Promotion.choices,
+        required=False,  # left out, it stays as it is
+        help_text="An owner approves who did not ask for the training. Without another owner, the only one may.",
+    )
     rules = forms.CharField(
         label="Rules to beat",
         required=False,
@@ -51,6 +57,7 @@ class PolicyForm(forms.Form):
             "strategy": policy.strategy,
             "exploration_percent": round(100 * policy.exploration_share),
             "retrain_after": policy.retrain_after,
+            "promotion": policy.promotion,
             "rules": rules_to_lines(policy.rules),
             "costs": costs_to_lines(policy.costs),
             "protected": ", ".join(policy.protected),
@@ -82,7 +89,8 @@ class PolicyForm(forms.Form):
     def changes(self) -> dict[str, Any]:
         """The settings as the service takes them."""
         data = self.cleaned_data
-        return {
+        promotion = {"promotion": data["promotion"]} if data["promotion"] else {}
+        return promotion | {
             "is_enabled": data["is_enabled"],
             "strategy": data["strategy"],
             "exploration_share": data["exploration_percent"] / 100,

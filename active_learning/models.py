@@ -15,6 +15,10 @@ from labeling.models import Job, Project
 class LearningPolicy(models.Model):
     """How a project learns: when it retrains, how it orders the queue, how its items become numbers."""
 
+    class Promotion(models.TextChoices):
+        APPROVAL = "approval", "It waits for an owner's approval"
+        AUTOMATIC = "automatic", "It becomes live by itself"
+
     project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="learning_policy")
     is_enabled = models.BooleanField(default=True, help_text="Retrain and order the queue by itself.")
     strategy = models.CharField(max_length=60, default=RECOMMENDED)
@@ -31,6 +35,12 @@ class LearningPolicy(models.Model):
     min_seconds_between = models.PositiveIntegerField(default=10, validators=[MaxValueValidator(86_400)])
     queue_size = models.PositiveIntegerField(
         default=2_000, validators=[MinValueValidator(10), MaxValueValidator(20_000)]
+    )
+    promotion = models.CharField(
+        max_length=9,
+        choices=Promotion,
+        default=Promotion.APPROVAL,
+        help_text="What happens to a version that passes the gate.",
     )
     rules = models.JSONField(
         default=list, blank=True, help_text='A baseline: [{"contains": ["refund"], "value": "complaint"}, ...].'
@@ -162,6 +172,12 @@ class ModelVersion(models.Model):
     environment = models.JSONField(default=dict)
     code_version = models.CharField(max_length=40)
     metrics = models.JSONField(default=dict)
+    # What the gate made of it, and beside which version (active_learning.core.gate).
+    gate = models.JSONField(default=dict)
+    report_path = models.CharField(
+        max_length=300, blank=True, help_text="Its answers on the audit split and its words, below the storage folder."
+    )
+    archived_at = models.DateTimeField(null=True, blank=True, help_text="When its files were put into one archive.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

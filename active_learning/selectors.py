@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -12,13 +13,32 @@ from django.db.models import Max, Q, QuerySet, Sum
 
 from active_learning.core.audit import MIN_AUDITED
 from active_learning.core.strategies import titles_for
-from active_learning.models import AuditSample, FeatureShard, LearningPolicy, ModelVersion, ScoringRun, TrainingRun
+from active_learning.models import (
+    AliasEvent,
+    AuditSample,
+    FeatureShard,
+    LearningPolicy,
+    ModelVersion,
+    ScoringRun,
+    TrainingRun,
+)
 from labeling import selectors as labeling_selectors
 from labeling.core.errors import Invalid, NotFound
 from labeling.core.schema import SchemaRules, Value, rules_of
 from labeling.core.settling import plurality
 from labeling.core.voter import VoterEvidence
-from labeling.models import Annotation, Item, Job, LabelSchema, ModelVoter, Project, QueueEntry, Resolution
+from labeling.models import (
+    Annotation,
+    AuditEntry,
+    Item,
+    Job,
+    LabelSchema,
+    Membership,
+    ModelVoter,
+    Project,
+    QueueEntry,
+    Resolution,
+)
 
 LEARNING_JOBS = ("train", "score", "features")
 
@@ -242,6 +262,92 @@ def newest_version(*, project: Project) -> ModelVersion | None:
 
 def live_version(*, project: Project) -> ModelVersion | None:
     return ModelVersion.objects.filter(project=project, state=ModelVersion.State.LIVE).first()
+
+
+def live_before(*, project: Project, live: ModelVersion | None) -> int | None:
+    """The number of the version that `live` replaced when it first became live; None without one."""
+    if live is None:
+        return None
+    first = _moves_to(project, live.number).order_by("id").first()
+    return first.from_number if first else None
+
+
+def was_live(*, project: Project, number: int) -> bool:
+    return _moves_to(project, number).exists()
+
+
+def _moves_to(project: Project, number: int) -> QuerySet[AliasEvent]:
+    return AliasEvent.objects.filter(project_id=project.pk, alias="live", to_number=number)
+
+
+def asked_for_by(*, version: ModelVersion) -> Any:
+    """The person who asked for the training that made this version; None when labels, a clock or a command did."""
+    run = version.runs.select_related("job__created_by").order_by("id").first()
+    return run.job.created_by if run else None
+
+
+def other_owners(*, project: Project, user: Any) -> bool:
+    """Whether somebody else who can log in owns the project too."""
+    owners = Membership.objects.filter(project=project, role=Membership.Role.OWNER, user__is_active=True)
+    return owners.exclude(user_id=user.pk).exists()
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where a version comes from and what came of it: numbers of other versions, newest first, and its trainings."""
+
+    parent: int | None
+    children: list[int]
+    same_data: list[int]
+    runs: list[TrainingRun]
+
+
+def lineage_of(*, version: ModelVersion, most: int = 20) -> Lineage:
+    others = ModelVersion.objects.filter(project=version.project).exclude(pk=version.pk).order_by("-number")
+    runs = version.runs.select_related("job__created_by", "dataset").order_by("id")
+    return Lineage(
+        parent=version.parent.number if version.parent else None,
+        children=list(others.filter(parent=version).values_list("number", flat=True)[:most]),
+        same_data=list(others.filter(dataset=version.dataset).values_list("number", flat=True)[:most]),
+        runs=list(runs[:most]),
+    )
+
+
+def alias_events(*, version: ModelVersion, most: int = 50) -> list[AliasEvent]:
+    """The moves of the live alias that this version had a part in, newest first."""
+    part = Q(to_number=version.number) | Q(from_number=version.number)
+    events = AliasEvent.objects.filter(part, project_id=version.project_id).select_related("actor")
+    return list(events.order_by("-id")[:most])
+
+
+def acts_on(*, version: ModelVersion, most: int = 50) -> list[AuditEntry]:
+    """Rejections and retirements by people, newest first."""
+    acts = AuditEntry.objects.filter(project=version.project, target=f"model {version.number}")
+    return list(acts.filter(action__in=("model.reject", "model.retire")).select_related("actor").order_by("-id")[:most])
+
+
+@dataclass(frozen=True, slots=True)
+class Recency:
+    """When the newest answer was given that a version learned from, and how many came since (counted to `at_most`)."""
+
+    newest_at: datetime
+    n_since: int
+    at_most: int
+
+    @property
+    def is_recent(self) -> bool:
+        """Fewer answers came since than a third of what it learned from, or than can be counted quickly."""
+        return self.n_since < self.at_most
+
+
+def recency_of(*, version: ModelVersion) -> Recency | None:
+    run = version.runs.order_by("-id").first()
+    newest = Annotation.objects.filter(pk=run.last_annotation_id).first() if run else None
+    if newest is None:
+        return None
+    at_most = max(1, min(version.dataset.n_items // 3, 10_000))
+    n_since = n_new_labels(project=version.project, since_id=newest.pk, at_most=at_most)
+    return Recency(newest.created_at, n_since, at_most)
 
 
 def versions_of(*, project: Project, n: int | None = None) -> list[ModelVersion]:

@@ -99,6 +99,16 @@ def _name(value: object) -> str | None:
     return str(value) if isinstance(value, int) else None
 
 
+def groups_of(keys: Sequence[str], metas: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
+    """The places of the items in each group of these keys, by "key: group"; at most MAX_GROUPS of a key."""
+    found: dict[str, list[int]] = {}
+    for key in keys:
+        names = [_name(meta.get(key)) or UNKNOWN for meta in metas]
+        for name, _ in Counter(names).most_common(MAX_GROUPS):
+            found[f"{key}: {name}"] = [place for place, one in enumerate(names) if one == name]
+    return found
+
+
 def segment(
     key: str,
     metas: Sequence[Mapping[str, Any]],

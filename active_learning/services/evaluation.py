@@ -12,7 +12,6 @@ import structlog
 from numpy.typing import NDArray
 
 from active_learning import selectors
-from active_learning.core.artifacts import ArtifactRefused
 from active_learning.core.auc import area, mean_area
 from active_learning.core.audit import MIN_AUDITED
 from active_learning.core.calibration import calibration, undo_temperature
@@ -21,7 +20,8 @@ from active_learning.core.evaluation import confusion, f1_intervals, indicators,
 from active_learning.core.featurize import FeaturizerSpec
 from active_learning.core.forecast import Measured, forecast
 from active_learning.core.learners import LinearModel, decide
-from active_learning.core.segments import keys_of, segment
+from active_learning.core.manifest import ArtifactRefused
+from active_learning.core.segments import groups_of, keys_of, segment
 from active_learning.core.stopping import (
     N_PAIRS,
     SAMPLE_SIZE,
@@ -105,6 +105,14 @@ def _segments(policy: LearningPolicy, rules: SchemaRules, judged: Judged) -> dic
         for key in keys_of(rows, always=policy.protected)
     ]
     return {"keys": keys, "favourable": policy.favourable if favourable else None}
+
+
+def protected_groups(*, policy: LearningPolicy, ids: Sequence[int]) -> dict[str, list[int]]:
+    """The places in `ids` of the items of each protected group; none where the owner protects nothing."""
+    if not policy.protected:
+        return {}
+    metas = selectors.item_metas(ids=ids)
+    return groups_of(policy.protected, [metas[pk] for pk in ids])
 
 
 def outlook_of(

@@ -21,6 +21,7 @@ SETTINGS = (
     "retrain_after",
     "min_seconds_between",
     "queue_size",
+    "promotion",
     "rules",
     "costs",
     "protected",

@@ -52,9 +52,11 @@ def seconds_change(difference: float) -> str:
 
 
 @register.filter
-def signed(difference: float) -> str:
-    """A difference of two coefficients: 0.012 -> "+0.012", 0.00034 -> "+0.0003"."""
-    return f"{difference:+.{3 if abs(difference) >= 0.01 else 4}f}".replace("-", "−")
+def signed(difference: float, digits: int | None = None) -> str:
+    """A difference of two coefficients: 0.012 -> "+0.012", 0.00034 -> "+0.0003"; or with so many digits."""
+    if digits is None:
+        digits = 3 if abs(difference) >= 0.01 else 4
+    return f"{difference:+.{digits}f}".replace("-", "−")
 
 
 @register.simple_tag
