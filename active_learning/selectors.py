@@ -277,6 +277,11 @@ def replayed(*, project: Project) -> dict[str, Any] | None:
     return done.values_list("result", flat=True).first()
 
 
+def latest_similar(*, project: Project, item_id: int) -> Job | None:
+    """The newest search for items like this one, in whatever state."""
+    return Job.objects.filter(project=project, kind="similar", params__item=item_id).order_by("-created_at").first()
+
+
 def is_learning(*, project: Project) -> bool:
     waiting = Q(state=Job.State.QUEUED) | Q(state=Job.State.RUNNING)
     return Job.objects.filter(waiting, project=project, kind__in=LEARNING_JOBS).exists()

@@ -14,5 +14,7 @@ urlpatterns = [
     path("projects/<slug:slug>/model/train/", views.train, name="train"),
     path("projects/<slug:slug>/model/replay/", views.replay, name="replay"),
     path("projects/<slug:slug>/model/replay/now/", views.replay_now, name="replay-now"),
+    path("projects/<slug:slug>/items/<int:pk>/similar/", views.similar, name="similar"),
+    path("projects/<slug:slug>/items/<int:pk>/similar/now/", views.similar_now, name="similar-now"),
     path("projects/<slug:slug>/model/settings/", views.settings, name="learning-settings"),
 ]

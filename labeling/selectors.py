@@ -5,6 +5,7 @@ import json
 import math
 import statistics
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ from labeling.core.search import holds_words, like_patterns
 from labeling.core.second_look import Comparison, Rejudged, alphas_between, compare, differing_within, verdict
 from labeling.core.shares import Share, wilson
 from labeling.core.sides import clear_majority
+from labeling.core.wording import found_words
 from labeling.models import (
     AgreementReport,
     Annotation,
@@ -398,14 +400,30 @@ def items_named(*, project: Project, names: Sequence[str]) -> dict[str, int]:
     return {name: pk for name, pk in rows if name is not None}
 
 
-def asked_next(*, project: Project) -> list[tuple[dict[str, Any], int]]:
-    """What somebody searched for and put in front of the queue, in order of asking: its detail, and how many wait."""
+def items_by_id(*, project: Project, ids: Sequence[int]) -> dict[int, Item]:
+    """Those of the items that belong to the project, by id."""
+    return Item.objects.filter(project=project).defer("features").in_bulk(list(ids))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A search whose items stand in front of the queue: how they were found, and how many still wait."""
+
+    detail: dict[str, Any]
+    n: int
+
+    @property
+    def words(self) -> str:
+        return found_words(self.detail)
+
+
+def asked_next(*, project: Project) -> list[Asked]:
+    """What somebody searched for and put in front of the queue, in order of asking."""
     waiting = QueueEntry.objects.filter(project=project, rank__lt=0, reason=QueueEntry.Reason.SEARCH)
-    asks: dict[str, tuple[dict[str, Any], int]] = {}
-    for detail in waiting.order_by("rank", "id").values_list("detail", flat=True):
-        key = json.dumps(detail, sort_keys=True)
-        asks[key] = (detail, asks.get(key, (detail, 0))[1] + 1)
-    return list(asks.values())
+    counts = Counter(
+        json.dumps(detail, sort_keys=True) for detail in waiting.order_by("rank", "id").values_list("detail", flat=True)
+    )
+    return [Asked(json.loads(detail), n) for detail, n in counts.items()]
 
 
 def in_front(*, items: Sequence[Item]) -> set[int]:

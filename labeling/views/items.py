@@ -58,7 +58,7 @@ def items(request: HttpRequest, slug: str) -> HttpResponse:
         "may_ask": membership.role != Membership.Role.ANNOTATOR,
     }
     if context["may_ask"]:
-        context["asks"] = [_ask(detail, n) for detail, n in selectors.asked_next(project=project)]
+        context["asks"] = selectors.asked_next(project=project)
     if query_words(chosen.get("words", "")):
         context |= _search(membership, request.user, chosen, filters)
         return render(request, "labeling/items.html", context)
@@ -107,10 +107,6 @@ def _search(membership: Membership, user: Any, chosen: dict[str, Any], filters: 
         "is_full": len(rows) == MOST_AT_ONCE,
         "further": "?" + urlencode(filters | {"after": found.more_after}),
     }
-
-
-def _ask(detail: dict[str, Any], n: int) -> dict[str, Any]:
-    return {"detail": detail, "words": found_words(detail), "n": n}
 
 
 @login_required

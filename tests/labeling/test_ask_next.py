@@ -109,7 +109,10 @@ def test_twice_is_once_and_the_first_search_keeps_its_name(quiet: Project, owner
     ask(quiet, items[:2], owner, query="refund")
     ask(quiet, items, owner, query="money")
     assert line(quiet) == [item.pk for item in items]
-    assert selectors.asked_next(project=quiet) == [({"query": "refund"}, 2), ({"query": "money"}, 1)]
+    assert [(asked.words, asked.n) for asked in selectors.asked_next(project=quiet)] == [
+        ("“refund”", 2),
+        ("“money”", 1),
+    ]
 
 
 def test_bounds(quiet: Project, owner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
