@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db.models import Max, Q, QuerySet, Sum
 
 from active_learning.core.audit import MIN_AUDITED
+from active_learning.core.start import ENOUGH_PER_LABEL
 from active_learning.core.strategies import titles_for
 from active_learning.models import FeatureShard, LearningPolicy, ModelVersion, ScoringRun, TrainingRun
 from labeling import selectors as labeling_selectors
@@ -253,6 +254,21 @@ def items_to_vote_on(*, project: Project) -> set[int]:
     answered = _live_answers(project, Item.Split.POOL).values_list("item_id", flat=True)
     queued = QueueEntry.objects.filter(project=project, item__split=Item.Split.POOL).values_list("item_id", flat=True)
     return {*answered.iterator(chunk_size=10_000), *queued.iterator(chunk_size=10_000)}
+
+
+@dataclass(frozen=True, slots=True)
+class RareLabel:
+    """A label of the schema with fewer than ENOUGH_PER_LABEL examples, when a version learned."""
+
+    value: str
+    n: int
+
+
+def rare_labels(*, rules: SchemaRules, version: ModelVersion) -> list[RareLabel]:
+    """The labels that the version hardly knows, the rarest first; those that came after it have none."""
+    counts = version.dataset.class_counts
+    rare = [RareLabel(label, int(counts.get(label, 0))) for label in rules.labels]
+    return sorted((label for label in rare if label.n < ENOUGH_PER_LABEL), key=lambda label: label.n)
 
 
 def n_queued(*, project: Project) -> int:

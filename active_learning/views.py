@@ -13,6 +13,7 @@ from active_learning import selectors
 from active_learning.core.audit import MIN_AUDITED
 from active_learning.core.curves import Baseline, CurvePoint, draw_curve
 from active_learning.core.replay_chart import draw_replay
+from active_learning.core.start import ENOUGH_PER_LABEL
 from active_learning.core.strategies import TITLES
 from active_learning.forms import PolicyForm
 from active_learning.models import ModelVersion
@@ -22,8 +23,8 @@ from active_learning.services.triggers import request_replay, request_training
 from labeling import access
 from labeling import selectors as labeling_selectors
 from labeling.core.errors import DomainError
-from labeling.core.wording import first_words, job_words, result_words
-from labeling.models import Item, Job, Membership
+from labeling.core.wording import first_words, job_words, result_words, value_words
+from labeling.models import Item, Job, Membership, Project
 
 VERSIONS_SHOWN = 12
 JOBS_SHOWN = 8
@@ -245,11 +246,21 @@ def _now(membership: Membership) -> dict[str, Any]:
         "ordering": ordering,
         "queue": [part | {"share": _share(part["n"], n_queued)} for part in queue],
         "n_queued": n_queued,
+        "rare": _rare(project, versions[0]) if versions else [],
+        "few": ENOUGH_PER_LABEL,
+        "may_find": membership.role != Membership.Role.ANNOTATOR,
         "jobs": [_job(job) for job in jobs],
         "is_busy": any(job.state in (Job.State.QUEUED, Job.State.RUNNING) for job in jobs),
         "no_worker": not labeling_selectors.worker_alive(),
         "min_audited": MIN_AUDITED,
     }
+
+
+def _rare(project: Project, newest: ModelVersion) -> list[dict[str, Any]]:
+    """Labels that the newest version hardly knows, by their names."""
+    schema, rules = selectors.current_rules(project)
+    rare = selectors.rare_labels(rules=rules, version=newest)
+    return [{"words": value_words(schema.kind, schema.config, label.value), "n": label.n} for label in rare]
 
 
 def _share(n: int, of: int) -> str:
