@@ -2,13 +2,14 @@
 
 import math
 
+from labeling.core.shares import Z95
+
 # Fewer audited items than this say nothing about a model that a person should act on.
 MIN_AUDITED = 20
 # Until so many are audited (an accuracy of 0.8 is then known to about 8 points) the queue holds more of them.
 FIRST_AUDITED = 100
 SHARE_AT_FIRST = 0.15
 SHARE_LATER = 0.05
-Z95 = 1.959963984540054
 
 
 def audit_share_of_queue(n_audited: int) -> float:

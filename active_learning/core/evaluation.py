@@ -12,17 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from active_learning.core.audit import MIN_AUDITED, Z95
-
-
-@dataclass(frozen=True, slots=True)
-class Proportion:
-    """A share with its 95 % Wilson interval and the number of cases behind it."""
-
-    value: float
-    low: float
-    high: float
-    n: int
+from active_learning.core.audit import MIN_AUDITED
+from labeling.core.shares import Z95, Share, wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +34,7 @@ class ClassScore:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    accuracy: Proportion | None
+    accuracy: Share | None
     macro_f1: float | None
     classes: tuple[ClassScore, ...]
 
@@ -78,18 +69,6 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"is_better": self.is_better}
-
-
-def wilson(successes: int, n: int) -> Proportion | None:
-    """The share of successes with Wilson's 95 % interval; None without cases."""
-    if n == 0:
-        return None
-    share = successes / n
-    z2 = Z95 * Z95
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    # At 0 and 1 a bound meets the share exactly; rounding must not push it past.
-    return Proportion(share, max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half)), n)
 
 
 def is_right(truth: NDArray[Any], predicted: NDArray[Any]) -> NDArray[np.bool_]:

@@ -5,32 +5,13 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from active_learning.core.audit import audit_wanted
-from active_learning.core.evaluation import compare, evaluate, macro_f1_interval, wilson
-
-
-def test_wilson_agrees_with_the_published_example():
-    # Newcombe (1998), Statistics in Medicine 17, table I, method 3 without continuity correction.
-    for successes, n, low, high in (
-        (81, 263, 0.2553, 0.3662),
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0.0, 0.1611),
-        (1, 29, 0.0061, 0.1718),
-    ):
-        found = wilson(successes, n)
-        assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
+from active_learning.core.evaluation import compare, evaluate, macro_f1_interval
 
 
 def test_no_cases_no_number():
-    assert wilson(0, 0) is None
     nothing = evaluate(np.zeros(0, dtype=int), np.zeros(0, dtype=int), ("a", "b"))
     assert nothing.accuracy is None
     assert nothing.macro_f1 is None
-
-
-@given(st.integers(0, 60), st.integers(1, 60))
-def test_the_interval_holds_the_share_and_stays_in_bounds(successes, extra):
-    found = wilson(successes, successes + extra)
-    assert 0 <= found.low <= found.value <= found.high <= 1
 
 
 def test_macro_f1_agrees_with_scikit_learn():
