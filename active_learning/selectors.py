@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db.models import Max, Q, QuerySet, Sum
 
 from active_learning.core.audit import MIN_AUDITED
+from active_learning.core.start import ENOUGH_PER_LABEL
 from active_learning.core.strategies import titles_for
 from active_learning.models import (
     AliasEvent,
@@ -462,6 +463,21 @@ def items_to_vote_on(*, project: Project) -> set[int]:
     return {*answered.iterator(chunk_size=10_000), *queued.iterator(chunk_size=10_000)}
 
 
+@dataclass(frozen=True, slots=True)
+class RareLabel:
+    """A label of the schema with fewer than ENOUGH_PER_LABEL examples, when a version learned."""
+
+    value: str
+    n: int
+
+
+def rare_labels(*, rules: SchemaRules, version: ModelVersion) -> list[RareLabel]:
+    """The labels that the version hardly knows, the rarest first; those that came after it have none."""
+    counts = version.dataset.class_counts
+    rare = [RareLabel(label, int(counts.get(label, 0))) for label in rules.labels]
+    return sorted((label for label in rare if label.n < ENOUGH_PER_LABEL), key=lambda label: label.n)
+
+
 def n_queued(*, project: Project) -> int:
     return QueueEntry.objects.filter(project=project).count()
 
@@ -492,6 +508,11 @@ def replayed(*, project: Project) -> dict[str, Any] | None:
     """What the last replay that came to its end found."""
     done = Job.objects.filter(project=project, kind="replay", state=Job.State.SUCCEEDED).order_by("-finished_at")
     return done.values_list("result", flat=True).first()
+
+
+def latest_similar(*, project: Project, item_id: int) -> Job | None:
+    """The newest search for items like this one, in whatever state."""
+    return Job.objects.filter(project=project, kind="similar", params__item=item_id).order_by("-created_at").first()
 
 
 def is_learning(*, project: Project) -> bool:

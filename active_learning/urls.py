@@ -3,7 +3,7 @@
 from django.urls import path
 
 from active_learning import api
-from active_learning.views import learning, versions
+from active_learning.views import learning, replay, similar, versions
 
 app_name = "active_learning"
 
@@ -16,8 +16,8 @@ urlpatterns = [
     path("projects/<slug:slug>/model/now/", learning.learning_now, name="learning-now"),
     path("projects/<slug:slug>/model/quality/<int:number>/", learning.quality, name="quality"),
     path("projects/<slug:slug>/model/fresh-audit/", learning.fresh_audit, name="fresh-audit"),
-    path("projects/<slug:slug>/model/replay/", learning.replay, name="replay"),
-    path("projects/<slug:slug>/model/replay/now/", learning.replay_now, name="replay-now"),
+    path("projects/<slug:slug>/model/replay/", replay.replay, name="replay"),
+    path("projects/<slug:slug>/model/replay/now/", replay.replay_now, name="replay-now"),
     path("projects/<slug:slug>/model/train/", learning.train, name="train"),
     path("projects/<slug:slug>/model/settings/", learning.settings, name="learning-settings"),
     path("projects/<slug:slug>/model/rollback/", versions.roll_back, name="roll-back"),
@@ -27,4 +27,6 @@ urlpatterns = [
     path("projects/<slug:slug>/model/<int:number>/promote/", versions.promote, name="promote"),
     path("projects/<slug:slug>/model/<int:number>/reject/", versions.reject, name="reject"),
     path("projects/<slug:slug>/model/<int:number>/retire/", versions.retire, name="retire"),
+    path("projects/<slug:slug>/items/<int:pk>/similar/", similar.similar, name="similar"),
+    path("projects/<slug:slug>/items/<int:pk>/similar/now/", similar.similar_now, name="similar-now"),
 ]

@@ -4,6 +4,8 @@ import itertools
 import json
 import math
 import statistics
+import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,14 +13,16 @@ from typing import Any
 
 from django.core.cache import cache
 from django.db import connection
-from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, TextField
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, TextField
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
 from django.utils import timezone
 
+from labeling.core.search import holds_words, like_patterns
 from labeling.core.second_look import Comparison, Rejudged, alphas_between, compare, differing_within, verdict
 from labeling.core.shares import Share, wilson
 from labeling.core.sides import clear_majority, most_frequent
+from labeling.core.wording import found_words
 from labeling.models import (
     AgreementReport,
     Annotation,
@@ -44,6 +48,10 @@ PROGRESS_SECONDS = 5
 MEDIAN_OVER = 50
 # Among so many of the newest answers some item has two, where people share items at all.
 SHARED_AMONG = 500
+# A search for words looks at so many ids at a time, and stops after the first such step that ends later than this.
+SEARCH_STEP = 20_000
+SEARCH_ROWS = 500
+SEARCH_SECONDS = 1.5
 # Written by the main process of every living worker: services.jobs.note_worker_alive.
 WORKER_ALIVE_KEY = "labeling:worker-alive"
 BEATING_SECONDS = 45
@@ -294,6 +302,86 @@ def _flagged_ids(project: Project, state: str, split: str, edge: int | None, bac
     return list(flags.order_by(order).values_list("item_id", flat=True).distinct()[:limit])
 
 
+@dataclass(frozen=True, slots=True)
+class FoundItems:
+    """Items that hold some words, in order of arrival. `more_after`: the id behind which the search can go on."""
+
+    items: list[Item]
+    more_after: int | None
+
+
+def search_items(
+    *,
+    project: Project,
+    words: Sequence[str],
+    state: str = "",
+    split: str = "",
+    is_flagged: bool = False,
+    after: int = 0,
+    n: int = 200,
+    seconds: float = SEARCH_SECONDS,
+) -> FoundItems:
+    """The first `n` items behind an id whose data hold all the words, or as many as are found in about `seconds`.
+
+    Without an index it reads every item's data: the time, and not the number of items, bounds what it costs.
+    """
+    oldest, newest = _id_range(project)
+    at, deadline = max(after, oldest - 1), time.monotonic() + seconds
+    found: list[int] = []
+    while at < newest:
+        upto = at + SEARCH_STEP
+        rows = _rows_like(project, words, state, split, is_flagged, at, upto)
+        for pk, data in rows:
+            if holds_words(json.loads(data), words):
+                found.append(pk)
+                if len(found) == n:
+                    return FoundItems(_in_order(found), pk if pk < newest else None)
+        at = rows[-1][0] if len(rows) == SEARCH_ROWS else upto
+        if time.monotonic() > deadline:
+            break
+    return FoundItems(_in_order(found), at if at < newest else None)
+
+
+def _in_order(ids: list[int]) -> list[Item]:
+    return list(Item.objects.filter(pk__in=ids).defer("features").order_by("pk"))
+
+
+def _id_range(project: Project) -> tuple[int, int]:
+    # The index is ordered by id within state and split only.
+    ends = [
+        Item.objects.filter(project=project, state=state, split=split).aggregate(first=Min("id"), last=Max("id"))
+        for state in Item.State.values
+        for split in Item.Split.values
+    ]
+    there = [(end["first"], end["last"]) for end in ends if end["first"] is not None]
+    return (min(first for first, _ in there), max(last for _, last in there)) if there else (0, 0)
+
+
+def _rows_like(
+    project: Project, words: Sequence[str], state: str, split: str, is_flagged: bool, after: int, upto: int
+) -> list[tuple[int, str]]:
+    """Ids and JSON of at most SEARCH_ROWS items that may hold the words."""
+    is_postgres = connection.vendor == "postgresql"
+    one = "data::text COLLATE \"C\" ILIKE %s ESCAPE '!'" if is_postgres else "data LIKE %s ESCAPE '!'"
+    # The plus keeps SQLite from walking the index of states through the whole project at each step.
+    where = ["+project_id = %s", "id > %s", "id <= %s"]
+    values: list[Any] = [project.pk, after, upto]
+    if is_flagged:
+        where.append("EXISTS (SELECT 1 FROM labeling_comment c WHERE c.item_id = labeling_item.id AND c.is_flag)")
+    for name, value in (("state", state), ("split", split)):
+        if value:
+            where.append(f"{name} = %s")
+            values.append(value)
+    for word in words:
+        patterns = like_patterns(word, is_ascii=not is_postgres)
+        where.append(f"({' OR '.join([one] * len(patterns))})")
+        values += patterns
+    sql = f"SELECT id, CAST(data AS text) FROM labeling_item WHERE {' AND '.join(where)} ORDER BY id LIMIT %s"
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [*values, SEARCH_ROWS])
+        return list(cursor.fetchall())
+
+
 def find_item(*, project: Project, words: str) -> Item | None:
     """The item with this external id, else the one whose number it is ("123" or "#123")."""
     words = words.strip()
@@ -304,6 +392,45 @@ def find_item(*, project: Project, words: str) -> Item | None:
     if found is None and number.isascii() and number.isdigit() and len(number) <= 16:
         found = items.filter(pk=int(number)).first()
     return found
+
+
+def items_named(*, project: Project, names: Sequence[str]) -> dict[str, int]:
+    """The ids of items by their external ids; those that there are not are missing."""
+    rows = Item.objects.filter(project=project, external_id__in=list(names)).values_list("external_id", "pk")
+    return {name: pk for name, pk in rows if name is not None}
+
+
+def items_by_id(*, project: Project, ids: Sequence[int]) -> dict[int, Item]:
+    """Those of the items that belong to the project, by id."""
+    return Item.objects.filter(project=project).defer("features").in_bulk(list(ids))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A search whose items stand in front of the queue: how they were found, and how many still wait."""
+
+    detail: dict[str, Any]
+    n: int
+
+    @property
+    def words(self) -> str:
+        return found_words(self.detail)
+
+
+def asked_next(*, project: Project) -> list[Asked]:
+    """What somebody searched for and put in front of the queue, in order of asking."""
+    waiting = QueueEntry.objects.filter(project=project, rank__lt=0, reason=QueueEntry.Reason.SEARCH)
+    counts = Counter(
+        json.dumps(detail, sort_keys=True) for detail in waiting.order_by("rank", "id").values_list("detail", flat=True)
+    )
+    return [Asked(json.loads(detail), n) for detail, n in counts.items()]
+
+
+def in_front(*, items: Sequence[Item]) -> set[int]:
+    """Those of the items that wait in front of the queue because somebody found them."""
+    ids = [item.pk for item in items]
+    waiting = QueueEntry.objects.filter(item_id__in=ids, reason=QueueEntry.Reason.SEARCH)
+    return set(waiting.values_list("item_id", flat=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from labeling.api import items as items_api
 from labeling.api import jobs as jobs_api
 from labeling.api import labels as labels_api
 from labeling.api import projects as projects_api
+from labeling.api import queue as queue_api
 from labeling.api import review as review_api
 from labeling.api import second_look as second_look_api
 from labeling.api import work as work_api
@@ -31,6 +32,7 @@ _api = [
     path("api/v1/projects/", projects_api.ProjectsView.as_view(), name="api-projects"),
     path("api/v1/projects/<slug:slug>/", projects_api.ProjectView.as_view(), name="api-project"),
     path("api/v1/projects/<slug:slug>/items/", items_api.ItemsView.as_view(), name="api-items"),
+    path("api/v1/projects/<slug:slug>/queue/", queue_api.QueueView.as_view(), name="api-queue"),
     path("api/v1/projects/<slug:slug>/next/", work_api.NextView.as_view(), name="api-next"),
     path("api/v1/projects/<slug:slug>/history/", work_api.HistoryView.as_view(), name="api-history"),
     path("api/v1/projects/<slug:slug>/progress/", work_api.ProgressView.as_view(), name="api-progress"),
@@ -118,6 +120,8 @@ _pages = [
     # /projects/<slug>/items/
     path("projects/<slug:slug>/items/", items_views.items, name="items"),
     path("projects/<slug:slug>/items/<int:pk>/", items_views.item, name="item"),
+    path("projects/<slug:slug>/items/ask-next/", items_views.ask_next, name="ask-next"),
+    path("projects/<slug:slug>/items/take-out/", items_views.take_out, name="take-out"),
     path("projects/<slug:slug>/jobs/", jobs_views.jobs, name="jobs"),
     path("projects/<slug:slug>/jobs/list/", jobs_views.jobs_list, name="jobs-list"),
     path("projects/<slug:slug>/jobs/<uuid:pk>/retry/", jobs_views.retry, name="retry-job"),

@@ -8,20 +8,20 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from active_learning import selectors
 from active_learning.core import quality as shown
 from active_learning.core.audit import MIN_AUDITED
 from active_learning.core.curves import Ahead, Baseline, CurvePoint, draw_curve
-from active_learning.core.replay_chart import draw_replay
+from active_learning.core.start import ENOUGH_PER_LABEL
 from active_learning.core.strategies import TITLES
 from active_learning.forms import PolicyForm
 from active_learning.models import ModelVersion
 from active_learning.selectors import VersionOnCurve
 from active_learning.services.audit import start_fresh_audit
 from active_learning.services.policy import change_policy
-from active_learning.services.triggers import request_replay, request_training
+from active_learning.services.triggers import request_training
 from labeling import access
 from labeling import selectors as labeling_selectors
 from labeling.core.errors import DomainError
@@ -76,69 +76,6 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
             messages.success(request, "Saved. It holds from the next training on.")
             return redirect("active_learning:learning", slug)
     return render(request, "active_learning/learning.html", _page(membership, form), status=422)
-
-
-@login_required
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
-def replay(request: HttpRequest, slug: str) -> HttpResponse:
-    """Campaigns played again on the project's labels, and which strategy they speak for."""
-    if request.method == "POST":
-        membership = access.membership_for(request.user, slug, Membership.Role.REVIEWER)
-        reason = f"{request.user.get_username()} asked for it"
-        request_replay(project=membership.project, reason=reason, user=request.user)
-        return redirect("active_learning:replay", slug)
-    membership = access.membership_for(request.user, slug)
-    result = selectors.replayed(project=membership.project)
-    context = _replay_now(membership) | {
-        "membership": membership,
-        "may_train": membership.role != Membership.Role.ANNOTATOR,
-        "in_use": selectors.policy_of(membership.project).strategy,
-        "result": result,
-    }
-    if result:
-        context |= {
-            "chart": draw_replay(result),
-            "rows": [_replayed_row(row) for row in result["strategies"]],
-            "looks_end": result["sizes"][-1],
-        }
-    return render(request, "active_learning/replay.html", context)
-
-
-@never_cache
-@require_safe
-def replay_now(request: HttpRequest, slug: str) -> HttpResponse:
-    """How far the replay is; whoever watched it end sees what came of it."""
-    if not request.user.is_authenticated:
-        return HttpResponse("Log in again to go on.", status=401, content_type="text/plain")
-    context = _replay_now(access.membership_for(request.user, slug))
-    response = render(request, "active_learning/_replay_now.html", context)
-    if not context["is_busy"]:
-        response["HX-Refresh"] = "true"
-    return response
-
-
-def _replay_now(membership: Membership) -> dict[str, Any]:
-    job = selectors.latest_replay(project=membership.project)
-    return {
-        "project": membership.project,
-        "job": job,
-        "is_busy": job is not None and job.state in (Job.State.QUEUED, Job.State.RUNNING),
-        "has_failed": job is not None and job.state == Job.State.FAILED,
-        "no_worker": not labeling_selectors.worker_alive(),
-    }
-
-
-def _replayed_row(row: dict[str, Any]) -> dict[str, Any]:
-    gains = [row["against_random"], row["against_recommended"]]
-    return row | {"gains": [_gain(gain) for gain in gains]}
-
-
-def _gain(gain: dict[str, Any] | None) -> dict[str, str] | None:
-    if gain is None:
-        return None
-    interval = "one campaign" if gain["low"] is None else f"{100 * gain['low']:+.1f} to {100 * gain['high']:+.1f}"
-    return {"value": f"{100 * gain['value']:+.1f}", "interval": interval}
 
 
 @login_required
@@ -241,11 +178,21 @@ def _now(membership: Membership) -> dict[str, Any]:
         "ordering": ordering,
         "queue": [part | {"share": _share(part["n"], n_queued)} for part in queue],
         "n_queued": n_queued,
+        "rare": _rare(project, versions[0]) if versions else [],
+        "few": ENOUGH_PER_LABEL,
+        "may_find": membership.role != Membership.Role.ANNOTATOR,
         "jobs": [_job(job) for job in jobs],
         "is_busy": any(job.state in (Job.State.QUEUED, Job.State.RUNNING) for job in jobs),
         "no_worker": not labeling_selectors.worker_alive(),
         "min_audited": MIN_AUDITED,
     }
+
+
+def _rare(project: Project, newest: ModelVersion) -> list[dict[str, Any]]:
+    """Labels that the newest version hardly knows, by their names."""
+    schema, rules = selectors.current_rules(project)
+    rare = selectors.rare_labels(rules=rules, version=newest)
+    return [{"words": value_words(schema.kind, schema.config, label.value), "n": label.n} for label in rare]
 
 
 def _share(n: int, of: int) -> str:

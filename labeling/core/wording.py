@@ -14,8 +14,10 @@ _REASONS = {
     "audit": "random check: the model never learns from this one, it is measured by it",
     "second_opinion": "second opinion",
     "import_order": "in order of arrival",
+    # Not what was searched for: that would tell what somebody expects it to be.
+    "search": "somebody asked for it next",
 }
-_JOBS = {"train": "Training", "import": "Import", "export": "Export", "vote": "Votes"}
+_JOBS = {"train": "Training", "import": "Import", "export": "Export", "vote": "Votes", "similar": "Similar items"}
 _PAIR_OUTCOMES = {"a": "A is better", "b": "B is better", "tie": "Equally good"}
 
 
@@ -147,6 +149,11 @@ def reason_words(code: str, detail: Mapping[str, Any]) -> str:
         (first, p_first), (second, p_second) = top[0], top[1]
         return f"the model is torn: {first} {p_first:.2f} / {second} {p_second:.2f}"
     return _REASONS.get(code, code)
+
+
+def found_words(detail: Mapping[str, Any]) -> str:
+    """How items that were found by search were found: “late refund”, or like item #17."""
+    return f"like item #{detail['like']}" if "like" in detail else f"“{detail.get('query', '')}”"
 
 
 def marked_passages(text: str, words: Iterable[Mapping[str, Any]]) -> list[Passage]:

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 
 from labeling.core.schema import MAX_RATING_POINTS
+from labeling.core.search import MAX_QUERY
 from labeling.models import ApiKey, Item, LabelSchema, Project
 from labeling.services.projects import MAX_GUIDELINES, SETTINGS
 
@@ -281,6 +282,11 @@ class ItemFilterForm(forms.Form):
     state = forms.ChoiceField(required=False, choices=[("", "Any state"), *Item.State.choices])
     split = forms.ChoiceField(required=False, choices=[("", "Pool and audit"), *Item.Split.choices])
     flagged = forms.BooleanField(required=False, label="Flagged only")
+    words = forms.CharField(
+        required=False,
+        max_length=MAX_QUERY,
+        widget=forms.TextInput(attrs={"type": "search", "autocomplete": "off", "placeholder": "all of these words"}),
+    )
     after = forms.IntegerField(required=False, min_value=0, max_value=2**62, widget=forms.HiddenInput)
     before = forms.IntegerField(required=False, min_value=0, max_value=2**62, widget=forms.HiddenInput)
 

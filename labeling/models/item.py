@@ -67,6 +67,8 @@ class QueueEntry(models.Model):
         AUDIT = "audit", "Audit: a random item that no model trains on"
         SECOND_OPINION = "second_opinion", "Second opinion"
         IMPORT_ORDER = "import_order", "In order of arrival"
+        # Somebody picked it: chosen and not drawn, so no propensity, and nothing about the pool follows from it.
+        SEARCH = "search", "Found by search"
         # Of assignments only: these are drawn when somebody asks, and never stand in line.
         GOLD = "gold", "A check with a known answer"
         PRACTICE = "practice", "Practice with a known answer"

@@ -460,8 +460,9 @@ def replace_queue(
 ) -> int:
     """Swaps in a new order in one transaction: how many entries the queue has now.
 
-    Leased entries stay, and so does, in front of all, what a reviewer wants one more opinion on. Half-answered items
-    are mixed into the front; those that were answered or settled while the batch was being computed are left out.
+    Leased entries stay, and so does, in front of all, what a reviewer wants one more opinion on, and behind it what
+    somebody found by search and nobody has answered. Half-answered items are mixed into the front; those that were
+    answered or settled while the batch was being computed are left out.
     `ordered_by` says what made the order ("model 4").
     """
     now = now or timezone.now()
@@ -475,7 +476,8 @@ def replace_queue(
         halfway = _halfway(project)
         wanted = _locked_open_items(project, halfway + [entry.item_id for entry in entries])
         asked = _asked_by_a_reviewer(project)
-        QueueEntry.objects.filter(project=project).exclude(item_id__in=leased | asked).delete()
+        moving = QueueEntry.objects.filter(project=project).exclude(reason=QueueEntry.Reason.SEARCH)
+        moving.exclude(item_id__in=leased | asked).delete()
         QueueEntry.objects.filter(item_id__in=asked).update(rank=IN_FRONT, batch=batch)
         kept = set(QueueEntry.objects.filter(project=project).values_list("item_id", flat=True))
         rows = [

@@ -218,3 +218,20 @@ def test_a_long_history_costs_no_more_than_a_short_one(client, owner, trained, d
     assert len(response.content) < 120_000
     assert 190 < response.content.count(b'class="point"') <= 200
     assert "The newest 12 of 299" in words(response)
+
+
+def test_labels_that_are_hardly_known_are_named_with_a_way_to_find_some(client, owner):
+    project = make_pool(owner, 60, config={"labels": ["food", "money", "sport", {"value": "art", "name": "Fine art"}]})
+    for topic, n in (("food", 8), ("money", 5), ("sport", 2)):
+        answer(list(project.items.filter(split="pool", meta__topic=topic)[:n]))
+    run_training(project)
+    said = words(page(client, project, owner, "now/"))
+    assert "2 labels had fewer than 5 examples when model 1 learned: Fine art 0 sport 2" in said
+    content = page(client, project, owner).text
+    assert f'href="/projects/{project.slug}/items/?state=open&amp;split=pool#id_words"' in content
+    annotator = make_member(project)
+    assert "Find some by their words" not in page(client, project, annotator).text
+
+
+def test_labels_that_are_known_well_are_not_listed(client, owner, trained):
+    assert "Hardly known" not in page(client, trained, owner).text

@@ -210,7 +210,8 @@ PAGES = {
 }
 # Tested with the model page.
 ELSEWHERE = {
-    "learning", "learning-now", "train", "learning-settings", "quality", "fresh-audit", "replay", "replay-now"
+    "learning", "learning-now", "train", "learning-settings", "quality", "fresh-audit", "replay", "replay-now",
+    "similar", "similar-now",
 }  # fmt: skip
 
 

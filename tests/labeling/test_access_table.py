@@ -80,6 +80,8 @@ PAGES = [
     Page("project"),
     Page("items"),
     Page("item", ids=item),
+    Page("ask-next", 302, 302, 403, "post"),
+    Page("take-out", 302, 302, 403, "post"),
     Page("annotate"),
     Page("mine"),
     Page("agreement", annotator=403),

@@ -12,6 +12,7 @@ from django.utils import timezone
 from labeling.core.errors import Conflict
 from labeling.models import Annotation, Assignment, Item, Job, QueueEntry
 from labeling.services import annotate, queue
+from labeling.services.ask_next import ask_next, take_out
 from labeling.services.jobs import enqueue_job, running_job
 from labeling.services.projects import change_schema
 from labeling.services.queue import QueueCandidate
@@ -247,3 +248,37 @@ def test_of_two_owners_who_queue_at_once_one_is_told():
     close_second_look(look=look, actor=None)
     errors = at_once(*[lambda: queue_second_look(project=project, actor=None, n=3)] * 3)
     assert [type(error) for error in errors] == [Conflict, Conflict]
+
+
+def test_new_orders_answers_and_searches_at_once_lose_nothing_that_was_asked_next():
+    project = make_project(gold_share=0.0, audit_share=0.0)
+    owner, ann = project.created_by, make_member(project)
+    items = make_items(project, 120)
+    pool, found = items[:90], items[60:]  # some of what is found stands in line already, some does not
+    start = [QueueCandidate(item.pk, "acquisition") for item in pool]
+    queue.replace_queue(project=project, entries=start, batch=1, ordered_by="model 1")
+
+    def search():
+        for place in range(0, len(found), 5):
+            ids = [item.pk for item in found[place : place + 5]]
+            assert ask_next(project=project, item_ids=ids, detail={"query": "q"}, actor=owner).queued
+            ask_next(project=project, item_ids=ids[:2], detail={"query": "other"}, actor=owner)
+
+    def order():
+        for batch in range(2, 12):
+            queue.replace_queue(project=project, entries=start, batch=batch, ordered_by=f"model {batch}")
+
+    def work():
+        for _ in range(15):
+            for leased in queue.lease_items(project=project, user=ann, n=1).items:
+                annotate.submit_annotation(
+                    assignment=leased.assignment, value="positive", client_id=f"c{leased.assignment.pk}"
+                )
+
+    assert at_once(search, order, work) == []
+    answered = set(Annotation.objects.values_list("item_id", flat=True))
+    waiting = set(QueueEntry.objects.filter(reason="search", rank__lt=0).values_list("item_id", flat=True))
+    # An item that was answered at this very moment was left out by the search, which says so; all others wait.
+    assert waiting == {item.pk for item in found} - answered
+    assert take_out(project=project, detail={"query": "q"}, actor=owner) == len(waiting)
+    assert not QueueEntry.objects.filter(rank__lt=0).exists()

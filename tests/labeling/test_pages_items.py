@@ -140,7 +140,7 @@ def test_the_walk_uses_the_index_alone(project: Project, way: str) -> None:
         assert len(re.findall(wanted, plan)) == n_walks, plan
 
 
-@pytest.mark.parametrize("role, n", [("owner", 10), ("annotator", 7)])
+@pytest.mark.parametrize("role, n", [("owner", 11), ("annotator", 7)])
 def test_the_list_takes_the_same_queries_for_a_full_page(
     client: Client, project: Project, owner: Any, annotator: Any, role: str, n: int, django_assert_num_queries: Any
 ) -> None:
