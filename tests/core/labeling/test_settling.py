@@ -154,6 +154,20 @@ def test_a_label_that_the_schema_no_longer_has_is_no_vote():
     assert (found.action, found.n_more) == ("ask", 1)
 
 
+def test_what_is_left_of_answers_with_removed_labels_does_not_settle_an_item():
+    """A label that most items have would win without a vote, and one sure person against two whose label is gone."""
+    common = Judges(LABELS, [0.9, 0.05, 0.05], NOBODY_KNOWN.shared)
+    for opinions in (said("gone", "gone"), said("gone", "gone", "negative"), said("gone", "negative")):
+        found = settle(opinions, rules=CHOICE, judges=common, policy=TWO_OF_TWO)
+        assert (found.action, found.value) == ("dispute", None)
+    most = settle(said("gone", "negative", "negative"), rules=CHOICE, judges=common, policy=TWO_OF_TWO)
+    assert (most.action, most.value) == ("settle", "negative")
+    topics = SchemaRules("choices", ("sport", "music"), 0, 2)
+    opinions = said(["gone", "sport"], ["gone", "sport"], ["sport"])
+    found = settle(opinions, rules=topics, judges=unfitted(topics.labels), policy=TWO_OF_TWO)
+    assert (found.action, found.value) == ("dispute", None)
+
+
 @given(st.lists(st.sampled_from(LABELS), min_size=1, max_size=7), st.randoms())
 def test_the_order_of_answers_does_not_matter_and_probabilities_add_up(values, rng):
     shuffled = list(values)
