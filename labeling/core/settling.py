@@ -103,7 +103,8 @@ def settle(
     """What follows from the opinions on one item.
 
     With a fixed overlap the item takes its likeliest value when that has more than half of the probability and is not
-    tied in votes; a tie needs the target posterior. With an adaptive one it is asked on until the target is reached.
+    tied in votes; a tie needs the target posterior, from what other items tell of these people. With an adaptive one it
+    is asked on until the target is reached.
 
     `model_vote` moves the probabilities, and is no opinion: it is not counted among those that are wanted, it counts
     only beside two people's answers, and it does not settle an item as what nobody said.
@@ -128,7 +129,11 @@ def settle(
         votes = [(opinion.person, str(opinion.value)) for opinion in opinions]
         if judges.model is None or n_votes < 2 or str(model_vote) not in rules.labels:
             model_vote = None
-        chances = judges.posterior(votes, None if model_vote is None else str(model_vote))
+        model_said = None if model_vote is None else str(model_vote)
+        chances = judges.posterior(votes, model_said)
+        if verdict.value is None:
+            # Only what is known of people from other items may break a tie.
+            chances = judges.posterior(votes, model_said, taught=chances)
         likeliest = max(chances, key=lambda label: chances[label])
         posterior, distribution = chances[likeliest], soft_label(chances)
         value = int(likeliest) if rules.kind == "rating" else likeliest

@@ -1,10 +1,14 @@
+import random
 import sys
 from subprocess import run
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labeling.core.agreement.answers import Answers
+from labeling.core.consensus import dawid_skene
 from labeling.core.judges import Judge, Judges, soft_label, unfitted, weigh
 from labeling.core.overlap import OverlapRule
 from labeling.core.schema import SchemaRules
@@ -19,6 +23,27 @@ ADAPTIVE = SettlingPolicy(OverlapRule(start=2, target=0.95, cap=4, forced_share=
 
 def said(*values):
     return [Opinion(None, value) for value in values]
+
+
+def test_a_tie_is_not_settled_by_what_its_own_answers_taught():
+    """Three people who are right for 70 % and differ: nothing tells which of them it is, also with many labels."""
+    labels, rng = tuple(f"label {number}" for number in range(50)), random.Random(3)
+    given = []
+    for _ in range(200):
+        truth = rng.randrange(50)
+        given.append([truth if rng.random() < 0.7 else rng.randrange(50) for _ in range(3)])
+    answers = Answers(np.repeat(np.arange(200), 3), np.tile(np.arange(3), 200), np.ravel(given), labels, np.zeros(0))
+    fit = dawid_skene(answers)
+    people = {f"user:{number}": fit.judge_of(number, labels) for number in range(3)}
+    judges = Judges(labels, fit.shares.tolist(), fit.shared_confusion.tolist(), people)
+    rules, policy = SchemaRules("choice", labels), SettlingPolicy(OverlapRule(start=3, cap=3))
+    actions = {"tied": [], "clear": []}
+    for item in given:
+        opinions = [Opinion(f"user:{number}", labels[label]) for number, label in enumerate(item)]
+        found = settle(opinions, rules=rules, judges=judges, policy=policy)
+        actions["tied" if len(set(item)) == 3 else "clear"].append(found.action)
+    assert len(actions["tied"]) > 20 and set(actions["clear"]) == {"settle"}
+    assert actions["tied"].count("settle") <= 2
 
 
 def test_plurality_counts():
