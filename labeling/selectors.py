@@ -615,7 +615,7 @@ def _saying(answers: QuerySet[Annotation], label: Any) -> QuerySet[Annotation]:
 
 def _by(answers: QuerySet[Annotation], person: str) -> QuerySet[Annotation]:
     kind, _, name = person.partition(":")
-    if kind == "user" and name.isdigit() and len(name) < 16:
+    if kind == "user" and name.isascii() and name.isdigit() and len(name) < 16:
         return answers.filter(user_id=int(name))
     return answers.filter(rater=name, user__isnull=True) if kind == "rater" and name else answers.none()
 

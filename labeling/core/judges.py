@@ -55,20 +55,45 @@ class Judges:
     temperature: float = 1.0
     model: Judge | None = None
 
-    def posterior(self, votes: Iterable[tuple[str | None, str]], model: str | None = None) -> dict[str, float]:
+    def posterior(
+        self,
+        votes: Iterable[tuple[str | None, str]],
+        model: str | None = None,
+        *,
+        taught: Mapping[str, float] | None = None,
+    ) -> dict[str, float]:
         """The probability of each label after the votes (person, label); None is a person of whom nothing is known.
 
         Dawid and Skene (1979): each answer multiplies the odds by how often this person gives it for each truth.
         `model` is the model's vote. Votes for labels that are not among `labels` count for nothing, and so does the
         vote of a model of which nothing is known.
+
+        `taught` is the item's posterior as its people were learned from it: what their votes on it taught about them is
+        then taken out again. With many labels a person has few answers for each, and believes themself.
         """
         place = {label: number for number, label in enumerate(self.labels)}
         known = [(self.people.get(person) if person is not None else None, label) for person, label in votes]
+        if taught is not None:
+            own = [taught.get(label, 0.0) for label in self.labels]
+            known = [(judge and self._without(judge, label, place, own), label) for judge, label in known]
         if model is not None and self.model is not None:
             known.append((self.model, model))
         columns = [self._likelihood(judge, label, place[label]) for judge, label in known if label in place]
         found = weigh(self.shares, columns, self.temperature)
         return dict(zip(self.labels, found, strict=True))
+
+    def _without(self, judge: Judge, label: str, place: Mapping[str, int], own: Sequence[float]) -> Judge:
+        """The judge as if they had not given one answer, to an item whose truth has the probabilities `own`."""
+        if label not in judge.said or label not in place:
+            return judge
+        # One or two answers fill few of a row's many cells; the prior is worth at least an answer for each.
+        strength = max(OWN_STRENGTH, float(len(self.labels)))
+        rows = zip(judge.said[label], (row[place[label]] for row in self.shared), judge.seen, own, strict=True)
+        said = []
+        for p, everybody, seen, truth in rows:
+            n_said = max(0.0, p * (seen + OWN_STRENGTH) - OWN_STRENGTH * everybody - truth)
+            said.append((n_said + strength * everybody) / (max(0.0, seen - truth) + strength))
+        return Judge(judge.seen, {label: said})
 
     def _likelihood(self, judge: Judge | None, label: str, column: int) -> Sequence[float]:
         everybody = [row[column] for row in self.shared]

@@ -103,10 +103,14 @@ def settle(
     """What follows from the opinions on one item.
 
     With a fixed overlap the item takes its likeliest value when that has more than half of the probability and is not
-    tied in votes; a tie needs the target posterior. With an adaptive one it is asked on until the target is reached.
+    tied in votes; a tie needs the target posterior, from what other items tell of these people. With an adaptive one it
+    is asked on until the target is reached.
 
     `model_vote` moves the probabilities, and is no opinion: it is not counted among those that are wanted, it counts
     only beside two people's answers, and it does not settle an item as what nobody said.
+
+    Answers with a label that the schema no longer has are no votes. Where they are half of the answers or more, the
+    others do not settle the item.
     """
     n, least = len(opinions), policy.least(is_forced)
     if n < least:
@@ -117,20 +121,26 @@ def settle(
     verdict = plurality(values)
     if n == 1:
         return Settlement("settle", value=verdict.value)
+    n_votes = sum(all(label in rules.labels for label in _labels_of(value)) for value in values)
     if rules.kind == "choices":
         model_vote = None
         value, posterior, distribution = verdict.value, verdict.share, vote_shares(values)
     else:
         votes = [(opinion.person, str(opinion.value)) for opinion in opinions]
-        n_votes = sum(label in rules.labels for _, label in votes)
         if judges.model is None or n_votes < 2 or str(model_vote) not in rules.labels:
             model_vote = None
-        chances = judges.posterior(votes, None if model_vote is None else str(model_vote))
+        model_said = None if model_vote is None else str(model_vote)
+        chances = judges.posterior(votes, model_said)
+        if verdict.value is None:
+            # Only what is known of people from other items may break a tie.
+            chances = judges.posterior(votes, model_said, taught=chances)
         likeliest = max(chances, key=lambda label: chances[label])
         posterior, distribution = chances[likeliest], soft_label(chances)
         value = int(likeliest) if rules.kind == "rating" else likeliest
         if model_vote is not None and value not in values:
             value = None
+    if 2 * n_votes <= n:
+        value = None
     if policy.stops_early:
         step = policy.rule.next_step(n, posterior if value is not None else 0.0, forced=is_forced)
         return Settlement(step.action, step.n_more, value, posterior, distribution, model_vote)
@@ -141,5 +151,9 @@ def settle(
 
 def vote_shares(values: Sequence[Value]) -> dict[str, float]:
     """The share of the answers that name each label: soft labels as people gave them."""
-    named = Counter(label for value in values for label in (value if isinstance(value, list) else [str(value)]))
+    named = Counter(label for value in values for label in _labels_of(value))
     return {label: round(count / len(values), 4) for label, count in named.most_common()}
+
+
+def _labels_of(value: Value) -> list[str]:
+    return value if isinstance(value, list) else [str(value)]

@@ -23,7 +23,7 @@ from labeling.models import (
     SecondLook,
 )
 from labeling.selectors import has_shared_items
-from labeling.services.consensus import overlap_savings
+from labeling.services.consensus import consensus_lane, overlap_savings
 from labeling.services.crowd import Crowd, known_answers, load_crowd, names_on_screen
 from labeling.services.doubts import doubtful_items
 from labeling.services.influence import share_body, suggestion_influence
@@ -60,12 +60,15 @@ def _lane(project: Project) -> str:
 def check_agreement() -> int:
     """Requests a measurement for every project that has something new to measure: how many.
 
-    That is enough answers that came or went, where items have two, or a second look that has ended.
+    That is enough answers that came or went, where items have two, a second look that has ended, a consensus that was
+    learned again or a new version of the schema.
     """
     n_requested = 0
     for project in Project.objects.select_related("agreement_report"):
         reason = _whats_new(project)
-        if not reason or Job.objects.filter(lane=_lane(project), state=Job.State.RUNNING).exists():
+        # A consensus that is being learned is about to move what would be shown.
+        lanes = [_lane(project), consensus_lane(project)]
+        if not reason or Job.objects.filter(lane__in=lanes, state=Job.State.RUNNING).exists():
             continue
         request_agreement(project=project, reason=reason)
         n_requested += 1
@@ -86,6 +89,11 @@ def _whats_new(project: Project) -> str:
         return f"{enough:,} new answers or more"
     if report is None:
         return ""
+    # The page shows what the consensus made of the answers, and weighs people by it.
+    if ConsensusFit.objects.filter(project=project, fitted_at__gt=report.computed_at).exists():
+        return "the consensus was learned again"
+    if LabelSchema.objects.filter(project=project, created_at__gt=report.computed_at).exists():
+        return "the labels or guidelines have changed"
     # Counting them all walks along one index.
     n_gone = report.n_annotations - live.filter(pk__lte=report.last_annotation).count()
     return f"{n_new:,} new answers, {n_gone:,} taken back" if n_gone > 0 and n_gone + n_new >= enough else ""
@@ -100,6 +108,7 @@ def measure_agreement(*, job_id: str) -> None:
 
 def _measure(job: RunningJob) -> dict[str, Any]:
     project = job.project
+    started = timezone.now()  # what comes from here on may not be in it
     schema = LabelSchema.objects.current(project.pk)
     crowd = load_crowd(project=project, rules=schema.rules)
     # Those to excluded items too: whether answers were taken back shows when they are counted again.
@@ -110,7 +119,7 @@ def _measure(job: RunningJob) -> dict[str, Any]:
         "result": result,
         "n_annotations": n_live,
         "last_annotation": crowd.last,
-        "computed_at": timezone.now(),
+        "computed_at": started,
     }
     AgreementReport.objects.update_or_create(project=project, defaults=known)
     return {"items": result["n"]["items"], "answers": result["n"]["labels"], "people": len(result["people"])} | (

@@ -21,6 +21,7 @@ from labeling.models import (
     Project,
     Resolution,
 )
+from labeling.selectors import several_judge
 from labeling.services.crowd import load_crowd
 from labeling.services.jobs import RunningJob, enqueue_job, running_job
 from labeling.services.resolve import NOTABLE, settle_items
@@ -46,23 +47,38 @@ def request_consensus(*, project: Project, reason: str, user: Any = None) -> Job
         project=project,
         reason=reason,
         created_by=user,
-        lane=f"consensus:{project.pk}",
+        lane=consensus_lane(project),
     )
 
 
+def consensus_lane(project: Project) -> str:
+    return f"consensus:{project.pk}"
+
+
 def check_consensus() -> int:
-    """Requests a fit for every project with enough new answers: how many. Counts at most what is new."""
+    """Requests a fit for every project that has something new to learn: how many.
+
+    That is enough new answers where several people judge items, or labels that the last fit does not know.
+    """
     n_requested = 0
-    several = Q(overlap__gt=1) | Q(overlap_policy=Project.OverlapPolicy.ADAPTIVE)
-    for project in Project.objects.filter(several, has_single_truth=True).select_related("consensus_fit"):
-        fit = getattr(project, "consensus_fit", None)
-        live = Annotation.objects.live().filter(project=project)
-        enough = NEW_ANSWERS if fit is None else max(NEW_ANSWERS, int(NEW_SHARE * fit.n_annotations))
-        new = live.filter(pk__gt=fit.last_annotation if fit else 0)[:enough].count()
-        if new >= enough:
-            request_consensus(project=project, reason=f"{new:,} new answers")
+    for project in Project.objects.filter(has_single_truth=True).select_related("consensus_fit"):
+        reason = _whats_new(project)
+        if reason:
+            request_consensus(project=project, reason=reason)
             n_requested += 1
     return n_requested
+
+
+def _whats_new(project: Project) -> str:
+    """Why to fit again, "" when there is no reason to. Counts at most what is new."""
+    fit = getattr(project, "consensus_fit", None)
+    learned = tuple(fit.parameters["labels"]) if fit else ()
+    if learned and learned != LabelSchema.objects.current(project.pk).rules.labels:
+        return "the labels have changed"
+    enough = NEW_ANSWERS if fit is None else max(NEW_ANSWERS, int(NEW_SHARE * fit.n_annotations))
+    live = Annotation.objects.live().filter(project=project)
+    new = live.filter(pk__gt=fit.last_annotation if fit else 0)[:enough].count()
+    return f"{new:,} new answers" if new >= enough and several_judge(project=project) else ""
 
 
 def fit_consensus(*, job_id: str) -> None:

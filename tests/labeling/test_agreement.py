@@ -21,6 +21,7 @@ from labeling.models import (
 )
 from labeling.services.agreement import check_agreement, measure_agreement, request_agreement
 from labeling.services.annotate import undo_annotation
+from labeling.services.consensus import request_consensus
 from labeling.services.projects import change_project, change_schema
 from tests.factories import LABELS, make_annotation, make_item, make_items, make_member, make_project
 
@@ -382,6 +383,37 @@ def test_measuring_is_asked_for_when_enough_is_new() -> None:
     assert check_agreement() == 0
     crowd(project, 10, {"ann": 1.0, "ben": 1.0}, seed=3)
     assert check_agreement() == 1
+
+
+def test_it_is_measured_again_after_the_consensus_was_learned_and_the_schema_changed() -> None:
+    project = make_project(overlap=2)
+    crowd(project, 30, {"ann": 1.0, "ben": 1.0})
+    measured(project)
+    assert check_agreement() == 0
+    job = request_consensus(project=project, reason="test")
+    Job.objects.filter(pk=job.pk).update(state="running")
+    ConsensusFit.objects.create(
+        project=project, parameters={}, n_annotations=60, last_annotation=1, fitted_at=timezone.now()
+    )
+    assert check_agreement() == 0  # it still settles items
+    Job.objects.filter(pk=job.pk).update(state="succeeded")
+    assert check_agreement() == 1
+    assert Job.objects.get(kind="agreement", state="queued").reason == "the consensus was learned again"
+    measured(project)
+    assert check_agreement() == 0
+    change_schema(project=project, actor=project.created_by, config={"labels": ["positive", "negative"]})
+    assert check_agreement() == 1
+
+
+def test_nobody_is_said_to_guess_where_everyone_chose_the_same() -> None:
+    project = make_project(overlap=2)
+    for item in make_items(project, 30):
+        for name in ("ann", "ben"):
+            make_annotation(item, "positive", rater=name)
+    result = measured(project)
+    against = person(result, "ann")["with_others"]
+    assert against["agreement"]["value"] == 1.0
+    assert not against["is_like_guessing"] and not against["is_constant"]
 
 
 def test_answers_that_are_only_taken_back_are_noticed_too() -> None:

@@ -8,7 +8,7 @@ import pytest
 from labeling.models import Annotation, AnnotatorFit, ConsensusFit, Item, Job, QueueEntry, Resolution, ReviewItem
 from labeling.services.annotate import submit_annotation, undo_annotation
 from labeling.services.consensus import check_consensus, fit_consensus, overlap_savings, request_consensus
-from labeling.services.projects import change_project
+from labeling.services.projects import change_project, change_schema
 from labeling.services.queue import lease_items
 from tests.factories import LABELS, make_annotation, make_item, make_items, make_member, make_project
 
@@ -152,13 +152,38 @@ def test_too_few_double_answers_are_said_and_teach_nothing() -> None:
 
 
 def test_a_fit_is_asked_for_when_enough_is_new() -> None:
-    project, single = make_project(overlap=5), make_project()
+    project, alone = make_project(overlap=5), make_project()
     crowd(project, n_items=9)
     assert check_consensus() == 0
     crowd(project, n_items=2)
-    crowd(single, n_items=20)
+    user = make_member(alone)
+    for item in make_items(alone, 60):
+        make_annotation(item, user=user)
     assert check_consensus() == 1
     run(Job.objects.get(kind="consensus", project=project))
+    assert check_consensus() == 0
+
+
+def test_answers_of_several_from_elsewhere_teach_it_too_where_one_person_is_asked() -> None:
+    project = make_project(overlap=1)
+    for item in make_items(project, 20):
+        for rater in ("x", "y", "z"):
+            make_annotation(item, rater=rater)
+    assert check_consensus() == 1
+    assert run(Job.objects.get(kind="consensus"))["people"] == 3
+
+
+def test_it_is_learned_again_when_a_label_leaves_the_schema() -> None:
+    project = make_project(overlap=5)
+    crowd(project, n_items=30)
+    run(request_consensus(project=project, reason="test"))
+    assert check_consensus() == 0
+    change_schema(project=project, actor=project.created_by, config={"labels": ["positive", "negative"]})
+    assert check_consensus() == 1
+    job = Job.objects.get(kind="consensus", state="queued")
+    assert job.reason == "the labels have changed"
+    run(job)
+    assert ConsensusFit.objects.get().parameters["labels"] == ["positive", "negative"]
     assert check_consensus() == 0
 
 

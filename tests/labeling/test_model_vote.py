@@ -81,7 +81,8 @@ def voting(adaptive: Project) -> Project:
 
 
 def fresh(project: Project, text: str = "positive fresh", votes: str = "positive") -> Item:
-    """An item in line that the model voted on before anybody answered."""
+    """An item that the model voted on before anybody answered, alone in line."""
+    QueueEntry.objects.filter(project=project).delete()  # three people who differ are asked for a fourth
     item = make_item(project, text=text)
     QueueEntry.objects.create(project=project, item=item, rank=-1.0, reason="random", needed=2)
     if votes:

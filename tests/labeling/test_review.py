@@ -415,6 +415,7 @@ def test_filters(two_opinions: Project, annotator: Any, annotator2: Any) -> None
     assert found(project, people=(ben,)) == [one.pk]
     assert found(project, people=(ben, kit)) == []
     assert found(project, people=("user:x",)) == found(project, people=("rater:nobody",)) == []
+    assert found(project, people=("user:²",)) == []  # a digit to Python and no number
     assert found(project, segment=("lang", "de")) == [two.pk]
     assert found(project, segment=("n", "7")) == [one.pk]
     assert found(project, segment=("a__b", "x")) == [two.pk]

@@ -242,7 +242,10 @@ def _person(row: PersonAgreement, chance: float, panel: Panel) -> dict[str, Any]
         "top_share_of_others": round(usual, 6),
         # What an owner should look at; each has innocent explanations too.
         "is_constant": bool(n >= LEAST_ANSWERS and row.top_share >= 0.95 and limits and limits.low > usual),
-        "is_like_guessing": bool(n >= LEAST_ANSWERS and lowest is not None and lowest <= chance),
+        # Where nothing but one label was given, guessing cannot be told from knowing.
+        "is_like_guessing": bool(
+            n >= LEAST_ANSWERS and lowest is not None and lowest <= chance and panel.totals.max() < panel.totals.sum()
+        ),
     }
 
 

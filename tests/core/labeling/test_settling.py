@@ -1,10 +1,14 @@
+import random
 import sys
 from subprocess import run
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labeling.core.agreement.answers import Answers
+from labeling.core.consensus import dawid_skene
 from labeling.core.judges import Judge, Judges, soft_label, unfitted, weigh
 from labeling.core.overlap import OverlapRule
 from labeling.core.schema import SchemaRules
@@ -19,6 +23,27 @@ ADAPTIVE = SettlingPolicy(OverlapRule(start=2, target=0.95, cap=4, forced_share=
 
 def said(*values):
     return [Opinion(None, value) for value in values]
+
+
+def test_a_tie_is_not_settled_by_what_its_own_answers_taught():
+    """Three people who are right for 70 % and differ: nothing tells which of them it is, also with many labels."""
+    labels, rng = tuple(f"label {number}" for number in range(50)), random.Random(3)
+    given = []
+    for _ in range(200):
+        truth = rng.randrange(50)
+        given.append([truth if rng.random() < 0.7 else rng.randrange(50) for _ in range(3)])
+    answers = Answers(np.repeat(np.arange(200), 3), np.tile(np.arange(3), 200), np.ravel(given), labels, np.zeros(0))
+    fit = dawid_skene(answers)
+    people = {f"user:{number}": fit.judge_of(number, labels) for number in range(3)}
+    judges = Judges(labels, fit.shares.tolist(), fit.shared_confusion.tolist(), people)
+    rules, policy = SchemaRules("choice", labels), SettlingPolicy(OverlapRule(start=3, cap=3))
+    actions = {"tied": [], "clear": []}
+    for item in given:
+        opinions = [Opinion(f"user:{number}", labels[label]) for number, label in enumerate(item)]
+        found = settle(opinions, rules=rules, judges=judges, policy=policy)
+        actions["tied" if len(set(item)) == 3 else "clear"].append(found.action)
+    assert len(actions["tied"]) > 20 and set(actions["clear"]) == {"settle"}
+    assert actions["tied"].count("settle") <= 2
 
 
 def test_plurality_counts():
@@ -152,6 +177,20 @@ def test_a_label_that_the_schema_no_longer_has_is_no_vote():
     assert found.action == "dispute"
     found = settle(said("gone", "neutral"), rules=CHOICE, judges=NOBODY_KNOWN, policy=ADAPTIVE)
     assert (found.action, found.n_more) == ("ask", 1)
+
+
+def test_what_is_left_of_answers_with_removed_labels_does_not_settle_an_item():
+    """A label that most items have would win without a vote, and one sure person against two whose label is gone."""
+    common = Judges(LABELS, [0.9, 0.05, 0.05], NOBODY_KNOWN.shared)
+    for opinions in (said("gone", "gone"), said("gone", "gone", "negative"), said("gone", "negative")):
+        found = settle(opinions, rules=CHOICE, judges=common, policy=TWO_OF_TWO)
+        assert (found.action, found.value) == ("dispute", None)
+    most = settle(said("gone", "negative", "negative"), rules=CHOICE, judges=common, policy=TWO_OF_TWO)
+    assert (most.action, most.value) == ("settle", "negative")
+    topics = SchemaRules("choices", ("sport", "music"), 0, 2)
+    opinions = said(["gone", "sport"], ["gone", "sport"], ["sport"])
+    found = settle(opinions, rules=topics, judges=unfitted(topics.labels), policy=TWO_OF_TWO)
+    assert (found.action, found.value) == ("dispute", None)
 
 
 @given(st.lists(st.sampled_from(LABELS), min_size=1, max_size=7), st.randoms())
