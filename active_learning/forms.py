@@ -19,6 +19,30 @@ class PolicyForm(forms.Form):
         help_text="Random items cost little and find what the model does not know that it does not know.",
     )
     retrain_after = forms.IntegerField(label="Learn again after so many new labels", min_value=1, max_value=1_000_000)
+    retrain_days = forms.IntegerField(
+        label="Learn again after so many days",
+        min_value=0,
+        max_value=366,
+        required=False,
+        help_text="Also when nothing has changed; 30 is a good rhythm. 0 is never.",
+    )
+    retrain_drop = forms.IntegerField(
+        label="Learn again when the live model lost so many points of accuracy",
+        min_value=0,
+        max_value=100,
+        required=False,
+        help_text="On the newest audit answers, when chance does not explain it. 0 is not looked at.",
+    )
+    fields_left_out = forms.CharField(
+        label="Fields to leave out",
+        required=False,
+        help_text="Names with commas between them. No model sees these fields of the items; people do.",
+    )
+    fields_trusted = forms.CharField(
+        label="Fields to trust",
+        required=False,
+        help_text="These may predict the answer perfectly: they are known before anybody answers.",
+    )
     rules = forms.CharField(
         label="Rules to beat",
         required=False,
@@ -32,6 +56,10 @@ class PolicyForm(forms.Form):
             "strategy": policy.strategy,
             "exploration_percent": round(100 * policy.exploration_share),
             "retrain_after": policy.retrain_after,
+            "retrain_days": policy.retrain_days,
+            "retrain_drop": policy.retrain_drop,
+            "fields_left_out": ", ".join(policy.fields_left_out),
+            "fields_trusted": ", ".join(policy.fields_trusted),
             "rules": rules_to_lines(policy.rules),
         }
         super().__init__(data, initial=initial)
@@ -44,6 +72,12 @@ class PolicyForm(forms.Form):
         except ValueError as error:
             raise forms.ValidationError(str(error)) from None
 
+    def clean_fields_left_out(self) -> list[str]:
+        return _names(self.cleaned_data["fields_left_out"])
+
+    def clean_fields_trusted(self) -> list[str]:
+        return _names(self.cleaned_data["fields_trusted"])
+
     def changes(self) -> dict[str, Any]:
         """The settings as the service takes them."""
         data = self.cleaned_data
@@ -53,4 +87,10 @@ class PolicyForm(forms.Form):
             "exploration_share": data["exploration_percent"] / 100,
             "retrain_after": data["retrain_after"],
             "rules": data["rules"],
-        }
+            "fields_left_out": data["fields_left_out"],
+            "fields_trusted": data["fields_trusted"],
+        } | {name: data[name] for name in ("retrain_days", "retrain_drop") if data[name] is not None}
+
+
+def _names(text: str) -> list[str]:
+    return [name for part in text.split(",") if (name := part.strip())]

@@ -1,7 +1,7 @@
 """What learning reads of the labels, and what the model page shows. No numeric libraries: pages use these too."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -38,6 +38,17 @@ class LabelSet:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def without(self, places: Collection[int]) -> "LabelSet":
+        """The items at all other places."""
+        gone = set(places)
+        kept = [place for place in range(len(self.ids)) if place not in gone]
+        return replace(
+            self,
+            ids=[self.ids[place] for place in kept],
+            values=[self.values[place] for place in kept],
+            weights=[self.weights[place] for place in kept],
+        )
+
 
 def strategy_titles(kind: str) -> dict[str, str]:
     """The strategies that a project of this kind may choose, with what people read: ours and the operator's own."""
@@ -47,6 +58,15 @@ def strategy_titles(kind: str) -> dict[str, str]:
 def policy_of(project: Project) -> LearningPolicy:
     """The project's policy; its defaults are stored at the first look."""
     return LearningPolicy.objects.get_or_create(project=project)[0]
+
+
+def field_names(policy: LearningPolicy) -> list[str]:
+    """The fields of the items that features are made of, and those that are left out. Empty before the first look."""
+    spec = policy.featurizer
+    if not spec:
+        return []
+    numbers = [field["name"] for field in spec["numeric_fields"]]
+    return sorted({*spec["text_fields"], *numbers, *spec["categorical_fields"], *policy.fields_left_out})
 
 
 def current_rules(project: Project) -> tuple[LabelSchema, SchemaRules]:
@@ -184,7 +204,14 @@ def latest_run(*, project: Project) -> TrainingRun | None:
 
 def latest_learned_run(*, project: Project) -> TrainingRun | None:
     """The last training that has come to its end, with or without a model."""
-    return TrainingRun.objects.filter(project=project, job__state=Job.State.SUCCEEDED).order_by("-id").first()
+    ended = TrainingRun.objects.filter(project=project, job__state=Job.State.SUCCEEDED)
+    return ended.select_related("job").order_by("-id").first()
+
+
+def training_runs(*, project: Project, n: int) -> list[TrainingRun]:
+    """The last trainings, newest first."""
+    runs = TrainingRun.objects.filter(project=project).select_related("job", "version")
+    return list(runs.order_by("-id")[:n])
 
 
 def newest_version(*, project: Project) -> ModelVersion | None:
@@ -192,7 +219,8 @@ def newest_version(*, project: Project) -> ModelVersion | None:
 
 
 def live_version(*, project: Project) -> ModelVersion | None:
-    return ModelVersion.objects.filter(project=project, state=ModelVersion.State.LIVE).first()
+    live = ModelVersion.objects.filter(project=project, state=ModelVersion.State.LIVE)
+    return live.select_related("dataset").first()
 
 
 def versions_of(*, project: Project, n: int | None = None) -> list[ModelVersion]:

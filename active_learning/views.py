@@ -15,12 +15,12 @@ from active_learning.core.curves import Baseline, CurvePoint, draw_curve
 from active_learning.core.replay_chart import draw_replay
 from active_learning.core.strategies import TITLES
 from active_learning.forms import PolicyForm
-from active_learning.models import ModelVersion
+from active_learning.models import ModelVersion, TrainingRun
 from active_learning.services.policy import change_policy
 from active_learning.services.triggers import request_replay, request_training
 from labeling import access
 from labeling import selectors as labeling_selectors
-from labeling.core.errors import DomainError
+from labeling.core.errors import DomainError, Invalid
 from labeling.core.wording import job_words, result_words
 from labeling.models import Job, Membership
 
@@ -51,9 +51,18 @@ def learning_now(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def train(request: HttpRequest, slug: str) -> HttpResponse:
     project = access.project_for(request.user, slug, Membership.Role.REVIEWER)
-    reason = request.POST.get("reason", "").strip() or f"{request.user.get_username()} asked for it"
-    request_training(project=project, reason=reason, actor=request.user)
-    messages.success(request, "Training waits in line. People go on labeling meanwhile.")
+    reason, is_event = request.POST.get("reason", "").strip(), "event" in request.POST
+    try:
+        request_training(
+            project=project,
+            reason=reason if is_event else reason or f"{request.user.get_username()} asked for it",
+            trigger=TrainingRun.Trigger.EVENT if is_event else TrainingRun.Trigger.PERSON,
+            actor=request.user,
+        )
+    except Invalid as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, "Training waits in line. People go on labeling meanwhile.")
     return redirect("active_learning:learning", slug)
 
 
@@ -242,6 +251,8 @@ def _job(job: Job) -> dict[str, Any]:
         "name": job_words(job.kind),
         "seconds": job.duration_seconds,
         "is_running": job.state == Job.State.RUNNING,
+        "trigger": run.get_trigger_display() if run is not None else "",
+        "findings": run.findings if run is not None else [],
         "outcome": outcome
         or job.error
         or (job.message if job.state == Job.State.RUNNING else "")

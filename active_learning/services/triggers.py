@@ -1,6 +1,7 @@
 """When to learn, when to put the queue in order, when to compute features. Asks only; workers do."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,8 +39,16 @@ COUNT_SECONDS = 300
 def request_training(
     *, project: Project, reason: str, trigger: str = TrainingRun.Trigger.PERSON, actor: Any = None
 ) -> Job:
-    """The training job that is queued now: at most one a project waits and one runs."""
-    reason = reason.strip()[:200] or "asked for"
+    """The training job that is queued now: at most one a project waits and one runs.
+
+    One that waits already keeps its trigger and says the new reason too. This is the door for whatever notices that
+    the world has changed: `trigger` DRIFT with what has drifted, EVENT with what has happened. Raises Invalid for an
+    event that does not say what happened.
+    """
+    reason = reason.strip()[:200]
+    if trigger == TrainingRun.Trigger.EVENT and not reason:
+        raise Invalid("Say what has happened: it is kept as the reason.", fields={"reason": "needed for an event"})
+    reason = reason or "asked for"
     with transaction.atomic():
         job = enqueue_job(
             kind="train",
@@ -51,7 +60,13 @@ def request_training(
             queue=QUEUE,
             params={"trigger": str(trigger)},
         )
-        TrainingRun.objects.get_or_create(job=job, defaults={"project": project, "trigger": trigger, "reason": reason})
+        run, is_new = TrainingRun.objects.get_or_create(
+            job=job, defaults={"project": project, "trigger": trigger, "reason": reason}
+        )
+        if not is_new and reason not in run.reason:
+            job.reason = run.reason = f"{run.reason}; {reason}"[:200]
+            run.save(update_fields=["reason"])
+            job.save(update_fields=["reason"])
     return job
 
 
@@ -165,8 +180,9 @@ def _check_project(project: Project, now: datetime) -> list[str]:
     if "features" not in busy and (reason := _features_due(project, fingerprint, featurized)):
         request_features(project=project, reason=reason)
         asked.append("features")
-    if "train" not in busy and (reason := _training_due(project, policy, now)):
-        request_training(project=project, reason=reason, trigger=TrainingRun.Trigger.LABELS)
+    due = None if "train" in busy else _training_due(project, policy, now)
+    if due:
+        request_training(project=project, reason=due.reason, trigger=due.trigger)
         asked.append("train")
     elif not busy & {"train", "score"} and (reason := _ordering_due(project, policy, featurized, busy, now)):
         request_ordering(project=project, reason=reason)
@@ -196,24 +212,40 @@ def _features_due(project: Project, fingerprint: str, featurized: int) -> str:
     return ""
 
 
-def _training_due(project: Project, policy: LearningPolicy, now: datetime) -> str:
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What asks for a training, and why."""
+
+    trigger: TrainingRun.Trigger
+    reason: str
+
+
+def _training_due(project: Project, policy: LearningPolicy, now: datetime) -> Due | None:
     latest = selectors.latest_run(project=project)
     if latest is not None:
-        ended = latest.job.finished_at or latest.created_at
+        ended = _end_of(latest)
         if now < ended + timedelta(seconds=policy.min_seconds_between):
-            return ""
+            return None
         if latest.job.state == Job.State.FAILED and now < ended + RETRY_FAILED_AFTER:
-            return ""
+            return None
     learned = selectors.latest_learned_run(project=project)
     since = learned.last_annotation_id if learned else 0
     n = selectors.n_new_labels(project=project, since_id=since, at_most=policy.retrain_after)
     if n >= policy.retrain_after:
-        return f"{n} new label{'s' if n != 1 else ''}"
+        return Due(TrainingRun.Trigger.LABELS, f"{n} new label{'s' if n != 1 else ''}")
     version = selectors.newest_version(project=project)
     fingerprint = _fingerprint(policy)
     if version is not None and fingerprint and version.parameters.get("fingerprint") != fingerprint:
-        return "the features of the items have changed"
-    return ""
+        return Due(TrainingRun.Trigger.FEATURES, "the features of the items have changed")
+    # Without any answer there is nothing to learn again.
+    if policy.retrain_days and learned and since and now >= _end_of(learned) + timedelta(days=policy.retrain_days):
+        days = f"{policy.retrain_days} day{'s' if policy.retrain_days != 1 else ''}"
+        return Due(TrainingRun.Trigger.SCHEDULE, f"{days} since the last training")
+    return None
+
+
+def _end_of(run: TrainingRun) -> datetime:
+    return run.job.finished_at or run.created_at
 
 
 def _ordering_due(project: Project, policy: LearningPolicy, featurized: int, busy: set[str], now: datetime) -> str:
