@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Max, Q, QuerySet, Sum
+from django.db.models import Max, Min, Q, QuerySet, Sum
 
 from active_learning.core.audit import MIN_AUDITED
 from active_learning.core.strategies import titles_for
@@ -20,6 +21,7 @@ from labeling.core.voter import VoterEvidence
 from labeling.models import Annotation, Item, Job, LabelSchema, ModelVoter, Project, QueueEntry, Resolution
 
 LEARNING_JOBS = ("train", "score", "features")
+ACCURACY_CHECK = "accuracy_check"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,11 @@ def latest_learned_run(*, project: Project) -> TrainingRun | None:
     return ended.select_related("job").order_by("-id").first()
 
 
+def end_of(run: TrainingRun) -> datetime:
+    """When the training ended, or began if its end was not written down."""
+    return run.job.finished_at or run.created_at
+
+
 def training_runs(*, project: Project, n: int) -> list[TrainingRun]:
     """The last trainings, newest first."""
     runs = TrainingRun.objects.filter(project=project).select_related("job", "version")
@@ -246,6 +253,30 @@ def n_versions(*, project: Project) -> int:
 
 def latest_scoring(*, project: Project) -> ScoringRun | None:
     return ScoringRun.objects.filter(project=project).select_related("version").order_by("-id").first()
+
+
+def last_seen_by(version: ModelVersion) -> int | None:
+    """The newest answer that the training saw which made and measured the version; None when its row is gone."""
+    return version.runs.order_by("id").values_list("last_annotation_id", flat=True).first()
+
+
+def newly_audited_ids(*, project: Project, since_id: int) -> list[int]:
+    """Audit items whose answers that count all came after the answer `since_id`, in order of their first one."""
+    answers = _live_answers(project, Item.Split.AUDIT).order_by()
+    first = answers.filter(id__gt=since_id).values("item_id").annotate(first=Min("id")).order_by("first")
+    before = set(answers.filter(id__lte=since_id).values_list("item_id", flat=True))
+    return [item_id for item_id in first.values_list("item_id", flat=True) if item_id not in before]
+
+
+def latest_accuracy_check(*, project: Project) -> Job | None:
+    return Job.objects.filter(project=project, kind=ACCURACY_CHECK).order_by("-created_at").first()
+
+
+def accuracy_now(*, version: ModelVersion) -> dict[str, Any] | None:
+    """What the last accuracy check that came to its end found of this version (active_learning.core.decline)."""
+    done = Job.objects.filter(project_id=version.project_id, kind=ACCURACY_CHECK, state=Job.State.SUCCEEDED)
+    result = done.order_by("-finished_at").values_list("result", flat=True).first() or {}
+    return result.get("decline") if result.get("version") == version.number else None
 
 
 def why_no_vote(*, project: Project, version: ModelVersion) -> str:
@@ -289,7 +320,7 @@ def n_queued(*, project: Project) -> int:
 
 def learning_jobs(*, project: Project, n: int = 10) -> list[Job]:
     """The latest jobs of the learning loop, newest first, with what their trainings came to."""
-    kinds = (*LEARNING_JOBS, "vote")
+    kinds = (*LEARNING_JOBS, "vote", ACCURACY_CHECK)
     jobs = Job.objects.filter(project=project, kind__in=kinds).select_related("training_run", "created_by")
     return list(jobs.order_by("-created_at")[:n])
 
@@ -312,7 +343,10 @@ def is_learning(*, project: Project) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class WhatNext:
-    """How far it is to the next training, and to a number that may be believed."""
+    """How far it is to the next training, and to a number that may be believed.
+
+    `refusal` is why the last training learned nothing; `again_at` when the schedule asks for the next one.
+    """
 
     n_new: int
     n_needed: int
@@ -320,6 +354,8 @@ class WhatNext:
     n_audited_needed: int
     is_enabled: bool
     has_failed: bool
+    refusal: str
+    again_at: datetime | None
 
     @property
     def n_missing(self) -> int:
@@ -340,4 +376,6 @@ def what_next(*, project: Project, policy: LearningPolicy) -> WhatNext:
         n_audited_needed=MIN_AUDITED,
         is_enabled=policy.is_enabled,
         has_failed=latest is not None and latest.job.state == Job.State.FAILED,
+        refusal=latest.outcome if latest is not None and latest.is_refused else "",
+        again_at=end_of(run) + timedelta(days=policy.retrain_days) if run and policy.retrain_days else None,
     )

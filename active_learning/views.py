@@ -167,12 +167,14 @@ def _now(membership: Membership) -> dict[str, Any]:
     versions = selectors.versions_of(project=project, n=VERSIONS_SHOWN)
     jobs = selectors.learning_jobs(project=project, n=JOBS_SHOWN)
     ordering = selectors.latest_scoring(project=project)
+    live = selectors.live_version(project=project)
     queue = labeling_selectors.queue_composition(project=project)
     n_queued = sum(part["n"] for part in queue)
     return {
         "project": project,
         "chart": _chart(selectors.curve_versions(project=project)),
-        "live": selectors.live_version(project=project),
+        "live": live,
+        "live_now": selectors.accuracy_now(version=live) if live else None,
         "newest": _row(versions[0]) if versions else None,
         "versions": [_row(version) for version in versions],
         "n_versions": selectors.n_versions(project=project),

@@ -161,7 +161,8 @@ def infer_spec(
 ) -> FeaturizerSpec:
     """What the fields of `sample` look like: texts, numbers, categories or a vector.
 
-    Fields `left_out` are not looked at. `embedder` defaults to the installed one. Pairs are judged by both sides together.
+    Fields `left_out` are not looked at; `embedder` defaults to the installed one. Pairs are judged by both sides
+    together.
     """
     embedder = embedder or default_embedder()
     rows = [flatten(side) for item in sample for side in sides(item.data, is_pair)]

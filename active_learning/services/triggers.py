@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from active_learning import selectors
+from active_learning.core.audit import MIN_AUDITED
 from active_learning.core.strategies import REPLAYED
 from active_learning.models import LearningPolicy, ModelVersion, ScoringRun, TrainingRun
 from labeling.core.errors import Invalid
@@ -34,6 +35,8 @@ MOST_SEEDS = 50
 NEW_VOTES_SHARE = 0.1
 # How often the items are counted, to notice rows that came in beside or before the last ones.
 COUNT_SECONDS = 300
+# How often it is counted how many audit items were answered since the live model learned.
+WATCH_SECONDS = 60
 
 
 def request_training(
@@ -124,6 +127,18 @@ def request_replay(
     )
 
 
+def request_accuracy_check(*, project: Project, reason: str) -> Job:
+    """The job that measures the live model on the newest audit answers."""
+    return enqueue_job(
+        kind=selectors.ACCURACY_CHECK,
+        task="active_learning.run_accuracy_check",
+        project=project,
+        reason=reason,
+        lane=f"{selectors.ACCURACY_CHECK}:{project.pk}",
+        queue=QUEUE,
+    )
+
+
 def request_votes(*, project: Project, reason: str) -> Job:
     """The job in which the newest model votes on what people have answered."""
     return enqueue_job(
@@ -153,9 +168,9 @@ def decide_on_votes(*, project: Project, version: ModelVersion) -> Job | None:
 
 
 def check_triggers(*, now: datetime | None = None) -> dict[str, int]:
-    """Asks for what is due in each project: how many trainings, orderings and feature jobs. Runs every few seconds."""
+    """Asks for what is due in each project: how many jobs of each kind. Runs every few seconds."""
     now = now or timezone.now()
-    asked = {"train": 0, "score": 0, "features": 0}
+    asked = {"train": 0, "score": 0, "features": 0, selectors.ACCURACY_CHECK: 0}
     for project in Project.objects.select_related("learning_policy").iterator(chunk_size=200):
         try:
             for kind in _check_project(project, now):
@@ -171,7 +186,9 @@ def _check_project(project: Project, now: datetime) -> list[str]:
         return []
     busy = set(
         Job.objects.filter(
-            project=project, kind__in=selectors.LEARNING_JOBS, state__in=(Job.State.QUEUED, Job.State.RUNNING)
+            project=project,
+            kind__in=(*selectors.LEARNING_JOBS, selectors.ACCURACY_CHECK),
+            state__in=(Job.State.QUEUED, Job.State.RUNNING),
         ).values_list("kind", flat=True)
     )
     fingerprint = _fingerprint(policy)
@@ -187,6 +204,9 @@ def _check_project(project: Project, now: datetime) -> list[str]:
     elif not busy & {"train", "score"} and (reason := _ordering_due(project, policy, featurized, busy, now)):
         request_ordering(project=project, reason=reason)
         asked.append("score")
+    if not busy & {"train", selectors.ACCURACY_CHECK} and (reason := _accuracy_check_due(project, policy, now)):
+        request_accuracy_check(project=project, reason=reason)
+        asked.append(selectors.ACCURACY_CHECK)
     return asked
 
 
@@ -223,7 +243,7 @@ class Due:
 def _training_due(project: Project, policy: LearningPolicy, now: datetime) -> Due | None:
     latest = selectors.latest_run(project=project)
     if latest is not None:
-        ended = _end_of(latest)
+        ended = selectors.end_of(latest)
         if now < ended + timedelta(seconds=policy.min_seconds_between):
             return None
         if latest.job.state == Job.State.FAILED and now < ended + RETRY_FAILED_AFTER:
@@ -238,14 +258,35 @@ def _training_due(project: Project, policy: LearningPolicy, now: datetime) -> Du
     if version is not None and fingerprint and version.parameters.get("fingerprint") != fingerprint:
         return Due(TrainingRun.Trigger.FEATURES, "the features of the items have changed")
     # Without any answer there is nothing to learn again.
-    if policy.retrain_days and learned and since and now >= _end_of(learned) + timedelta(days=policy.retrain_days):
+    if (
+        policy.retrain_days
+        and learned
+        and since
+        and now >= selectors.end_of(learned) + timedelta(days=policy.retrain_days)
+    ):
         days = f"{policy.retrain_days} day{'s' if policy.retrain_days != 1 else ''}"
         return Due(TrainingRun.Trigger.SCHEDULE, f"{days} since the last training")
     return None
 
 
-def _end_of(run: TrainingRun) -> datetime:
-    return run.job.finished_at or run.created_at
+def _accuracy_check_due(project: Project, policy: LearningPolicy, now: datetime) -> str:
+    """Why the live model is to be measured again, or the empty string."""
+    if not policy.retrain_drop:
+        return ""
+    live = selectors.live_version(project=project)
+    if live is None or not cache.add(f"active_learning:watched:{project.pk}", True, WATCH_SECONDS):
+        return ""
+    last = selectors.latest_accuracy_check(project=project)
+    if last is not None and last.state == Job.State.FAILED and now < last.created_at + RETRY_FAILED_AFTER:
+        return ""
+    since = selectors.last_seen_by(live)
+    accuracy = (live.metrics.get("audit") or {}).get("accuracy")
+    if since is None or accuracy is None:
+        return ""
+    result = (last.result if last else None) or {}
+    n_then = result.get("n_new", 0) if result.get("version") == live.number else 0
+    n_new = len(selectors.newly_audited_ids(project=project, since_id=since)) - n_then
+    return f"{n_new} new audit items" if n_new >= MIN_AUDITED else ""
 
 
 def _ordering_due(project: Project, policy: LearningPolicy, featurized: int, busy: set[str], now: datetime) -> str:
