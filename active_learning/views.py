@@ -248,15 +248,17 @@ def _row(version: ModelVersion) -> dict[str, Any]:
 def _job(job: Job) -> dict[str, Any]:
     run = getattr(job, "training_run", None)
     outcome = run.outcome if run is not None and job.state == Job.State.SUCCEEDED else ""
+    findings = run.findings if run is not None else []
     return {
         "job": job,
         "name": job_words(job.kind),
         "seconds": job.duration_seconds,
         "is_running": job.state == Job.State.RUNNING,
         "trigger": run.get_trigger_display() if run is not None else "",
-        "findings": run.findings if run is not None else [],
+        "warnings": [found["words"] for found in findings if found["severity"] == "warn"],
         "outcome": outcome
         or job.error
         or (job.message if job.state == Job.State.RUNNING else "")
+        or (job.result or {}).get("outcome", "")
         or result_words(job.result),
     }

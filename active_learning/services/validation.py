@@ -52,7 +52,7 @@ def check_data(
     audit: LabelSet,
     live: ModelVersion | None,
 ) -> CheckedLabels:
-    """Reads each labeled item once: what it repeats, and, of up to 2,000 of them, what its columns say.
+    """Reads each labeled item once: what it repeats, and, of up to 1,000 of them, what its columns say.
 
     Items that repeat an audited one are left out of what is returned.
     """

@@ -74,8 +74,8 @@ def _given(value: object) -> set[str]:
 
 
 def _words(version: ModelVersion, found: Decline) -> str:
-    now = f"{found.now.value:.0%} of the {found.now.n:,} newest audit items"
-    then = f"{found.then.value:.0%} of {found.then.n:,} when it learned"
+    now = f"{100 * found.now.value:.0f} % of the {found.now.n:,} newest audit items"
+    then = f"{100 * found.then.value:.0f} % of {found.then.n:,} when it learned"
     start = f"{version.source} gets {now} right, {then}"
     ends = {
         "unsure": f"{found.points:.1f} points less, which may be chance",
