@@ -6,6 +6,7 @@ from django.http import HttpRequest
 
 from active_learning.models import (
     AliasEvent,
+    AuditSample,
     Dataset,
     FeatureShard,
     LearningPolicy,
@@ -34,12 +35,12 @@ class LookingAdmin(admin.ModelAdmin):
 
 @admin.register(LearningPolicy)
 class LearningPolicyAdmin(LookingAdmin):
-    list_display = ("project", "is_enabled", "strategy", "exploration_share", "retrain_after")
+    list_display = ("project", "is_enabled", "strategy", "exploration_share", "retrain_after", "promotion")
 
 
 @admin.register(ModelVersion)
 class ModelVersionAdmin(LookingAdmin):
-    list_display = ("project", "number", "state", "state_reason", "sha256", "created_at")
+    list_display = ("project", "number", "state", "state_reason", "sha256", "archived_at", "created_at")
     list_filter = ("state",)
     search_fields = ("project__slug", "sha256")
 
@@ -69,3 +70,8 @@ class DatasetAdmin(LookingAdmin):
 @admin.register(FeatureShard)
 class FeatureShardAdmin(LookingAdmin):
     list_display = ("project", "number", "n", "first_id", "last_id", "sha256", "created_at")
+
+
+@admin.register(AuditSample)
+class AuditSampleAdmin(LookingAdmin):
+    list_display = ("project", "number", "n_used_up", "n_open", "reason", "started_by", "started_at")

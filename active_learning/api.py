@@ -9,15 +9,32 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from active_learning import selectors
+from active_learning.core.checklist import BY_PERSON
 from active_learning.models import ModelVersion, TrainingRun
+from active_learning.services import promotion
 from active_learning.services.triggers import request_training
 from labeling import access
 from labeling.models import Membership
 
 MAX_LISTED = 500
-
-
 RUNS_LISTED = 50
+
+
+class PromoteInput(serializers.Serializer):
+    reason = serializers.CharField(max_length=200)
+    ticked = serializers.ListField(
+        child=serializers.ChoiceField(choices=sorted(BY_PERSON)),
+        default=list,
+        help_text="What of the checklist you vouch for.",
+    )
+    note = serializers.CharField(max_length=1_000, default="", allow_blank=True)
+
+
+class RollbackInput(serializers.Serializer):
+    reason = serializers.CharField(max_length=200)
+    to = serializers.IntegerField(
+        min_value=1, required=False, help_text="A version that was live; without it the one that was live before."
+    )
 
 
 class TrainInput(serializers.Serializer):
@@ -58,6 +75,8 @@ class VersionOutput(serializers.Serializer):
     number = serializers.IntegerField()
     state = serializers.ChoiceField(choices=ModelVersion.State.choices)
     state_reason = serializers.CharField()
+    gate = serializers.JSONField(help_text="Its checks, each with figure, interval and n, and beside which version.")
+    archived_at = serializers.DateTimeField(allow_null=True)
     metrics = serializers.JSONField(help_text="On the audit split alone: accuracy with interval and n, baselines.")
     n_labels = serializers.IntegerField()
     sha256 = serializers.CharField()
@@ -73,11 +92,17 @@ class ModelsOutput(serializers.Serializer):
     models = VersionOutput(many=True)
 
 
+class ModelOutput(serializers.Serializer):
+    model = VersionOutput()
+
+
 def version_body(version: ModelVersion) -> dict[str, Any]:
     return {
         "number": version.number,
         "state": version.state,
         "state_reason": version.state_reason,
+        "gate": version.gate,
+        "archived_at": version.archived_at.isoformat() if version.archived_at else None,
         "metrics": version.metrics,
         "n_labels": version.dataset.n_items,
         "sha256": version.sha256,
@@ -141,3 +166,32 @@ class ModelsView(APIView):
         project = access.project_for(request.user, slug, key=request.auth)
         versions = selectors.versions_of(project=project, n=MAX_LISTED)
         return Response({"models": [version_body(version) for version in versions]})
+
+
+class PromoteView(APIView):
+    """Approves a candidate: it is live from the next request on. Who asked for its training leaves that to another
+    owner, where there is one. Promoting the live version changes nothing."""
+
+    scope = "manage"
+
+    @extend_schema(request=PromoteInput, responses={200: ModelOutput}, operation_id="promote_model")
+    def post(self, request: Request, slug: str, number: int) -> Response:
+        project = access.project_for(request.user, slug, Membership.Role.OWNER, request.auth)
+        body = PromoteInput(data=request.data)
+        body.is_valid(raise_exception=True)
+        version = promotion.promote(project=project, number=number, actor=request.user, **body.validated_data)
+        return Response({"model": version_body(version)})
+
+
+class RollbackView(APIView):
+    """Puts the version back that was live before, or the one named by `to`. One move, live from the next request on."""
+
+    scope = "manage"
+
+    @extend_schema(request=RollbackInput, responses={200: ModelOutput}, operation_id="roll_back_model")
+    def post(self, request: Request, slug: str) -> Response:
+        project = access.project_for(request.user, slug, Membership.Role.OWNER, request.auth)
+        body = RollbackInput(data=request.data)
+        body.is_valid(raise_exception=True)
+        version = promotion.roll_back(project=project, actor=request.user, **body.validated_data)
+        return Response({"model": version_body(version)})

@@ -1,9 +1,11 @@
 """What an owner types about learning: shares in percent, rules one a line."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 
+from active_learning.core.cost_lines import ABSENT, ANY, costs_from_lines, costs_to_lines
 from active_learning.core.rules import MARK, rules_from_lines, rules_to_lines
 from active_learning.models import LearningPolicy
 from active_learning.selectors import strategy_titles
@@ -43,6 +45,12 @@ class PolicyForm(forms.Form):
         required=False,
         help_text="These may predict the answer perfectly: they are known before anybody answers.",
     )
+    promotion = forms.ChoiceField(
+        label="A version that passes every check",
+        choices=LearningPolicy.Promotion.choices,
+        required=False,  # left out, it stays as it is
+        help_text="An owner approves who did not ask for the training. Without another owner, the only one may.",
+    )
     rules = forms.CharField(
         label="Rules to beat",
         required=False,
@@ -50,7 +58,24 @@ class PolicyForm(forms.Form):
         help_text=f"A baseline, one rule a line, the first that applies counts: refund, money back {MARK} complaint",
     )
 
-    def __init__(self, data: Any = None, *, policy: LearningPolicy, kind: str) -> None:
+    costs = forms.CharField(
+        label="What mistakes cost",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        help_text=f"One mistake a line, any other costs 1: urgent {MARK} later: 10. {ANY} stands for every label.",
+    )
+    protected = forms.CharField(
+        label="Protected segments",
+        required=False,
+        help_text="Keys of meta, separated by commas, whose groups must not be treated worse: language, region",
+    )
+    favourable = forms.ChoiceField(
+        label="The label that is good to get",
+        required=False,
+        help_text="Protected groups are compared by how often the model says it.",
+    )
+
+    def __init__(self, data: Any = None, *, policy: LearningPolicy, kind: str, labels: Sequence[str]) -> None:
         initial = {
             "is_enabled": policy.is_enabled,
             "strategy": policy.strategy,
@@ -60,11 +85,28 @@ class PolicyForm(forms.Form):
             "retrain_drop": policy.retrain_drop,
             "fields_left_out": ", ".join(policy.fields_left_out),
             "fields_trusted": ", ".join(policy.fields_trusted),
+            "promotion": policy.promotion,
             "rules": rules_to_lines(policy.rules),
+            "costs": costs_to_lines(policy.costs),
+            "protected": ", ".join(policy.protected),
+            "favourable": policy.favourable,
         }
         super().__init__(data, initial=initial)
         self.kind = kind
         self.fields["strategy"].choices = list(strategy_titles(kind).items())  # type: ignore[attr-defined]
+        self.fields["favourable"].choices = [("", "none"), *((label, label) for label in labels)]  # type: ignore[attr-defined]
+        if kind == "choices":
+            self.fields["costs"].help_text += f" A missed label is urgent {MARK} {ABSENT}: 10."
+
+    def clean_costs(self) -> list[dict[str, Any]]:
+        try:
+            return costs_from_lines(self.cleaned_data["costs"])
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
+
+    def clean_protected(self) -> list[str]:
+        keys = [key.strip() for key in self.cleaned_data["protected"].split(",")]
+        return list(dict.fromkeys(key for key in keys if key))
 
     def clean_rules(self) -> list[dict[str, Any]]:
         try:
@@ -81,15 +123,24 @@ class PolicyForm(forms.Form):
     def changes(self) -> dict[str, Any]:
         """The settings as the service takes them."""
         data = self.cleaned_data
-        return {
-            "is_enabled": data["is_enabled"],
-            "strategy": data["strategy"],
-            "exploration_share": data["exploration_percent"] / 100,
-            "retrain_after": data["retrain_after"],
-            "rules": data["rules"],
-            "fields_left_out": data["fields_left_out"],
-            "fields_trusted": data["fields_trusted"],
-        } | {name: data[name] for name in ("retrain_days", "retrain_drop") if data[name] is not None}
+        promotion = {"promotion": data["promotion"]} if data["promotion"] else {}
+        numbers = {name: data[name] for name in ("retrain_days", "retrain_drop") if data[name] is not None}
+        return (
+            promotion
+            | numbers
+            | {
+                "is_enabled": data["is_enabled"],
+                "strategy": data["strategy"],
+                "exploration_share": data["exploration_percent"] / 100,
+                "retrain_after": data["retrain_after"],
+                "rules": data["rules"],
+                "fields_left_out": data["fields_left_out"],
+                "fields_trusted": data["fields_trusted"],
+                "costs": data["costs"],
+                "protected": data["protected"],
+                "favourable": data["favourable"],
+            }
+        )
 
 
 def _names(text: str) -> list[str]:

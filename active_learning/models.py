@@ -15,6 +15,10 @@ from labeling.models import Job, Project
 class LearningPolicy(models.Model):
     """How a project learns: when it retrains, how it orders the queue, how its items become numbers."""
 
+    class Promotion(models.TextChoices):
+        APPROVAL = "approval", "It waits for an owner's approval"
+        AUTOMATIC = "automatic", "It becomes live by itself"
+
     project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="learning_policy")
     is_enabled = models.BooleanField(default=True, help_text="Retrain and order the queue by itself.")
     strategy = models.CharField(max_length=60, default=RECOMMENDED)
@@ -42,6 +46,12 @@ class LearningPolicy(models.Model):
     queue_size = models.PositiveIntegerField(
         default=2_000, validators=[MinValueValidator(10), MaxValueValidator(20_000)]
     )
+    promotion = models.CharField(
+        max_length=9,
+        choices=Promotion,
+        default=Promotion.APPROVAL,
+        help_text="What happens to a version that passes the gate.",
+    )
     rules = models.JSONField(
         default=list, blank=True, help_text='A baseline: [{"contains": ["refund"], "value": "complaint"}, ...].'
     )
@@ -49,6 +59,13 @@ class LearningPolicy(models.Model):
     fields_trusted = models.JSONField(
         default=list, blank=True, help_text="Fields that may predict the answer perfectly: they are known before it."
     )
+    costs = models.JSONField(
+        default=list, blank=True, help_text='What mistakes cost, 1 where nothing is said: [{"true", "said", "cost"}].'
+    )
+    protected = models.JSONField(
+        default=list, blank=True, help_text="Keys of meta whose groups must not be treated worse than others."
+    )
+    favourable = models.CharField(max_length=200, blank=True, help_text="The label that is good to get.")
     # Inferred from the items. Shards are told apart by its fingerprint.
     featurizer = models.JSONField(null=True, blank=True)
     n_items_inferred_from = models.PositiveIntegerField(default=0)
@@ -111,6 +128,33 @@ class Dataset(models.Model):
         return f"data {self.number} of project {self.project_id}: {self.n_items} items"
 
 
+class AuditSample(models.Model):
+    """A fresh start of the audit: from here on only items that nobody had answered before are measured on.
+
+    The first sample has no row; what was answered before the newest row's `after_annotation` is history.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="audit_samples", db_index=False)
+    number = models.PositiveIntegerField()
+    after_annotation = models.BigIntegerField(help_text="The newest answer there was: what it judged is used up.")
+    n_used_up = models.PositiveIntegerField()
+    n_open = models.PositiveIntegerField(help_text="Audit items that nobody had answered.")
+    reason = models.CharField(max_length=300)
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    started_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["project", "-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "number"], name="one_audit_sample_per_number"),
+        ]
+
+    def __str__(self) -> str:
+        return f"audit sample {self.number} of project {self.project_id}"
+
+
 class AppendOnlyQuerySet(models.QuerySet[Any]):
     def update(self, **kwargs: Any) -> int:
         raise ValidationError("These rows are only ever added.")
@@ -142,6 +186,12 @@ class ModelVersion(models.Model):
     environment = models.JSONField(default=dict)
     code_version = models.CharField(max_length=40)
     metrics = models.JSONField(default=dict)
+    # What the gate made of it, and beside which version (active_learning.core.gate).
+    gate = models.JSONField(default=dict)
+    report_path = models.CharField(
+        max_length=300, blank=True, help_text="Its answers on the audit split and its words, below the storage folder."
+    )
+    archived_at = models.DateTimeField(null=True, blank=True, help_text="When its files were put into one archive.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

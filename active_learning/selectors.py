@@ -1,5 +1,6 @@
 """What learning reads of the labels, and what the model page shows. No numeric libraries: pages use these too."""
 
+import statistics
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,13 +13,32 @@ from django.db.models import Max, Min, Q, QuerySet, Sum
 
 from active_learning.core.audit import MIN_AUDITED
 from active_learning.core.strategies import titles_for
-from active_learning.models import FeatureShard, LearningPolicy, ModelVersion, ScoringRun, TrainingRun
+from active_learning.models import (
+    AliasEvent,
+    AuditSample,
+    FeatureShard,
+    LearningPolicy,
+    ModelVersion,
+    ScoringRun,
+    TrainingRun,
+)
 from labeling import selectors as labeling_selectors
-from labeling.core.errors import Invalid
+from labeling.core.errors import Invalid, NotFound
 from labeling.core.schema import SchemaRules, Value, rules_of
 from labeling.core.settling import plurality
 from labeling.core.voter import VoterEvidence
-from labeling.models import Annotation, Item, Job, LabelSchema, ModelVoter, Project, QueueEntry, Resolution
+from labeling.models import (
+    Annotation,
+    AuditEntry,
+    Item,
+    Job,
+    LabelSchema,
+    Membership,
+    ModelVoter,
+    Project,
+    QueueEntry,
+    Resolution,
+)
 
 LEARNING_JOBS = ("train", "score", "features")
 ACCURACY_CHECK = "accuracy_check"
@@ -94,14 +114,48 @@ def training_labels(*, project: Project, rules: SchemaRules) -> LabelSet:
 
 
 def audit_labels(*, project: Project, rules: SchemaRules) -> LabelSet:
-    """What the audited items are: their known answer where that settled them, else what most people said who saw no
-    suggestion."""
-    blind = _live_answers(project, Item.Split.AUDIT).exclude(assignment__suggestion_shown=True)
+    """What the audited items of the present sample are: their known answer where that settled them, else what most
+    people said who saw no suggestion."""
     known = Resolution.objects.filter(
         project=project, superseded_at__isnull=True, method=Resolution.Method.KNOWN, item__split=Item.Split.AUDIT
     ).exclude(item__state=Item.State.EXCLUDED)
+    sample = audit_sample(project=project)
+    if sample is not None:
+        known = known.exclude(item_id__in=_answered_audit_ids(project, sample.after_annotation))
     settled: dict[int, tuple[Any, float]] = {pk: (value, 1.0) for pk, value in known.values_list("item_id", "value")}
-    return _settled(blind, rules, settled)
+    return _settled(_audit_answers(project).exclude(assignment__suggestion_shown=True), rules, settled)
+
+
+def _audit_answers(project: Project) -> QuerySet[Annotation]:
+    """Live answers to the present audit sample. An item that was answered before it began, if only once and undone
+    since, is of an earlier one."""
+    answers = _live_answers(project, Item.Split.AUDIT)
+    sample = audit_sample(project=project)
+    if sample is None:
+        return answers
+    return answers.exclude(item_id__in=_answered_audit_ids(project, sample.after_annotation))
+
+
+def _answered_audit_ids(project: Project, up_to: int) -> QuerySet[Annotation, int]:
+    answers = Annotation.objects.filter(project=project, item__split=Item.Split.AUDIT, id__lte=up_to)
+    return answers.values_list("item_id", flat=True)
+
+
+def audit_sample(*, project: Project) -> AuditSample | None:
+    """The present audit sample; None for the first."""
+    return AuditSample.objects.filter(project=project).order_by("-number").first()
+
+
+def audit_sample_number(*, project: Project) -> int:
+    sample = audit_sample(project=project)
+    return 1 if sample is None else sample.number
+
+
+def n_unseen_audit_items(*, project: Project) -> int:
+    """Open audit items that nobody has ever answered: what a fresh sample would be made of."""
+    answered = Annotation.objects.filter(project=project, item__split=Item.Split.AUDIT).values("item_id")
+    items = Item.objects.filter(project=project, split=Item.Split.AUDIT, state=Item.State.OPEN)
+    return items.exclude(pk__in=answered).count()
 
 
 def _live_answers(project: Project, split: str) -> QuerySet[Annotation]:
@@ -146,6 +200,11 @@ def last_annotation_id(*, project: Project) -> int:
     return Annotation.objects.live().filter(project=project).order_by("-id").values_list("id", flat=True).first() or 0
 
 
+def newest_annotation_id(*, project: Project) -> int:
+    """The id of the newest answer, undone ones included; 0 without any."""
+    return Annotation.objects.filter(project=project).aggregate(newest=Max("id"))["newest"] or 0
+
+
 def n_new_labels(*, project: Project, since_id: int, at_most: int) -> int:
     """Live answers to pool items that came after the answer `since_id`; counting stops at `at_most`."""
     new = Annotation.objects.live().filter(project=project, id__gt=since_id, item__split=Item.Split.POOL)
@@ -160,8 +219,8 @@ def answered_or_closed_ids(*, project: Project) -> set[int]:
 
 
 def n_audited(*, project: Project) -> int:
-    """Audit items with an answer that counts."""
-    return _live_answers(project, Item.Split.AUDIT).values("item_id").distinct().count()
+    """Items of the present audit sample with an answer that counts."""
+    return _audit_answers(project).values("item_id").distinct().count()
 
 
 def newest_item_id(*, project: Project) -> int:
@@ -185,6 +244,15 @@ def item_data(*, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}
     for start in range(0, len(ids), 1_000):
         found |= dict(Item.objects.filter(pk__in=ids[start : start + 1_000]).values_list("pk", "data"))
+    return found
+
+
+def item_metas(*, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """What the owner stored beside the named items, by id."""
+    found: dict[int, dict[str, Any]] = {}
+    for start in range(0, len(ids), 1_000):
+        rows = Item.objects.filter(pk__in=ids[start : start + 1_000]).values_list("pk", "meta")
+        found |= {pk: meta if isinstance(meta, dict) else {} for pk, meta in rows}
     return found
 
 
@@ -230,21 +298,159 @@ def live_version(*, project: Project) -> ModelVersion | None:
     return live.select_related("dataset").first()
 
 
+def live_before(*, project: Project, live: ModelVersion | None) -> int | None:
+    """The number of the version that `live` replaced when it first became live; None without one."""
+    if live is None:
+        return None
+    first = _moves_to(project, live.number).order_by("id").first()
+    return first.from_number if first else None
+
+
+def was_live(*, project: Project, number: int) -> bool:
+    return _moves_to(project, number).exists()
+
+
+def _moves_to(project: Project, number: int) -> QuerySet[AliasEvent]:
+    return AliasEvent.objects.filter(project_id=project.pk, alias="live", to_number=number)
+
+
+def asked_for_by(*, version: ModelVersion) -> Any:
+    """The person who asked for the training that made this version; None when labels, a clock or a command did."""
+    run = version.runs.select_related("job__created_by").order_by("id").first()
+    return run.job.created_by if run else None
+
+
+def other_owners(*, project: Project, user: Any) -> bool:
+    """Whether somebody else who can log in owns the project too."""
+    owners = Membership.objects.filter(project=project, role=Membership.Role.OWNER, user__is_active=True)
+    return owners.exclude(user_id=user.pk).exists()
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where a version comes from and what came of it: numbers of other versions, newest first, and its trainings."""
+
+    parent: int | None
+    children: list[int]
+    same_data: list[int]
+    runs: list[TrainingRun]
+
+
+def lineage_of(*, version: ModelVersion, most: int = 20) -> Lineage:
+    others = ModelVersion.objects.filter(project=version.project).exclude(pk=version.pk).order_by("-number")
+    runs = version.runs.select_related("job__created_by", "dataset").order_by("id")
+    return Lineage(
+        parent=version.parent.number if version.parent else None,
+        children=list(others.filter(parent=version).values_list("number", flat=True)[:most]),
+        same_data=list(others.filter(dataset=version.dataset).values_list("number", flat=True)[:most]),
+        runs=list(runs[:most]),
+    )
+
+
+def alias_events(*, version: ModelVersion, most: int = 50) -> list[AliasEvent]:
+    """The moves of the live alias that this version had a part in, newest first."""
+    part = Q(to_number=version.number) | Q(from_number=version.number)
+    events = AliasEvent.objects.filter(part, project_id=version.project_id).select_related("actor")
+    return list(events.order_by("-id")[:most])
+
+
+def acts_on(*, version: ModelVersion, most: int = 50) -> list[AuditEntry]:
+    """Rejections and retirements by people, newest first."""
+    acts = AuditEntry.objects.filter(project=version.project, target=f"model {version.number}")
+    return list(acts.filter(action__in=("model.reject", "model.retire")).select_related("actor").order_by("-id")[:most])
+
+
+@dataclass(frozen=True, slots=True)
+class Recency:
+    """When the newest answer was given that a version learned from, and how many came since (counted to `at_most`)."""
+
+    newest_at: datetime
+    n_since: int
+    at_most: int
+
+    @property
+    def is_recent(self) -> bool:
+        """Fewer answers came since than a third of what it learned from, or than can be counted quickly."""
+        return self.n_since < self.at_most
+
+
+def recency_of(*, version: ModelVersion) -> Recency | None:
+    run = version.runs.order_by("-id").first()
+    newest = Annotation.objects.filter(pk=run.last_annotation_id).first() if run else None
+    if newest is None:
+        return None
+    at_most = max(1, min(version.dataset.n_items // 3, 10_000))
+    n_since = n_new_labels(project=version.project, since_id=newest.pk, at_most=at_most)
+    return Recency(newest.created_at, n_since, at_most)
+
+
 def versions_of(*, project: Project, n: int | None = None) -> list[ModelVersion]:
     """Versions with their data, newest first."""
     versions = ModelVersion.objects.filter(project=project).select_related("dataset", "parent").order_by("-number")
     return list(versions if n is None else versions[:n])
 
 
-def curve_versions(*, project: Project, most: int = 200) -> list[ModelVersion]:
+@dataclass(frozen=True, slots=True)
+class MeasuredVersion:
+    n_labels: int
+    accuracy: float
+    low: float
+    high: float
+
+
+def measured_before(*, project: Project, labels: Sequence[str], most: int = 200) -> list[MeasuredVersion]:
+    """The newest versions with enough audit items that chose among these labels, oldest first."""
+    schemas = LabelSchema.objects.filter(project=project)
+    alike = [one.version for one in schemas if rules_of(one.kind, one.config).labels == tuple(labels)]
+    versions = ModelVersion.objects.filter(project=project, dataset__schema_version__in=alike)
+    rows = versions.order_by("-number").values_list("dataset__n_items", "metrics__audit__accuracy")[:most]
+    return [
+        MeasuredVersion(n_labels, accuracy["value"], accuracy["low"], accuracy["high"])
+        for n_labels, accuracy in reversed(rows)
+        if accuracy and accuracy["n"] >= MIN_AUDITED
+    ]
+
+
+def last_kappas(*, project: Project, n: int) -> list[float | None]:
+    """Of the newest `n` versions the kappa with the one before each, newest first; the first version has none."""
+    rows = ModelVersion.objects.filter(project=project).order_by("-number").values_list("metrics__stability", flat=True)
+    return [stability["kappa"] for stability in rows[:n] if stability]
+
+
+def version_numbered(*, project: Project, number: int) -> ModelVersion:
+    """The project's version of this number. Raises NotFound."""
+    version = ModelVersion.objects.filter(project=project, number=number).select_related("dataset").first()
+    if version is None:
+        raise NotFound(f"This project has no model {number}.")
+    return version
+
+
+def n_looks(*, project: Project) -> int:
+    """Versions that were measured on the present audit sample, on enough items to say something."""
+    rows = ModelVersion.objects.filter(project=project).values_list("metrics__audit_sample", "metrics__n_audited")
+    number = audit_sample_number(project=project)
+    return sum((sample or 1) == number and (n or 0) >= MIN_AUDITED for sample, n in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionOnCurve:
+    """What a learning curve needs of a version; `accuracy` is {value, low, high, n} or None."""
+
+    number: int
+    n_labels: int
+    accuracy: dict[str, Any] | None
+
+
+def curve_versions(*, project: Project, most: int = 200) -> list[VersionOnCurve]:
     """Versions for a learning curve, newest first: all, or `most` spread evenly over a long history."""
-    newest = ModelVersion.objects.filter(project=project).order_by("-number").values_list("number", flat=True).first()
-    if newest is None or newest <= most:
-        return versions_of(project=project)
-    # Numbers follow each other without gaps.
-    numbers = {round(1 + i * (newest - 1) / (most - 1)) for i in range(most)}
-    versions = ModelVersion.objects.filter(project=project, number__in=numbers).select_related("dataset")
-    return list(versions.order_by("-number"))
+    versions = ModelVersion.objects.filter(project=project).order_by("-number")
+    newest = versions.values_list("number", flat=True).first() or 0
+    if newest > most:
+        # Numbers follow each other without gaps.
+        versions = versions.filter(number__in={round(1 + i * (newest - 1) / (most - 1)) for i in range(most)})
+    # Metrics are long; the page asks for this again and again.
+    rows = versions.values_list("number", "dataset__n_items", "metrics__audit__accuracy")
+    return [VersionOnCurve(*row) for row in rows]
 
 
 def n_versions(*, project: Project) -> int:
@@ -316,6 +522,16 @@ def items_to_vote_on(*, project: Project) -> set[int]:
 
 def n_queued(*, project: Project) -> int:
     return QueueEntry.objects.filter(project=project).count()
+
+
+def seconds_per_answer(*, project: Project, user: Any = None, most: int = 50) -> float | None:
+    """The median of what the last answers took that have it: of one person, or of everybody; None without any."""
+    answers = Annotation.objects.live().filter(project=project, seconds__isnull=False)
+    if user is not None:
+        answers = answers.filter(user=user)
+    latest = answers.order_by("-id").values_list("seconds", flat=True)[:most]
+    seconds = [value for value in latest if value is not None]
+    return statistics.median(seconds) if seconds else None
 
 
 def learning_jobs(*, project: Project, n: int = 10) -> list[Job]:

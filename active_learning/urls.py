@@ -2,17 +2,29 @@
 
 from django.urls import path
 
-from active_learning import api, views
+from active_learning import api
+from active_learning.views import learning, versions
 
 app_name = "active_learning"
 
 urlpatterns = [
     path("api/v1/projects/<slug:slug>/train/", api.TrainView.as_view(), name="api-train"),
     path("api/v1/projects/<slug:slug>/models/", api.ModelsView.as_view(), name="api-models"),
-    path("projects/<slug:slug>/model/", views.learning, name="learning"),
-    path("projects/<slug:slug>/model/now/", views.learning_now, name="learning-now"),
-    path("projects/<slug:slug>/model/train/", views.train, name="train"),
-    path("projects/<slug:slug>/model/replay/", views.replay, name="replay"),
-    path("projects/<slug:slug>/model/replay/now/", views.replay_now, name="replay-now"),
-    path("projects/<slug:slug>/model/settings/", views.settings, name="learning-settings"),
+    path("api/v1/projects/<slug:slug>/models/<int:number>/promote/", api.PromoteView.as_view(), name="api-promote"),
+    path("api/v1/projects/<slug:slug>/models/rollback/", api.RollbackView.as_view(), name="api-rollback"),
+    path("projects/<slug:slug>/model/", learning.learning, name="learning"),
+    path("projects/<slug:slug>/model/now/", learning.learning_now, name="learning-now"),
+    path("projects/<slug:slug>/model/quality/<int:number>/", learning.quality, name="quality"),
+    path("projects/<slug:slug>/model/fresh-audit/", learning.fresh_audit, name="fresh-audit"),
+    path("projects/<slug:slug>/model/replay/", learning.replay, name="replay"),
+    path("projects/<slug:slug>/model/replay/now/", learning.replay_now, name="replay-now"),
+    path("projects/<slug:slug>/model/train/", learning.train, name="train"),
+    path("projects/<slug:slug>/model/settings/", learning.settings, name="learning-settings"),
+    path("projects/<slug:slug>/model/rollback/", versions.roll_back, name="roll-back"),
+    path("projects/<slug:slug>/model/compare/", versions.compare, name="compare"),
+    path("projects/<slug:slug>/model/<int:number>/", versions.version, name="version"),
+    path("projects/<slug:slug>/model/<int:number>/card.md", versions.card, name="card"),
+    path("projects/<slug:slug>/model/<int:number>/promote/", versions.promote, name="promote"),
+    path("projects/<slug:slug>/model/<int:number>/reject/", versions.reject, name="reject"),
+    path("projects/<slug:slug>/model/<int:number>/retire/", versions.retire, name="retire"),
 ]

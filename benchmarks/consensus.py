@@ -29,7 +29,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import KFold
 
 from labeling.core.agreement.answers import Answers, Floats, Ints, count_patterns
-from labeling.core.agreement.intervals import Basis, Coefficient, Panel, draw, measure, wilson
+from labeling.core.agreement.intervals import Basis, Coefficient, Panel, draw, measure
 from labeling.core.consensus import (
     dawid_skene,
     fit_temperature,
@@ -40,6 +40,7 @@ from labeling.core.consensus import (
 )
 from labeling.core.doubts import label_quality
 from labeling.core.overlap import OverlapRule
+from labeling.core.shares import wilson
 
 TARGETS = (0.8, 0.95)
 CAP = 10

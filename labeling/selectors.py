@@ -11,14 +11,14 @@ from typing import Any
 
 from django.core.cache import cache
 from django.db import connection
-from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet, TextField
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, TextField
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
 from django.utils import timezone
 
 from labeling.core.second_look import Comparison, Rejudged, alphas_between, compare, differing_within, verdict
 from labeling.core.shares import Share, wilson
-from labeling.core.sides import clear_majority
+from labeling.core.sides import clear_majority, most_frequent
 from labeling.models import (
     AgreementReport,
     Annotation,
@@ -612,36 +612,40 @@ def people_in_review(*, project: Project, n: int = 200) -> list[tuple[str, str]]
 class OwnResults:
     """A person's own answers in a project. `seconds` is the median of the last `n_timed`; None without any.
 
-    `agreement` is with the settled values of items that somebody else has judged too; None without such items.
+    `agreement` is with what most of the others said, one's own answer left out, of the settled items among the last
+    `LATEST`; None without such items. On `n_tied` of them no answer of the others was the most frequent.
     """
 
     n: int
     seconds: float | None
     n_timed: int
     agreement: Share | None
+    n_tied: int
 
 
-TIMED_AT_MOST = 1_000
+LATEST = 1_000
 
 
 def own_results(*, project: Project, user: Any) -> OwnResults:
-    """How many answers the person gave, how fast, and how often the settled value is theirs."""
+    """How many answers the person gave, how fast, and how often others say the same. Five queries."""
     mine = Annotation.objects.live().filter(project=project, user=user)
     latest = mine.filter(seconds__isnull=False).order_by("-created_at").values_list("seconds", flat=True)
-    seconds = [value for value in latest[:TIMED_AT_MOST] if value is not None]
-    one_truth = (Resolution.Method.CONSENSUS, Resolution.Method.ADJUDICATED)
-    shared = mine.filter(
-        item__resolutions__superseded_at__isnull=True,
-        item__resolutions__n_annotations__gte=2,
-        item__resolutions__method__in=one_truth,
-    )
-    same = Count("pk", filter=Q(value=F("item__resolutions__value")))
-    counts = shared.aggregate(n=Count("pk"), n_same=same)
+    seconds = [value for value in latest[:LATEST] if value is not None]
+    # Open items are left out: how many differ there would tell of disputes that are nobody's to see yet.
+    settled = mine.filter(item__state=Item.State.RESOLVED).order_by("-created_at", "-pk")
+    own = dict(settled.values_list("item_id", "value")[:LATEST])
+    others: dict[int, list[Any]] = {}
+    theirs = Annotation.objects.live().filter(item_id__in=own).exclude(user=user)
+    for item_id, value in theirs.values_list("item_id", "value"):
+        others.setdefault(item_id, []).append(value)
+    said = {item_id: most_frequent(values) for item_id, values in others.items()}
+    clear = {item_id: value for item_id, value in said.items() if value is not None}
     return OwnResults(
         n=mine.count(),
         seconds=round(statistics.median(seconds), 1) if seconds else None,
         n_timed=len(seconds),
-        agreement=wilson(counts["n_same"], counts["n"]),
+        agreement=wilson(sum(own[item_id] == value for item_id, value in clear.items()), len(clear)),
+        n_tied=len(said) - len(clear),
     )
 
 
@@ -686,8 +690,9 @@ def has_shared_items(*, project: Project) -> bool:
 
 
 def agreement_of(*, project: Project) -> AgreementReport | None:
-    """The agreement as it was last measured."""
-    return AgreementReport.objects.filter(project=project).first()
+    """The agreement as it was last measured; None before that, also where an older version of the code measured it."""
+    report = AgreementReport.objects.filter(project=project).first()
+    return report if report is not None and report.is_readable else None
 
 
 def n_answers_since(*, project: Project, report: AgreementReport | None) -> int:
@@ -699,6 +704,19 @@ def n_answers_since(*, project: Project, report: AgreementReport | None) -> int:
 def agreement_job(*, project: Project) -> Job | None:
     """The latest job that measures agreement."""
     return Job.objects.filter(project=project, kind="agreement").order_by("-created_at").first()
+
+
+def doubt_reviews(*, project: Project, item_ids: Sequence[int]) -> dict[int, ReviewItem]:
+    """The latest review of each item that was opened because its settled value is doubtful. One query."""
+    found = ReviewItem.objects.filter(
+        project=project, item_id__in=list(item_ids), evidence__has_key=ReviewItem.Reason.DOUBT.value
+    )
+    return {review.item_id: review for review in found.select_related("resolution").order_by("pk")}
+
+
+def standing(*, item_ids: Sequence[int]) -> dict[int, Resolution]:
+    """What each item is settled as now. One query."""
+    return {r.item_id: r for r in Resolution.objects.filter(item_id__in=list(item_ids), superseded_at__isnull=True)}
 
 
 # Second looks

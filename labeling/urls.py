@@ -44,6 +44,9 @@ _api = [
     path("api/v1/annotations/<int:pk>/undo/", work_api.UndoView.as_view(), name="api-undo"),
     path("api/v1/projects/<slug:slug>/agreement/", agreement_api.AgreementView.as_view(), name="api-agreement"),
     path(
+        "api/v1/projects/<slug:slug>/agreement/doubtful/", agreement_api.DoubtfulView.as_view(), name="api-send-doubts"
+    ),
+    path(
         "api/v1/projects/<slug:slug>/second-looks/", second_look_api.SecondLooksView.as_view(), name="api-second-looks"
     ),
     path(
@@ -103,6 +106,9 @@ _pages = [
     # /projects/<slug>/agreement/
     path("projects/<slug:slug>/agreement/", agreement_views.agreement, name="agreement"),
     path("projects/<slug:slug>/agreement/now/", agreement_views.agreement_now, name="agreement-now"),
+    path("projects/<slug:slug>/agreement/pairs/", agreement_views.agreement_pairs, name="agreement-pairs"),
+    path("projects/<slug:slug>/agreement/person/", agreement_views.agreement_person, name="agreement-person"),
+    path("projects/<slug:slug>/agreement/doubtful/", agreement_views.send_doubts, name="send-doubts"),
     path("projects/<slug:slug>/agreement/measure/", agreement_views.measure_agreement, name="measure-agreement"),
     path(
         "projects/<slug:slug>/agreement/agreement.<str:file_format>",

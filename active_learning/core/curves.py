@@ -21,6 +21,16 @@ class CurvePoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Ahead:
+    """A point of the forecast with its band."""
+
+    n_labels: int
+    accuracy: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class Baseline:
     name: str
     accuracy: float
@@ -78,6 +88,8 @@ class Chart:
     baselines: tuple[Line, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
+    forecast: str = ""
+    forecast_band: str = ""
 
     @property
     def box(self) -> str:
@@ -90,8 +102,13 @@ class Chart:
         return max((dot.point for dot in self.dots), key=lambda point: point.version)
 
 
-def draw_curve(points: Sequence[CurvePoint], baselines: Sequence[Baseline], frame: Frame | None = None) -> Chart | None:
-    """The chart of a learning curve; None without points.
+def draw_curve(
+    points: Sequence[CurvePoint],
+    baselines: Sequence[Baseline],
+    frame: Frame | None = None,
+    ahead: Sequence[Ahead] = (),
+) -> Chart | None:
+    """The chart of a learning curve, with its forecast where there is one; None without points.
 
     The vertical axis is the accuracy from 0 to 1, so that no gain looks larger than it is; the horizontal one counts
     labels from 0.
@@ -100,7 +117,7 @@ def draw_curve(points: Sequence[CurvePoint], baselines: Sequence[Baseline], fram
         return None
     frame = frame or Frame()
     ordered = sorted(points, key=lambda p: (p.n_labels, p.version))
-    most = max(1, ordered[-1].n_labels)
+    most = max(1, ordered[-1].n_labels, *(point.n_labels for point in ahead))
     step = nice_step(most)
     limit = -(-most // step) * step
     plot_height = frame.plot_bottom - frame.top
@@ -114,15 +131,20 @@ def draw_curve(points: Sequence[CurvePoint], baselines: Sequence[Baseline], fram
     def in_box(n_labels: float, share: float) -> str:
         return f"{BOX * n_labels / limit:.1f},{y(share)}"
 
-    edge = [in_box(p.n_labels, p.high) for p in ordered] + [in_box(p.n_labels, p.low) for p in reversed(ordered)]
+    def band(along: Sequence[CurvePoint | Ahead]) -> str:
+        edge = [in_box(p.n_labels, p.high) for p in along] + [in_box(p.n_labels, p.low) for p in reversed(along)]
+        return " ".join(edge)
+
     return Chart(
         frame=frame,
         line=" ".join(in_box(p.n_labels, p.accuracy) for p in ordered),
-        band=" ".join(edge),
+        band=band(ordered),
         dots=tuple(Dot(x(p.n_labels), y(p.accuracy), y(p.low), y(p.high), p) for p in ordered),
         baselines=_labeled_lines(baselines, y),
         x_ticks=tuple(Tick(x(n), short_number(n)) for n in range(0, limit + 1, step)),
         y_ticks=tuple(Tick(y(share / 100), f"{share} %") for share in range(0, 101, 20)),
+        forecast=" ".join(in_box(p.n_labels, p.accuracy) for p in ahead),
+        forecast_band=band(ahead),
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from active_learning.core.audit import MIN_AUDITED
-from active_learning.core.evaluation import Proportion
+from labeling.core.shares import Share
 
 # Points of accuracy below the promoted model's that are serious, whatever the project's own limit is.
 CRITICAL_POINTS = 10.0
@@ -19,8 +19,8 @@ class Decline:
     "critical" (more than CRITICAL_POINTS).
     """
 
-    then: Proportion
-    now: Proportion
+    then: Share
+    now: Share
     points: float
     low: float
     high: float
@@ -34,7 +34,7 @@ class Decline:
         return asdict(self)
 
 
-def decline(then: Proportion, now: Proportion | None, *, limit: float) -> Decline | None:
+def decline(then: Share, now: Share | None, *, limit: float) -> Decline | None:
     """What was lost from `then` to `now`, shares of different audit items. None with fewer than MIN_AUDITED items.
 
     `limit` in points. The interval of the difference is Newcombe's of two Wilson intervals (1998, Statistics in

@@ -12,17 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from active_learning.core.audit import MIN_AUDITED, Z95
-
-
-@dataclass(frozen=True, slots=True)
-class Proportion:
-    """A share with its 95 % Wilson interval and the number of cases behind it."""
-
-    value: float
-    low: float
-    high: float
-    n: int
+from active_learning.core.audit import MIN_AUDITED
+from active_learning.core.resampling import percentiles, resampled_sums
+from labeling.core.shares import Z95, Share, wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +32,28 @@ class ClassScore:
         total = self.n_true + self.n_predicted
         return 2 * self.n_right / total if total else None
 
+    @property
+    def precision(self) -> Share | None:
+        """The share of those said to have it that do; None when it was never said."""
+        return wilson(self.n_right, self.n_predicted)
+
+    @property
+    def recall(self) -> Share | None:
+        """The share of those that have it that were found; None when none has it."""
+        return wilson(self.n_right, self.n_true)
+
+    def to_json(self) -> dict[str, Any]:
+        precision, recall = self.precision, self.recall
+        return asdict(self) | {
+            "f1": self.f1,
+            "precision": asdict(precision) if precision else None,
+            "recall": asdict(recall) if recall else None,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    accuracy: Proportion | None
+    accuracy: Share | None
     macro_f1: float | None
     classes: tuple[ClassScore, ...]
 
@@ -51,7 +61,7 @@ class Evaluation:
         return {
             "accuracy": asdict(self.accuracy) if self.accuracy else None,
             "macro_f1": self.macro_f1,
-            "classes": [asdict(score) | {"f1": score.f1} for score in self.classes],
+            "classes": [score.to_json() for score in self.classes],
         }
 
 
@@ -80,18 +90,6 @@ class Comparison:
         return asdict(self) | {"is_better": self.is_better}
 
 
-def wilson(successes: int, n: int) -> Proportion | None:
-    """The share of successes with Wilson's 95 % interval; None without cases."""
-    if n == 0:
-        return None
-    share = successes / n
-    z2 = Z95 * Z95
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    # At 0 and 1 a bound meets the share exactly; rounding must not push it past.
-    return Proportion(share, max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half)), n)
-
-
 def is_right(truth: NDArray[Any], predicted: NDArray[Any]) -> NDArray[np.bool_]:
     """Case by case; of several labels all must be right."""
     equal = truth == predicted
@@ -117,31 +115,74 @@ def evaluate(truth: NDArray[Any], predicted: NDArray[Any], labels: Sequence[str]
     return Evaluation(wilson(int(right.sum()), len(right)), macro, tuple(classes))
 
 
-def macro_f1_interval(
+def f1_intervals(
     truth: NDArray[Any], predicted: NDArray[Any], n_labels: int, rng: np.random.Generator, n_resamples: int = 1_000
-) -> tuple[float, float] | None:
-    """The 95 % percentile bootstrap interval of macro-F1 (Efron and Tibshirani 1993); None without cases.
+) -> tuple[tuple[float, float] | None, list[tuple[float, float] | None]]:
+    """The 95 % percentile bootstrap intervals of macro-F1 and of each label's F1; None where there are no cases.
 
     Each resample is judged by the labels that occur in it.
     """
-    n = len(truth)
-    if n == 0:
-        return None
-    positions = np.arange(n_labels)
-    true = (truth if truth.ndim == 2 else truth[:, None] == positions).astype(np.float32)
-    said = (predicted if predicted.ndim == 2 else predicted[:, None] == positions).astype(np.float32)
-    right = true * said
-    found = []
-    for _ in range(n_resamples):
-        times = np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float32)
-        n_true = times @ true
-        present = n_true > 0
-        if present.any():
-            found.append(float((2 * (times @ right) / np.maximum(n_true + times @ said, 1))[present].mean()))
-    if not found:
-        return None
-    low, high = np.quantile(found, [0.025, 0.975])
-    return float(low), float(high)
+    if not len(truth):
+        return None, [None] * n_labels
+    true, said = indicators(truth, n_labels), indicators(predicted, n_labels)
+    sums = resampled_sums(np.hstack([true, said, true & said]), rng, n_resamples)
+    n_true, n_said, n_right = np.hsplit(sums, 3)
+    with np.errstate(invalid="ignore"):
+        each = 2 * n_right / (n_true + n_said)
+    present = n_true > 0
+    n_present = present.sum(axis=1)
+    judged = n_present > 0
+    macro = np.where(present, each, 0.0).sum(axis=1)[judged] / n_present[judged]
+    seen = np.asarray(np.isfinite(each).any(axis=0))
+    by_label = [percentiles(each[:, label]) if seen[label] else None for label in range(n_labels)]
+    return percentiles(macro) if len(macro) else None, by_label
+
+
+def macro_f1_interval(
+    truth: NDArray[Any], predicted: NDArray[Any], n_labels: int, rng: np.random.Generator, n_resamples: int = 1_000
+) -> tuple[float, float] | None:
+    """The 95 % percentile bootstrap interval of macro-F1; None without cases."""
+    return f1_intervals(truth, predicted, n_labels, rng, n_resamples)[0]
+
+
+def indicators(values: NDArray[Any], n_labels: int) -> NDArray[np.bool_]:
+    """Positions (or a matrix already) as a matrix: cases x labels."""
+    return np.asarray(values if values.ndim == 2 else values[:, None] == np.arange(n_labels), dtype=bool)
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """How often each label (rows) was said to be which (columns). `n_merged` labels share the last row and column.
+
+    `taken_for`: the commonest mistakes as (true, said, n).
+    """
+
+    labels: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    n_merged: int
+    taken_for: tuple[tuple[str, str, int], ...]
+
+
+def confusion(
+    truth: NDArray[np.int64], predicted: NDArray[np.int64], labels: Sequence[str], most: int = 20, most_pairs: int = 10
+) -> Confusion:
+    """The table of one label an item. Of more than `most` labels, those with most mistakes keep a row of their own."""
+    n = len(labels)
+    counts = np.bincount(truth * n + predicted, minlength=n * n).reshape(n, n)
+    wrong = counts.copy()
+    np.fill_diagonal(wrong, 0)
+    pairs = [place for place in np.argsort(-wrong, axis=None, kind="stable")[:most_pairs] if wrong.flat[place]]
+    taken_for = tuple((labels[int(p) // n], labels[int(p) % n], int(wrong.flat[p])) for p in pairs)
+    if n <= most:
+        return Confusion(tuple(labels), tuple(tuple(row) for row in counts.tolist()), 0, taken_for)
+    mistakes = wrong.sum(axis=0) + wrong.sum(axis=1)
+    own = np.sort(np.argsort(-mistakes, kind="stable")[: most - 1])
+    place = np.full(n, most - 1)
+    place[own] = np.arange(most - 1)
+    merged = np.zeros((most, most), dtype=np.int64)
+    np.add.at(merged, (place[:, None], place[None, :]), counts)
+    names = tuple(labels[int(label)] for label in own)
+    return Confusion(names, tuple(tuple(row) for row in merged.tolist()), n - (most - 1), taken_for)
 
 
 def compare(right_first: NDArray[np.bool_], right_second: NDArray[np.bool_]) -> Comparison:

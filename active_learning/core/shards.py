@@ -125,6 +125,13 @@ def write_shard(
     return shard
 
 
+def as_stored(block: FeatureBlock) -> FeatureBlock:
+    """The block as it would come out of a shard: so that it makes no difference whether a row was stored yet."""
+    sparse = block.sparse.copy()
+    sparse.data = sparse.data.astype(np.float16).astype(np.float32)
+    return FeatureBlock(sparse, block.dense.astype(np.float16))
+
+
 def open_shard(path: str | Path, sha256: str) -> Shard:
     """The shard at `path`, checked against its digest once per process and file.
 
@@ -137,6 +144,15 @@ def open_shard(path: str | Path, sha256: str) -> Shard:
         raise ShardCorrupt(f"{path.name}: {error.strerror}") from error
     _check_digest(str(path), sha256, status.st_ino, status.st_size, status.st_mtime_ns)
     return _decode(path)
+
+
+def sha256_of_shard(path: str | Path) -> str:
+    """The digest in the shard's own manifest. Raises ShardCorrupt without one."""
+    path = Path(path)
+    try:
+        return str(json.loads(path.with_suffix(".json").read_bytes())["sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ShardCorrupt(f"{path.name} has no manifest: {error}") from error
 
 
 def remove_shard(path: str | Path) -> None:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("active_learning", "0001_learning"),
+        ("active_learning", "0003_registry"),
     ]
 
     operations = [

@@ -5,11 +5,13 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from active_learning.core.cost_lines import check_costs
 from active_learning.core.rules import parse_rules
 from active_learning.models import LearningPolicy, TrainingRun
 from active_learning.selectors import current_rules, field_names, latest_run, policy_of, strategy_titles
 from active_learning.services.triggers import request_features, request_training
 from labeling.core.errors import Invalid
+from labeling.core.schema import SchemaRules
 from labeling.models import Project
 from labeling.services.audit import record_audit
 
@@ -22,11 +24,17 @@ SETTINGS = (
     "retrain_drop",
     "min_seconds_between",
     "queue_size",
+    "promotion",
     "rules",
     "fields_left_out",
+    "fields_left_out",
     "fields_trusted",
+    "costs",
+    "protected",
+    "favourable",
 )
 _FIELDS = ("fields_left_out", "fields_trusted")
+MAX_PROTECTED = 8
 
 
 def change_policy(*, project: Project, actor: Any, **changes: Any) -> LearningPolicy:
@@ -44,6 +52,7 @@ def change_policy(*, project: Project, actor: Any, **changes: Any) -> LearningPo
                 rules.check(rule.value)
         except ValueError as error:
             raise Invalid(str(error), fields={"rules": str(error)}) from None
+    _check_judging(changes, rules)
     policy = policy_of(project)
     for name in _FIELDS:
         if name in changes:
@@ -88,3 +97,20 @@ def _learn_by_other_fields(project: Project, actor: Any, policy: LearningPolicy,
     else:
         return
     request_training(project=project, reason=reason, trigger=TrainingRun.Trigger.FEATURES, actor=actor)
+
+
+def _check_judging(changes: dict[str, Any], rules: SchemaRules) -> None:
+    if "costs" in changes:
+        try:
+            check_costs(changes["costs"], rules.labels, is_multilabel=rules.kind == "choices")
+        except ValueError as error:
+            raise Invalid(str(error), fields={"costs": str(error)}) from None
+    if "protected" in changes:
+        keys = changes["protected"]
+        is_list = isinstance(keys, list) and all(isinstance(key, str) and key.strip() for key in keys)
+        if not is_list or len(keys) > MAX_PROTECTED:
+            text = f"Protected segments are up to {MAX_PROTECTED} keys of meta."
+            raise Invalid(text, fields={"protected": text})
+    if changes.get("favourable") and changes["favourable"] not in rules.labels:
+        text = f"{changes['favourable']} is not a label of the schema."
+        raise Invalid(text, fields={"favourable": text})

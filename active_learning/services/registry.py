@@ -1,4 +1,4 @@
-"""Model versions: stored, loaded, judged, made live. Every move of the live alias leaves an event."""
+"""Model versions: stored and loaded. What becomes of them is decided in active_learning.services.promotion."""
 
 import hashlib
 import platform
@@ -15,11 +15,13 @@ from django.db.models import Max
 from numpy.typing import NDArray
 
 import active_learning.core
+from active_learning import selectors
 from active_learning.core.artifacts import Artifact, read_artifact, write_artifact
-from active_learning.core.audit import MIN_AUDITED
+from active_learning.core.blocks import FeatureBlock
 from active_learning.core.featurize import FeaturizerSpec
+from active_learning.core.known import check_known, known_rows, pack_known
 from active_learning.core.learners import DenseScaling, LinearModel
-from active_learning.models import AliasEvent, Dataset, ModelVersion
+from active_learning.models import Dataset, ModelVersion
 from active_learning.services import files
 from labeling.models import Project
 
@@ -54,11 +56,13 @@ class Recipe:
     seed: int
 
 
-def store_model(*, recipe: Recipe, model: LinearModel, scaling: DenseScaling) -> tuple[str, str]:
-    """Writes the model's files: their digest and folder."""
+def store_model(
+    *, recipe: Recipe, model: LinearModel, scaling: DenseScaling, learned: FeatureBlock, root: Path | None = None
+) -> tuple[str, Path]:
+    """Writes the model's files, some rows of what it learned from as known inputs among them: digest and folder."""
     arrays, about = model.to_arrays()
-    sha256, folder = write_artifact(
-        files.models_folder(),
+    return write_artifact(
+        root or files.models_folder(),
         about={
             "dataset": recipe.dataset_sha256,
             "seed": recipe.seed,
@@ -66,11 +70,12 @@ def store_model(*, recipe: Recipe, model: LinearModel, scaling: DenseScaling) ->
             "code_version": code_version(),
             "environment": environment(recipe.spec),
         },
-        arrays=arrays | {"scaling_center": scaling.center, "scaling_scale": scaling.scale},
+        arrays=arrays
+        | {"scaling_center": scaling.center, "scaling_scale": scaling.scale}
+        | pack_known(model.predict_proba, known_rows(learned)),
         documents={"model": about, "featurizer": recipe.spec.to_json()},
         key=files.signing_keys()[0],
     )
-    return sha256, files.relative(folder)
 
 
 def register_version(
@@ -81,13 +86,20 @@ def register_version(
     path: str,
     recipe: Recipe,
     metrics: dict[str, Any],
+    report_path: str = "",
 ) -> ModelVersion:
-    """The version of this artifact: a new candidate, or the one that the same data gave before."""
+    """The version of this artifact: a new candidate, or the one that the same data gave before.
+
+    A candidate that is still one was measured again just now; what it is does not change.
+    """
     with transaction.atomic():
         # One at a time: numbers follow each other without gaps.
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         same = ModelVersion.objects.filter(project=project, sha256=sha256).first()
         if same is not None:
+            if same.state == ModelVersion.State.CANDIDATE:
+                same.metrics, same.report_path = metrics, report_path
+                same.save(update_fields=["metrics", "report_path"])
             return same
         last = ModelVersion.objects.filter(project=project).aggregate(last=Max("number"))["last"] or 0
         return ModelVersion.objects.create(
@@ -101,55 +113,8 @@ def register_version(
             environment=environment(recipe.spec),
             code_version=code_version(),
             metrics=metrics,
+            report_path=report_path,
         )
-
-
-def judge_version(*, version: ModelVersion, actor: Any = None) -> ModelVersion:
-    """Makes a candidate live when it beats every baseline on the audit split, rejects it when it does not.
-
-    With too few audited items it stays a candidate: nothing is known about it yet.
-    """
-    with transaction.atomic():
-        Project.objects.select_for_update(no_key=True).get(pk=version.project_id)
-        version.refresh_from_db()
-        if version.state != ModelVersion.State.CANDIDATE:
-            return version
-        n_audited = version.metrics.get("n_audited", 0)
-        if n_audited < MIN_AUDITED:
-            reason = f"insufficient data: {n_audited} of {MIN_AUDITED} audit items answered"
-            ModelVersion.objects.filter(pk=version.pk).update(state_reason=reason)
-            version.state_reason = reason
-            return version
-        worse = [
-            f"{name} (p = {entry['comparison']['p_value']:.2f})"
-            for name, entry in version.metrics["baselines"].items()
-            if not entry["comparison"]["is_better"]
-        ]
-        if worse:
-            version.state = ModelVersion.State.REJECTED
-            version.state_reason = f"not better than the baseline: {', '.join(worse)}"[:300]
-            version.save(update_fields=["state", "state_reason"])
-            return version
-        _make_live(version, actor, f"beats every baseline on {n_audited} audit items")
-    return version
-
-
-def _make_live(version: ModelVersion, actor: Any, reason: str) -> None:
-    live = ModelVersion.objects.filter(project_id=version.project_id, state=ModelVersion.State.LIVE)
-    before = live.first()
-    live.update(state=ModelVersion.State.RETIRED, state_reason=f"replaced by model {version.number}")
-    version.state = ModelVersion.State.LIVE
-    version.state_reason = reason
-    version.save(update_fields=["state", "state_reason"])
-    AliasEvent.objects.create(
-        project_id=version.project_id,
-        from_number=before.number if before else None,
-        to_number=version.number,
-        to_sha256=version.sha256,
-        actor=actor,
-        reason=reason,
-        evidence={"audit": version.metrics.get("audit"), "baselines": version.metrics.get("baselines")},
-    )
 
 
 def load_artifact(*, version: ModelVersion) -> Artifact:
@@ -158,14 +123,38 @@ def load_artifact(*, version: ModelVersion) -> Artifact:
 
 
 def load_model(*, version: ModelVersion) -> LinearModel:
-    """The version's model; the last few stay in memory. Raises ArtifactRefused like load_artifact."""
+    """The version's model, which has answered its known inputs; the last few stay in memory.
+
+    Raises ArtifactRefused like load_artifact, and when it answers its known inputs otherwise than when it was made.
+    """
     return _load(str(files.absolute(version.path)), version.sha256)
+
+
+def try_loading(*, version: ModelVersion) -> dict[str, int]:
+    """What came of loading the stored files: known inputs that were answered as before, and bytes.
+
+    Raises ArtifactRefused like load_model.
+    """
+    model, artifact = load_model(version=version), load_artifact(version=version)
+    size = sum(path.stat().st_size for path in files.absolute(version.path).iterdir())
+    return {"known_inputs": check_known(model.predict_proba, artifact.arrays), "bytes": size}
+
+
+def live_model(*, project: Project) -> tuple[ModelVersion, LinearModel] | None:
+    """The live version and its model, None without one. One query each time, so a move of the alias counts at once.
+
+    Raises ArtifactRefused like load_model.
+    """
+    version = selectors.live_version(project=project)
+    return None if version is None else (version, load_model(version=version))
 
 
 @lru_cache(maxsize=4)
 def _load(folder: str, sha256: str) -> LinearModel:
     artifact = read_artifact(Path(folder), sha256=sha256, keys=files.signing_keys())
-    return LinearModel.from_arrays(artifact.arrays, artifact.documents["model"])
+    model = LinearModel.from_arrays(artifact.arrays, artifact.documents["model"])
+    check_known(model.predict_proba, artifact.arrays)
+    return model
 
 
 def stored_scaling(artifact: Artifact) -> DenseScaling:

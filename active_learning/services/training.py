@@ -1,7 +1,6 @@
 """From answers to a model version: freeze the data, fit, calibrate, judge on the audit split, store, order."""
 
 import hashlib
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,6 @@ from django.db.models import Max
 from numpy.typing import NDArray
 
 from active_learning import selectors
-from active_learning.core.artifacts import canonical_json
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.evaluation import compare, evaluate, is_right, macro_f1_interval
 from active_learning.core.featurize import FeaturizerSpec, flatten, sides, text_of
@@ -29,12 +27,14 @@ from active_learning.core.learners import (
     majority_prediction,
     random_predictions,
 )
+from active_learning.core.manifest import canonical_json
 from active_learning.core.rules import parse_rules, rule_predictions
 from active_learning.core.shards import write_atomically
 from active_learning.core.validation import Finding, check_features, refusal
 from active_learning.models import Dataset, LearningPolicy, ModelVersion, TrainingRun
 from active_learning.selectors import LabelSet
-from active_learning.services import features, files, registry, validation
+from active_learning.services import evidence, features, files, frozen, promotion, registry, validation
+from active_learning.services.evaluation import Judged, detail_of, outlook_of, protected_groups
 from active_learning.services.registry import Recipe
 from active_learning.services.scoring import order_queue
 from active_learning.services.triggers import decide_on_votes
@@ -109,8 +109,7 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
         audit = selectors.audit_labels(project=project, rules=rules)
     run.n_labels_at_start = len(labels)
     live = selectors.live_version(project=project)
-    found = validation.check_counts(labels=labels, rules=rules, live=live)
-    if _is_refused(run, found):
+    if _is_refused(run, validation.check_counts(labels=labels, rules=rules, live=live)):
         return None
     with watch.part("features"):
         spec = features.ensure_spec(project=project)
@@ -133,13 +132,47 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
     with watch.part("evaluate"):
         policy = selectors.policy_of(project)
         metrics = _measure(project, spec, rules, policy, model, material.targets, audit, recipe.seed)
-    metrics |= {"n_labels": len(material.targets), "temperature": round(model.temperature, 4)}
-    with watch.part("store"):
-        sha256, path = registry.store_model(recipe=recipe, model=model, scaling=material.scaling)
-        version = registry.register_version(
-            project=project, dataset=dataset, sha256=sha256, path=path, recipe=recipe, metrics=metrics
+    metrics |= {
+        "n_labels": len(material.targets),
+        "temperature": round(model.temperature, 4),
+        "audit_sample": selectors.audit_sample_number(project=project),
+    }
+    with watch.part("outlook"):
+        metrics |= outlook_of(
+            project=project,
+            spec=spec,
+            rules=rules,
+            model=model,
+            class_counts=dataset.class_counts,
+            metrics=metrics,
+            seed=recipe.seed,
         )
-        version = registry.judge_version(version=version)
+    with watch.part("compare"):
+        found = evidence.collect(
+            project=project,
+            spec=spec,
+            rules=rules,
+            model=model,
+            labels=labels,
+            audit=audit,
+            seed=recipe.seed,
+            segments=protected_groups(policy=policy, ids=audit.ids),
+        )
+    with watch.part("store"):
+        sha256, folder = registry.store_model(
+            recipe=recipe, model=model, scaling=material.scaling, learned=material.block
+        )
+        version = registry.register_version(
+            project=project,
+            dataset=dataset,
+            sha256=sha256,
+            path=files.relative(folder),
+            recipe=recipe,
+            metrics=metrics,
+            report_path=found.report_path,
+        )
+        measured = found.measured | registry.try_loading(version=version)
+        version = promotion.judge_version(version=version, evidence=found.evidence, measured=measured)
     run.version = version
     run.outcome = _outcome(version, labels)
     return version
@@ -168,7 +201,8 @@ def seed_of(sha256: str) -> int:
 
 def freeze_dataset(*, project: Project, schema_version: int, rules: SchemaRules, labels: LabelSet) -> Dataset:
     """The stored data set with exactly these items, values and weights; the same one when nothing has changed."""
-    rows = [[i, v, round(w, 6)] for i, v, w in zip(labels.ids, labels.values, labels.weights, strict=True)]
+    weights = _kept_weights(labels)
+    rows = [[i, v, w] for i, v, w in zip(labels.ids, labels.values, weights, strict=True)]
     content = canonical_json({"kind": rules.kind, "labels": list(rules.labels), "rows": rows})
     sha256 = hashlib.sha256(content).hexdigest()
     same = Dataset.objects.filter(project=project, sha256=sha256).first()
@@ -199,6 +233,11 @@ def freeze_dataset(*, project: Project, schema_version: int, rules: SchemaRules,
         )[0]
 
 
+def _kept_weights(labels: LabelSet) -> list[float]:
+    """The weights as the data set keeps them. Learned from are these, or no model could be made again from its data."""
+    return [round(weight, 6) for weight in labels.weights]
+
+
 @dataclass(frozen=True, slots=True)
 class Material:
     """Features, targets and weights of the labeled items, and how dense columns are scaled."""
@@ -210,7 +249,7 @@ class Material:
 
 
 def _material(project: Project, spec: FeaturizerSpec, rules: SchemaRules, labels: LabelSet) -> Material:
-    found = features.gather(project=project, spec=spec, ids=labels.ids)
+    found = frozen.learned_features(project=project, spec=spec, ids=labels.ids)
     if found.audit_places:
         leaked = [labels.ids[place] for place in sorted(found.audit_places)[:3]]
         raise LeakedAudit(f"Audit items {leaked} were about to be trained on.")
@@ -218,7 +257,7 @@ def _material(project: Project, spec: FeaturizerSpec, rules: SchemaRules, labels
     targets = encode_targets(
         [labels.values[place] for place in found.places], rules.labels, is_multilabel=rules.kind == "choices"
     )
-    weights = np.array([labels.weights[place] for place in found.places], dtype=np.float64)
+    weights = np.array(_kept_weights(labels), dtype=np.float64)[found.places]
     scaling = features.pool_scaling(project=project, spec=spec, fallback=found.block)
     return Material(found.block, targets, weights, scaling)
 
@@ -250,15 +289,17 @@ def _measure(
     values = [audit.values[place] for place in places]
     truth = encode_targets(values, rules.labels, is_multilabel=several)
     n = len(truth)
-    said = decide(model.predict_proba(block), is_multilabel=several)
+    probabilities = model.predict_proba(block)
+    said = decide(probabilities, is_multilabel=several)
     right = is_right(truth.y, said)
+    ids = [audit.ids[place] for place in places]
     majority = majority_prediction(learned)
     baselines: dict[str, NDArray[Any]] = {
         "majority": np.broadcast_to(majority, (n, *majority.shape)),
         "random": random_predictions(learned, n, np.random.default_rng(seed)),
     }
     if policy.rules:
-        baselines["rules"] = _by_rules(policy, spec, rules, [audit.ids[place] for place in places], majority)
+        baselines["rules"] = _by_rules(policy, spec, rules, ids, majority)
     judged = evaluate(truth.y, said, rules.labels)
     metrics: dict[str, Any] = {"n_audited": n, "audit": judged.to_json(), "baselines": {}}
     if judged.macro_f1 is not None:
@@ -279,7 +320,10 @@ def _measure(
             "n_right": int(right.sum()),
             "n_common": int(np.bincount(truth.y).max()),
         }
-    return metrics
+    judged_items = Judged(ids, truth.y, probabilities, said, baselines)
+    return metrics | detail_of(
+        policy=policy, rules=rules, judged=judged_items, temperature=model.temperature, seed=seed
+    )
 
 
 def _by_rules(
@@ -295,44 +339,3 @@ def _by_rules(
         otherwise = rules.labels[int(majority)]
     said = rule_predictions(parse_rules(policy.rules), texts, otherwise)
     return encode_targets(said, rules.labels, is_multilabel=several).y
-
-
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """What a version was made of: the items that it learned from, in the order of the material's rows, and how."""
-
-    ids: list[int]
-    material: Material
-    recipe: Recipe
-
-
-def rebuild_version(*, version: ModelVersion) -> str:
-    """Makes a version again from its manifest, its data set and the stored features: the digest of what comes out.
-
-    It equals the version's own digest as long as code and libraries are the ones in the manifest.
-    """
-    learned = what_was_learned(version=version)
-    model = fit(recipe=learned.recipe, material=learned.material)
-    return registry.store_model(recipe=learned.recipe, model=model, scaling=learned.material.scaling)[0]
-
-
-def what_was_learned(*, version: ModelVersion) -> Learned:
-    """The version's recipe and material, from its manifest, its data set and the stored features.
-
-    Raises ArtifactRefused like registry.load_artifact.
-    """
-    artifact = registry.load_artifact(version=version)
-    stored = json.loads(files.absolute(version.dataset.path).read_bytes())
-    ids, values, weights = (list(column) for column in zip(*stored["rows"], strict=True))
-    spec = FeaturizerSpec.from_json(artifact.documents["featurizer"])
-    several = stored["kind"] == "choices"
-    found = features.gather(project=version.project, spec=spec, ids=ids)
-    assert found.block is not None
-    material = Material(
-        found.block,
-        encode_targets([values[place] for place in found.places], stored["labels"], is_multilabel=several),
-        np.array([weights[place] for place in found.places], dtype=np.float64),
-        registry.stored_scaling(artifact),
-    )
-    recipe = Recipe(artifact.about["dataset"], spec, artifact.about["parameters"], artifact.about["seed"])
-    return Learned([ids[place] for place in found.places], material, recipe)

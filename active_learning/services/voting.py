@@ -10,7 +10,7 @@ from active_learning.core.crossfit import cross_fitted
 from active_learning.core.learners import LinearLearner, decide
 from active_learning.models import ModelVersion
 from active_learning.services import features, registry
-from active_learning.services.training import Learned, what_was_learned
+from active_learning.services.reproduce import Learned, what_was_learned
 from labeling.core.schema import SchemaRules, Value
 from labeling.models import Project
 from labeling.services.jobs import RunningJob, running_job

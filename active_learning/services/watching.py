@@ -6,12 +6,12 @@ import numpy as np
 
 from active_learning import selectors
 from active_learning.core.decline import Decline, decline
-from active_learning.core.evaluation import Proportion, wilson
 from active_learning.core.featurize import FeaturizerSpec
 from active_learning.core.learners import decide
 from active_learning.models import ModelVersion, TrainingRun
 from active_learning.services import features, registry
 from active_learning.services.triggers import request_training
+from labeling.core.shares import Share, wilson
 from labeling.models import Project
 from labeling.services.jobs import running_job
 
@@ -34,7 +34,7 @@ def _check(project: Project) -> dict[str, Any]:
     newest = selectors.newly_audited_ids(project=project, since_id=since)
     now = _accuracy(live, newest[-MAX_NEWEST:])
     policy = selectors.policy_of(project)
-    found = decline(Proportion(**live.metrics["audit"]["accuracy"]), now, limit=policy.retrain_drop)
+    found = decline(Share(**live.metrics["audit"]["accuracy"]), now, limit=policy.retrain_drop)
     result: dict[str, Any] = {"version": live.number, "n_new": len(newest), "decline": None}
     if found is None:
         return result | {"outcome": f"insufficient data: {now.n if now else 0} new audit items"}
@@ -43,7 +43,7 @@ def _check(project: Project) -> dict[str, Any]:
     return result | {"outcome": _words(live, found), "decline": found.to_json()}
 
 
-def _accuracy(version: ModelVersion, ids: list[int]) -> Proportion | None:
+def _accuracy(version: ModelVersion, ids: list[int]) -> Share | None:
     """The share of the named audit items that the version gets right; None where none of them is settled."""
     _, rules = selectors.current_rules(version.project)
     audit = selectors.audit_labels(project=version.project, rules=rules)

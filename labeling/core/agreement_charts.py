@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from labeling.core.agreement_words import FIRM, TENTATIVE
+from labeling.core.agreement_words import FIRM, TENTATIVE, confused
 
 # With fewer shared items a pair's kappa is hardly more than chance: its cell stays grey.
 FEW_SHARED = 5
@@ -190,3 +190,39 @@ def _cell(row: Mapping[str, Any] | None, one: str, other: str) -> Cell:
         return Cell("few", f"{kappa['value']:.2f}", words)
     kind = "minus" if kappa["value"] < 0 else str(min(5, int(kappa["value"] * 6)))
     return Cell(kind, f"{kappa['value']:.2f}", words)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfusionRow:
+    """What somebody said on the `n` items of which most of the others said the same."""
+
+    name: str
+    n: int
+    cells: tuple[Cell, ...]
+
+
+def draw_confusion(confusion: Mapping[str, Any], labels: Sequence[str]) -> list[ConfusionRow]:
+    """A row for each label that most others said of something, a column for every label."""
+    found = {(cell.others, cell.said): cell for cell in confused(confusion)}
+    rows = []
+    for others, n in confusion["of"]:
+        cells = []
+        for said, name in enumerate(labels):
+            cell = found.get((others, said))
+            if cell is None:
+                cells.append(
+                    Cell(_warmth(0.0, n), "0", f"{name} where most others said {labels[others]}: never, of {n:,}")
+                )
+                continue
+            share = cell.share
+            words = (
+                f"{name} where most others said {labels[others]}: {cell.n_items:,} of {n:,}, "
+                f"{round(100 * share.low)} to {round(100 * share.high)} %"
+            )
+            cells.append(Cell(_warmth(share.value, n), f"{cell.n_items:,}", words))
+        rows.append(ConfusionRow(labels[others], n, tuple(cells)))
+    return rows
+
+
+def _warmth(share: float, n: int) -> str:
+    return "few" if n < FEW_SHARED else str(min(5, int(share * 6)))

@@ -2,8 +2,11 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from labeling.core.shares import Share, wilson
 
 # Krippendorff's own marks for what to draw conclusions from: 2/3 tentatively, .8 firmly. Conventions, no laws.
 TENTATIVE = 0.667
@@ -79,20 +82,19 @@ def number_rows(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             "value": row["share"],
             "n": row["items"],
         }
-        yield {
-            "section": "confusion",
-            "name": name,
-            "coefficient": "Gain of alpha if merged",
-            "value": row["gain"],
-            "n": row["items"],
-        }
+        gain = row["gain"]
+        yield _row(
+            "confusion", name, "Gain of alpha if merged", gain["value"], gain["interval"], gain["n"], "", "this team"
+        )
     for row in result["pairs"]["pairs"]:
         name = f"{called(row['first'])} / {called(row['second'])}"
-        yield from _of_coefficient("pair", name, row["kappa"])
+        yield from _of_coefficient("pair", name, row["kappa"], "Cohen's kappa, weighted" if row["plain"] else "")
+        if row["plain"]:
+            yield from _of_coefficient("pair", name, row["plain"])
         n = row["kappa"]["n"]["items"]
         yield _row("pair", name, "Percent agreement", row["percent"], row["percent_interval"], n, "", "items")
     for row in result["people"]:
-        yield from _of_person(row, called(row["person"]))
+        yield from _of_person(row, called(row["person"]), result["method"]["labels"])
     for place, window in enumerate(result["windows"], start=1):
         yield from _of_coefficient("window", str(place), window["alpha"])
     between = result.get("between_versions", {"alphas": [], "within": []})
@@ -113,7 +115,7 @@ def _of_coefficient(section: str, name: str, one: Mapping[str, Any], title: str 
     yield _row(section, name, title, one["value"], one["others_like_them"], n, "", "other people like them")
 
 
-def _of_person(row: Mapping[str, Any], name: str) -> Iterator[dict[str, Any]]:
+def _of_person(row: Mapping[str, Any], name: str, labels: Sequence[str]) -> Iterator[dict[str, Any]]:
     if row["seconds"]:
         took = row["seconds"]
         limits = {"low": took["low"], "high": took["high"], "method": "ranks"}
@@ -121,12 +123,38 @@ def _of_person(row: Mapping[str, Any], name: str) -> Iterator[dict[str, Any]]:
     if row["gold"]:
         yield _of_share("person", name, "Known answers right", row["gold"])
     if row["weight"] is not None:
-        yield _row("person", name, "Weight in the consensus", row["weight"], None, row["n"], "Dawid-Skene", "")
+        weight = row["weight"]
+        yield _row("person", name, "Weight in the consensus", weight["value"], None, weight["n"], "Dawid-Skene", "")
     against = row["with_others"]
     if against:
         yield from _of_coefficient("person", name, against["agreement"])
-        n = against["agreement"]["n"]["items"]
-        yield _row("person", name, "Change of alpha through them", against["alpha_change"], None, n, "", "")
+        change = against["alpha_change"]
+        title = "Change of alpha through them"
+        yield _row("person", name, title, change["value"], change["interval"], change["n"], "", "this team")
+        for cell in confused(against["confusion"]):
+            title = f"Says {labels[cell.said]} where most others say {labels[cell.others]}"
+            yield _of_share("person", name, title, asdict(cell.share))
+
+
+@dataclass(frozen=True, slots=True)
+class Confused:
+    """How often somebody says a label where most of the others say this one or another (numbers of labels)."""
+
+    others: int
+    said: int
+    n_items: int
+    share: Share
+
+
+def confused(confusion: Mapping[str, Any] | None) -> Iterator[Confused]:
+    """A person's cells as stored (core/agreement/summary.py), each with its share of the row."""
+    if confusion is None:
+        return
+    rows = dict(confusion["of"])
+    for others, said, n in confusion["cells"]:
+        share = wilson(n, rows[others])
+        assert share is not None  # the row holds this cell
+        yield Confused(others, said, n, share)
 
 
 def _of_influence(influence: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -134,10 +162,16 @@ def _of_influence(influence: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         found = influence.get(key)
         if found:
             for arm in ("shown", "hidden"):
-                yield _of_share("suggestions", arm, title, found[arm])
-            limits = found["difference"] | {"method": "Newcombe"}
+                yield _of_share("suggestions", arm, title, found[arm]) | {"method": "Wilson, clusters"}
+            limits = found["difference"] | {"method": "Newcombe, clusters"}
             n = found["shown"]["n"] + found["hidden"]["n"]
             yield _row("suggestions", "shown - hidden", title, limits["value"], limits, n, "", "difference")
+    seconds = influence.get("seconds")
+    if seconds:
+        for key, name in (("shown", "shown"), ("hidden", "hidden"), ("change", "shown - hidden")):
+            one = seconds[key]
+            limits = one | {"method": "cluster bootstrap, t"}
+            yield _row("suggestions", name, "Median seconds", one["value"], limits, one["n"], "", "answers")
     for row in influence.get("people", []):
         yield _of_share("suggestions", row["name"], "Suggestions taken when shown", row["shown"])
 

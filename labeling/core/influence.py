@@ -1,6 +1,6 @@
 """How much a shown suggestion moves people, from assignments on which chance decided whether it was shown.
 
-Plain arithmetic. Answers are taken one by one, as if each were somebody else's.
+Plain arithmetic; what answers of the same people and to the same items are worth is in `clusters`.
 """
 
 import math
@@ -24,7 +24,7 @@ class Difference:
 
 
 def difference(first: Share, second: Share) -> Difference:
-    """The difference of two independent shares with its hybrid score interval.
+    """The difference of two shares with its hybrid score interval.
 
     Newcombe (1998), Statistics in Medicine 17, 873-890, method 10: from the two Wilson intervals.
     """

@@ -21,12 +21,16 @@ class Share:
         return Share(1 - self.value, 1 - self.high, 1 - self.low, self.n)
 
 
-def wilson(successes: int, n: int) -> Share | None:
-    """The share of successes with Wilson's interval (1927); None without cases."""
+def wilson(successes: int, n: int, design_effect: float = 1.0) -> Share | None:
+    """The share of successes with Wilson's interval (1927); None without cases.
+
+    Cases that come in clusters say as much as n / `design_effect` that have nothing to do with each other (Korn and
+    Graubard 1998, Survey Methodology 24): the interval is then that of so many.
+    """
     if n == 0:
         return None
-    share, z2 = successes / n, Z95 * Z95
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    share, effective, z2 = successes / n, n / design_effect, Z95 * Z95
+    middle = (share + z2 / (2 * effective)) / (1 + z2 / effective)
+    half = Z95 / (1 + z2 / effective) * math.sqrt(share * (1 - share) / effective + z2 / (4 * effective * effective))
     # At 0 and 1 a bound meets the share exactly; rounding must not push it past.
     return Share(share, max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half)), n)

@@ -39,3 +39,11 @@ def clear_majority(values: Sequence[Value]) -> Value | None:
     top = sides_of(values)[0]
     # In whole numbers: two of three is exactly two thirds.
     return top.value if 3 * len(top.places) >= 2 * len(values) else None
+
+
+def most_frequent(values: Sequence[Value]) -> Value | None:
+    """The value that more answers share than any other; None when two are as frequent or there are none."""
+    sides = sides_of(values)
+    if not sides or (len(sides) > 1 and len(sides[0].places) == len(sides[1].places)):
+        return None
+    return sides[0].value

@@ -56,12 +56,15 @@ class ReviewFilterForm(forms.Form):
 
 
 def decided_value(schema: LabelSchema, data: Any) -> Any:
-    """The value that a posted decision names: of a button, or of the labels or the number chosen beside it."""
+    """The value that a posted decision names: of a button, or of the labels or the number chosen beside it.
+
+    Of very many labels one is picked from a list.
+    """
     given = data.get("value", "")
     if given == "chosen":
         if schema.kind == "choices":
             return data.getlist("label")
-        given = data.get("number", "")
+        given = data.get("number") or data.get("picked", "")
     try:
         return json.loads(given)
     except ValueError:

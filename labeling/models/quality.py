@@ -80,6 +80,9 @@ class ModelVote(models.Model):
 class AgreementReport(models.Model):
     """The agreement of a project as it was last computed; pages read this and never the answers."""
 
+    # Raised whenever pages could not read what was stored before: it is then as good as not measured.
+    FORMAT = 2
+
     project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="agreement_report")
     result = models.JSONField()
     n_annotations = models.PositiveIntegerField()
@@ -88,3 +91,7 @@ class AgreementReport(models.Model):
 
     def __str__(self) -> str:
         return f"agreement of {self.project_id} over {self.n_annotations} answers"
+
+    @property
+    def is_readable(self) -> bool:
+        return bool(self.result.get("format") == self.FORMAT)

@@ -60,7 +60,7 @@ def _lane(project: Project) -> str:
 def check_agreement() -> int:
     """Requests a measurement for every project that has something new to measure: how many.
 
-    That is enough new answers, where items have two, or a second look that has ended.
+    That is enough answers that came or went, where items have two, or a second look that has ended.
     """
     n_requested = 0
     for project in Project.objects.select_related("agreement_report"):
@@ -74,15 +74,21 @@ def check_agreement() -> int:
 
 def _whats_new(project: Project) -> str:
     report = getattr(project, "agreement_report", None)
+    if report is not None and not report.is_readable:
+        report = None
     ended = SecondLook.objects.filter(project=project, closed_at__isnull=False)
     if ended.filter(closed_at__gt=report.computed_at).exists() if report else ended.exists():
         return "a second look has ended"
     enough = max(NEW_ANSWERS, int(NEW_SHARE * report.n_annotations)) if report else NEW_ANSWERS
     live = Annotation.objects.live().filter(project=project)
-    new = live.filter(pk__gt=report.last_annotation if report else 0)
-    if new[:enough].count() < enough or not has_shared_items(project=project):
+    n_new = live.filter(pk__gt=report.last_annotation if report else 0)[:enough].count()
+    if n_new >= enough and has_shared_items(project=project):
+        return f"{enough:,} new answers or more"
+    if report is None:
         return ""
-    return f"{enough:,} new answers or more"
+    # Counting them all walks along one index.
+    n_gone = report.n_annotations - live.filter(pk__lte=report.last_annotation).count()
+    return f"{n_new:,} new answers, {n_gone:,} taken back" if n_gone > 0 and n_gone + n_new >= enough else ""
 
 
 def measure_agreement(*, job_id: str) -> None:
@@ -96,11 +102,13 @@ def _measure(job: RunningJob) -> dict[str, Any]:
     project = job.project
     schema = LabelSchema.objects.current(project.pk)
     crowd = load_crowd(project=project, rules=schema.rules)
+    # Those to excluded items too: whether answers were taken back shows when they are counted again.
+    n_live = Annotation.objects.live().filter(project=project, pk__lte=crowd.last).count()
     job.report(0.4, f"{len(crowd.answers):,} answers of {len(crowd.people):,} people")
     result = _report(project, schema, crowd)
     known = {
         "result": result,
-        "n_annotations": len(crowd.answers) + crowd.n_left_out,
+        "n_annotations": n_live,
         "last_annotation": crowd.last,
         "computed_at": timezone.now(),
     }
@@ -125,7 +133,8 @@ def _report(project: Project, schema: LabelSchema, crowd: Crowd) -> dict[str, An
         if too_few:
             answers, when = answers.where(sample[:0].astype(bool)), when[:0]
     result = summarize(answers, when, asked, len(crowd.people))
-    result["method"] |= {"kind": rules.kind, "schema_version": schema.version}
+    result["format"] = AgreementReport.FORMAT
+    result["method"] |= {"kind": rules.kind, "labels": list(rules.labels), "schema_version": schema.version}
     result["filter"] = {
         "items": "all" if sample is None else "random full-overlap share",
         "share": None if sample is None else project.policy.rule.forced_share,
@@ -262,9 +271,13 @@ def _people(
     return rows, names
 
 
-def _weights(project: Project) -> dict[str, float]:
+def _weights(project: Project) -> dict[str, dict[str, Any]]:
+    """What the consensus takes each person to be, and how many of their answers taught it that."""
     rows = AnnotatorFit.objects.filter(fit__project=project).values_list("user_id", "rater", "parameters")
-    return {person_name(user_id, rater) or "": parameters["accuracy"] for user_id, rater, parameters in rows}
+    return {
+        person_name(user_id, rater) or "": {"value": parameters["accuracy"], "n": round(sum(parameters["seen"]))}
+        for user_id, rater, parameters in rows
+    }
 
 
 def _consensus(project: Project) -> dict[str, Any]:

@@ -156,7 +156,7 @@ def _store(
         # A check says something about the person, and what it is about is known.
         settle_by_known_answer(item=item, now=now)
     elif item.state in (Item.State.OPEN, Item.State.RESOLVED, Item.State.DISPUTED):
-        settle_item(item=item, project=assignment.project, now=now)
+        settle_item(item=item, project=assignment.project, now=now, is_answered=True)
     check_by_gold(annotation=annotation, project=assignment.project, item=item, now=now)
     feedback = feedback_on(item=item, value=value) if is_shown else None
     return Submission(annotation, _state_to_tell(assignment, item), is_new=True, feedback=feedback)

@@ -1,13 +1,25 @@
-"""Which settled items a reviewer should look at first."""
+"""Which settled items a reviewer should look at first, and putting them before one."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from django.db import transaction
+from django.utils import timezone
+
+from labeling.core.errors import NotFound
 from labeling.core.schema import SchemaRules
 from labeling.core.wording import first_words
-from labeling.models import Assignment, Item, Project, Resolution
+from labeling.models import AgreementReport, Assignment, Item, Project, Resolution, ReviewItem
+from labeling.selectors import agreement_of
+from labeling.services.audit import record_audit
 from labeling.services.crowd import Crowd
+from labeling.services.inbox import open_review
 
 MOST_DOUBTFUL = 20
+# Disputes have a priority above 0 and flags 0; these come after them, the worst first.
+BEHIND_FLAGS = -1.0
 # A table of the model's probabilities for every item and label must fit.
 _MOST_PREDICTED = 20_000_000
 
@@ -89,7 +101,92 @@ def _ranked_with_model(project: Project, rules: SchemaRules, crowd: Crowd, settl
         return None
     kept = (label >= 0)[crowd.answers.item]
     scores = crowdlab(crowd.answers.where(kept), np.maximum(label, 0), predicted)
-    ranked = np.flatnonzero(label[: len(scores)] >= 0)
+    # Of audit items the model is not asked what to correct: it is measured by them.
+    ranked = np.flatnonzero((label >= 0)[: len(scores)] & ~is_audit[: len(scores)])
     quality = scores[ranked, label[ranked]]
     order = np.argsort(quality, kind="stable")[:MOST_DOUBTFUL]
     return {int(crowd.items[ranked[n]]): float(quality[n]) for n in order}
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtsSent:
+    """The reviews that wait now, and why each other item was left as it is."""
+
+    opened: list[ReviewItem]
+    left: dict[int, str]
+
+
+def send_doubts(
+    *, project: Project, user: Any, item_ids: Collection[int] | None = None, now: datetime | None = None
+) -> DoubtsSent:
+    """Puts settled items that were measured to be doubtful before a reviewer; without `item_ids` all of them.
+
+    An item whose settled value has changed since is left, and so is one that waits already. Raises NotFound before the
+    first measurement.
+    """
+    report = agreement_of(project=project)
+    if report is None:
+        raise NotFound("Agreement has not been measured here yet, so nothing is known to be doubtful.")
+    now = now or timezone.now()
+    found = report.result["doubtful"]
+    listed = {row["item"]: (place, row) for place, row in enumerate(found["items"], start=1)}
+    wanted = listed if item_ids is None else item_ids
+    opened: list[ReviewItem] = []
+    left = {pk: "It is not among the doubtful items of the last measurement." for pk in wanted if pk not in listed}
+    with transaction.atomic():
+        items = Item.objects.select_for_update(no_key=True).filter(
+            project=project, pk__in=[pk for pk in wanted if pk in listed]
+        )
+        locked = list(items.only("id", "project_id", "state").order_by("pk"))
+        ids = [item.pk for item in locked]
+        current = {r.item_id: r for r in Resolution.objects.filter(item_id__in=ids, superseded_at__isnull=True)}
+        waiting = ReviewItem.objects.filter(item_id__in=ids, state=ReviewItem.State.OPEN)
+        waiting = waiting.filter(evidence__has_key=ReviewItem.Reason.DOUBT.value)
+        already = set(waiting.values_list("item_id", flat=True))
+        for item in locked:
+            place, row = listed[item.pk]
+            stands = current.get(item.pk)
+            if item.pk in already:
+                left[item.pk] = "It waits in the review inbox already."
+            elif item.state == Item.State.EXCLUDED or not is_as_measured(stands, row):
+                left[item.pk] = "It is not settled as it was when it was measured."
+            else:
+                opened.append(_send(project, item, place, row, found, report, user, now))
+    # The most doubtful first, as they are listed and reviewed.
+    return DoubtsSent(sorted(opened, key=lambda review: -review.priority), left)
+
+
+def is_as_measured(stands: Resolution | None, row: dict[str, Any]) -> bool:
+    """Whether an item is still settled by the consensus, and as the row of the report says."""
+    return stands is not None and stands.method == Resolution.Method.CONSENSUS and stands.value == row["value"]
+
+
+def _send(
+    project: Project,
+    item: Item,
+    place: int,
+    row: dict[str, Any],
+    found: dict[str, Any],
+    report: AgreementReport,
+    user: Any,
+    now: datetime,
+) -> ReviewItem:
+    evidence = {name: row[name] for name in ("value", "posterior", "quality", "n")}
+    evidence |= {"by": found["by"], "place": place, "n_settled": found["n_settled"]}
+    review = open_review(
+        project_id=project.pk,
+        item_id=item.pk,
+        reason=ReviewItem.Reason.DOUBT.value,
+        evidence=evidence | {"measured_at": report.computed_at.isoformat()},
+        # Of equal quality they stay in the order of the list.
+        priority=BEHIND_FLAGS - row["quality"] - place / 1_000_000,
+        now=now,
+    )
+    record_audit(
+        action="review.open",
+        actor=user,
+        project=project,
+        target=f"item {item.pk}",
+        detail={"review": review.pk, "reason": ReviewItem.Reason.DOUBT.value} | evidence,
+    )
+    return review

@@ -65,7 +65,8 @@ ACT = "act"
 def awaiting_one_more(*, item_ids: Iterable[int]) -> set[int]:
     """Those of the items that a reviewer wants one more opinion on, which has not come yet. Two queries.
 
-    As long as it has not, the answers that are there say nothing new: counting them again must not dispute the item.
+    As long as it has not, the answers that are there say nothing new: counting them again must neither dispute the item
+    nor settle it.
     """
     later = ReviewItem.objects.filter(item_id=OuterRef("item_id"), pk__gt=OuterRef("pk"))
     requeued = ReviewItem.objects.filter(~Exists(later), item_id__in=list(item_ids), state=ReviewItem.State.REQUEUED)

@@ -4,13 +4,14 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from labeling.core.influence import LEAST_IN_GROUP, difference, stamps
+from labeling.core.influence import LEAST_IN_GROUP, stamps
 from labeling.core.shares import Share, wilson
 from labeling.models import Annotation, AuditEntry, Item, Project, Resolution
 from labeling.services.crowd import Crowd, known_answers, names_on_screen
 
 if TYPE_CHECKING:
     from labeling.core.agreement.answers import Floats, Ints
+    from labeling.core.clusters import Grouped
 
 # A table of the votes for every item and label must fit.
 _MOST_VOTES = 20_000_000
@@ -54,11 +55,15 @@ def suggestion_influence(*, project: Project, crowd: Crowd) -> dict[str, Any]:
             f"{LEAST_IN_GROUP} of each are needed."
         )
         return found
-    found["taken"] = _compared(took, was_shown)
+    from labeling.core.clusters import LEAST_PEOPLE, Grouped
+
+    grouped = Grouped(crowd.answers.annotator[place], crowd.answers.item[place], was_shown)
+    found |= {"n_people": grouped.n_people, "speaks_of_others": grouped.speaks_of_others, "least_people": LEAST_PEOPLE}
+    found["taken"] = _compared(took, grouped)
     correct = _correct(project, crowd)[place]
     judged = correct >= 0
-    found["accuracy"] = _compared(correct[judged] == 1, was_shown[judged])
-    found["seconds"] = _seconds(crowd.seconds[place], was_shown)
+    found["accuracy"] = _compared(correct[judged] == 1, grouped.where(judged))
+    found["seconds"] = _seconds(crowd.seconds[place], grouped)
     found["people"] = _takers(crowd, crowd.answers.annotator[place], took, was_shown)
     return found
 
@@ -72,24 +77,31 @@ def _randomized_since(project: Project) -> datetime | None:
     return None
 
 
-def _compared(is_so: Any, was_shown: Any) -> dict[str, Any] | None:
+def _compared(is_so: Any, grouped: "Grouped") -> dict[str, Any] | None:
     """A share with suggestions shown and with them hidden, and the difference; None with too few of either."""
-    shown = wilson(int(is_so[was_shown].sum()), int(was_shown.sum()))
-    hidden = wilson(int(is_so[~was_shown].sum()), int((~was_shown).sum()))
-    if shown is None or hidden is None or min(shown.n, hidden.n) < LEAST_IN_GROUP:
+    from labeling.core.clusters import compare_shares
+
+    found = compare_shares(is_so, grouped)
+    if found is None or min(found.shown.n, found.hidden.n) < LEAST_IN_GROUP:
         return None
-    by = difference(shown, hidden)
-    change = {"value": round(by.value, 6), "low": round(by.low, 6), "high": round(by.high, 6)}
-    return {"shown": share_body(shown), "hidden": share_body(hidden), "difference": change}
+    change = {name: round(number, 6) for name, number in asdict(found.change).items()}
+    return {
+        "shown": share_body(found.shown),
+        "hidden": share_body(found.hidden),
+        "difference": change,
+        "speaks_of_others": grouped.speaks_of_others,
+    }
 
 
-def _seconds(seconds: "Floats", was_shown: Any) -> dict[str, Any] | None:
-    from labeling.core.agreement.summary import median
+def _seconds(seconds: "Floats", grouped: "Grouped") -> dict[str, Any] | None:
+    from labeling.core.clusters import compare_medians
 
-    shown, hidden = median(seconds[was_shown]), median(seconds[~was_shown])
-    if shown is None or hidden is None or min(shown.n, hidden.n) < LEAST_IN_GROUP:
+    found = compare_medians(seconds, grouped)
+    if found is None or min(found.shown.n, found.hidden.n) < LEAST_IN_GROUP:
         return None
-    return {"shown": asdict(shown), "hidden": asdict(hidden)}
+    return {name: {key: round(number, 3) for key, number in one.items()} for name, one in asdict(found).items()} | {
+        "speaks_of_others": grouped.speaks_of_others
+    }
 
 
 def _takers(crowd: Crowd, person: "Ints", took: Any, was_shown: Any) -> list[dict[str, Any]]:

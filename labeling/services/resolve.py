@@ -33,12 +33,13 @@ NOTABLE = 0.05
 _BATCH = 500
 
 
-def settle_item(*, item: Item, project: Project, now: datetime) -> str:
+def settle_item(*, item: Item, project: Project, now: datetime, is_answered: bool = False) -> str:
     """The item's state after counting its answers; queue, resolution and review inbox follow it.
 
-    The caller holds the item's row. An adjudicated value stands, whatever is answered later.
+    The caller holds the item's row. An adjudicated value stands, whatever is answered later. `is_answered`: an answer
+    has just come, so that nobody waits for one any more.
     """
-    return _settle([item], project, now)[item.pk]
+    return _settle([item], project, now, is_answered=is_answered)[item.pk]
 
 
 def settle_by_known_answer(*, item: Item, now: datetime) -> None:
@@ -73,7 +74,7 @@ def settle_items(*, project: Project, item_ids: Iterable[int]) -> dict[str, int]
     return counts
 
 
-def _settle(items: Sequence[Item], project: Project, now: datetime) -> dict[int, str]:
+def _settle(items: Sequence[Item], project: Project, now: datetime, *, is_answered: bool = False) -> dict[int, str]:
     ids = [item.pk for item in items]
     current = {r.item_id: r for r in Resolution.objects.filter(item_id__in=ids, superseded_at__isnull=True)}
     moving = [item for item in items if not _stands(item, current.get(item.pk))]
@@ -95,9 +96,10 @@ def _settle(items: Sequence[Item], project: Project, now: datetime) -> dict[int,
         )
         for item in moving
     }
-    differing = [item.pk for item in moving if found[item.pk].action == "dispute" and item.state == Item.State.OPEN]
-    if differing and (waiting := awaiting_one_more(item_ids=differing)):
-        # A reviewer has seen these answers and asked for a further one: they stay in front of the queue until it comes.
+    still_open = [] if is_answered else [item.pk for item in moving if item.state == Item.State.OPEN]
+    if still_open and (waiting := awaiting_one_more(item_ids=still_open)):
+        # A reviewer has seen these answers and asked for a further one: whatever they say, they stay in front of the
+        # queue until it comes.
         moving = [item for item in moving if item.pk not in waiting]
     _write(moving, found, {pk: len(given) for pk, given in opinions.items()}, current, project, now)
     return {item.pk: item.state for item in items}

@@ -143,8 +143,16 @@ def undo(*, review: ReviewItem, user: Any, now: datetime | None = None) -> Revie
     return review
 
 
-def undo_together(*, review: ReviewItem, user: Any, now: datetime | None = None) -> int:
-    """Takes back what one person did in one act, this review and those decided with it: how many.
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """How many reviews were taken back, and why each of the others was left."""
+
+    n_undone: int
+    left: list[tuple[ReviewItem, str]]
+
+
+def undo_together(*, review: ReviewItem, user: Any, now: datetime | None = None) -> TakenBack:
+    """Takes back what one person did in one act: this review and those decided with it.
 
     Of several, those that somebody has built on are left; a single one raises its Conflict.
     """
@@ -153,16 +161,17 @@ def undo_together(*, review: ReviewItem, user: Any, now: datetime | None = None)
         same = ReviewItem.objects.filter(
             project_id=review.project_id, closed_at=review.closed_at, closed_by_id=review.closed_by_id
         )
-        together = list(same.order_by("pk"))
-    n_undone = 0
+        together = list(same.select_related("item").defer("item__features").order_by("pk"))
+    n_undone, left = 0, []
     for one in together:
         try:
             undo(review=one, user=user, now=now)
             n_undone += 1
-        except Conflict:
+        except Conflict as error:
             if len(together) == 1:
                 raise
-    return n_undone
+            left.append((one, error.message))
+    return TakenBack(n_undone, left)
 
 
 def _locked(review: ReviewItem) -> tuple[Item, ReviewItem]:

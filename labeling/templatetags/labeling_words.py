@@ -45,6 +45,20 @@ def points(difference: float) -> str:
     return f"{100 * difference:+.1f}\u202fpoints".replace("-", "−")
 
 
+@register.filter
+def seconds_change(difference: float) -> str:
+    """A difference of two times: -1.52 -> "−1.5 s"; a narrow space keeps them together."""
+    return f"{difference:+.1f}\u202fs".replace("-", "−")
+
+
+@register.filter
+def signed(difference: float, digits: int | None = None) -> str:
+    """A difference of two coefficients: 0.012 -> "+0.012", 0.00034 -> "+0.0003"; or with so many digits."""
+    if digits is None:
+        digits = 3 if abs(difference) >= 0.01 else 4
+    return f"{difference:+.{digits}f}".replace("-", "−")
+
+
 @register.simple_tag
 def reviews_waiting(project: Project) -> int:
     """How many items of the project wait for a reviewer. One query."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,16 +14,21 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from labeling import access, selectors
-from labeling.core.agreement_charts import draw_heat, draw_time, draw_whisker, lowest_of
-from labeling.core.agreement_words import mark_words, meaning, to_csv
-from labeling.core.errors import NotFound
+from labeling.core.agreement_charts import FEW_SHARED, draw_confusion, draw_heat, draw_time, draw_whisker, lowest_of
+from labeling.core.agreement_words import confused, mark_words, meaning, to_csv
+from labeling.core.errors import Invalid, NotFound
 from labeling.core.wording import LabelWord, value_words
-from labeling.models import AgreementReport, Job, LabelSchema, Membership
+from labeling.models import AgreementReport, Job, LabelSchema, Membership, ReviewItem
+from labeling.services import doubts as services
 from labeling.services.agreement import request_agreement
+from labeling.services.doubts import is_as_measured
 from labeling.views.fragments import logged_in_fragment
 
 LABELS_SHOWN = 30
 PEOPLE_SHOWN = 50
+# A grid of more labels can no longer be read.
+LABELS_IN_GRID = 12
+MISTAKES_SHOWN = 10
 CONTENT_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
 
 
@@ -35,8 +41,72 @@ def agreement(request: HttpRequest, slug: str) -> HttpResponse:
     context = _now(membership, report)
     if report is not None:
         schema = LabelSchema.objects.current(membership.project_id)
-        context |= _shown(report.result, schema)
+        context |= _shown(report.result, schema) | _doubtful(membership, report, schema)
     return render(request, "labeling/agreement.html", context)
+
+
+@logged_in_fragment
+@never_cache
+@require_safe
+def agreement_pairs(request: HttpRequest, slug: str) -> HttpResponse:
+    """Every pair of people with its interval: hundreds of rows, for whoever opens them."""
+    membership = access.membership_for(request.user, slug, Membership.Role.REVIEWER)
+    report = selectors.agreement_of(project=membership.project)
+    if report is None:
+        raise NotFound("Agreement has not been measured here yet.")
+    rows = report.result["pairs"]["pairs"]
+    context = {
+        "project": membership.project,
+        "pairs": [_pair(row, report.result["names"]) for row in rows],
+        "is_weighted": any(row["plain"] for row in rows),
+    }
+    return render(request, "labeling/_agreement_pairs.html", context)
+
+
+@logged_in_fragment
+@never_cache
+@require_safe
+def agreement_person(request: HttpRequest, slug: str) -> HttpResponse:
+    """What one person takes for what: `who` as the report names them ("user:7", "rater:x")."""
+    membership = access.membership_for(request.user, slug, Membership.Role.REVIEWER)
+    report = selectors.agreement_of(project=membership.project)
+    who = request.GET.get("who", "")
+    row = next((row for row in _people_of(report) if report and _named(report, row)["key"] == who), None)
+    confusion = row["with_others"]["confusion"] if row and row["with_others"] else None
+    if report is None or row is None or confusion is None:
+        raise NotFound("Of this person nothing was measured that could be shown here.")
+    schema = LabelSchema.objects.current(membership.project_id)
+    labels = report.result["method"]["labels"]
+    words = [_word(schema, label) for label in labels]
+    texts = [word.text for word in words]
+    context = {
+        "name": _named(report, row)["name"],
+        "confusion": confusion,
+        "words": words,
+        "grid": draw_confusion(confusion, texts) if len(labels) <= LABELS_IN_GRID else [],
+        "mistakes": [
+            {"others": words[cell.others], "said": words[cell.said], "found": asdict(cell.share), "n": cell.n_items}
+            for cell in confused(confusion)
+            if cell.others != cell.said
+        ][:MISTAKES_SHOWN],
+    }
+    return render(request, "labeling/_agreement_person.html", context)
+
+
+@logged_in_fragment
+@require_POST
+def send_doubts(request: HttpRequest, slug: str) -> HttpResponse:
+    """Puts the chosen doubtful items before a reviewer; answers with the list as it is then."""
+    membership = access.membership_for(request.user, slug, Membership.Role.REVIEWER)
+    chosen = [int(number) for number in request.POST.getlist("item") if number.isascii() and number.isdigit()]
+    if not chosen:
+        raise Invalid("Choose an item first. Nothing was changed.", fields={"item": "missing"})
+    sent = services.send_doubts(project=membership.project, user=request.user, item_ids=chosen)
+    report = selectors.agreement_of(project=membership.project)
+    assert report is not None  # it was sent from there
+    schema = LabelSchema.objects.current(membership.project_id)
+    context = _now(membership, report) | {"result": report.result} | _doubtful(membership, report, schema)
+    return render(request, "labeling/_agreement_doubtful.html", context | {"sent": sent})
 
 
 @logged_in_fragment
@@ -112,27 +182,86 @@ def _shown(result: Mapping[str, Any], schema: LabelSchema) -> dict[str, Any]:
             row
             | {
                 "words": [_word(schema, row["first"]), _word(schema, row["second"])],
-                "after": None
-                if row["gain"] is None or _nominal(result) is None
-                else (_nominal(result) or 0.0) + row["gain"],
+                "after": None if row["gain"]["value"] is None else (_nominal(result) or 0.0) + row["gain"]["value"],
                 "disputes": _query(schema, row),
             }
             for row in result["confusions"][:10]
         ],
         "nominal": _nominal(result),
-        "heat": draw_heat(result["pairs"], result["names"]),
-        "pairs": [_pair(row, result["names"]) for row in result["pairs"]["pairs"]],
-        "people": [_person(row, result["names"], schema) for row in result["people"][:PEOPLE_SHOWN]],
-        "n_people": len(result["people"]),
+        # Where nobody shares enough with anybody a map would be all grey.
+        "heat": draw_heat(result["pairs"], result["names"])
+        if any(row["kappa"]["n"]["items"] >= FEW_SHARED for row in result["pairs"]["pairs"])
+        else [],
+        "n_in_pairs": len(result["pairs"]["order"]),
+        "n_pairs": len(result["pairs"]["pairs"]),
+        **_people(result, schema),
         "chart": draw_time(result["windows"], result["versions"]),
         "influence": result["influence"],
         "takers": result["influence"].get("people", [])[:PEOPLE_SHOWN],
-        "doubtful": [
-            row | {"value": value_words(schema.kind, schema.config, row["value"])}
-            for row in result["doubtful"]["items"]
-        ],
         "consensus": result["consensus"],
         "kind": schema.kind,
+    }
+
+
+def _doubtful(membership: Membership, report: AgreementReport, schema: LabelSchema) -> dict[str, Any]:
+    """The settled items to check first, each with what became of it since. Two queries."""
+    listed = report.result["doubtful"]["items"]
+    ids = [row["item"] for row in listed]
+    reviews = selectors.doubt_reviews(project=membership.project, item_ids=ids)
+    stands = selectors.standing(item_ids=ids)
+    rows = []
+    for row in listed:
+        review, now = reviews.get(row["item"]), stands.get(row["item"])
+        decided = review.resolution if review and review.state == ReviewItem.State.DECIDED else None
+        is_open = review is not None and review.state == ReviewItem.State.OPEN
+        rows.append(
+            row
+            | {
+                "value": value_words(schema.kind, schema.config, row["value"]),
+                "waits_as": review.pk if review and is_open else None,
+                "can_be_sent": not is_open and is_as_measured(now, row),
+                "decided": value_words(schema.kind, schema.config, decided.value) if decided else [],
+                "is_confirmed": decided is not None and decided.value == row["value"],
+                "is_asked_again": now is None and review is not None and review.state == ReviewItem.State.REQUEUED,
+            }
+        )
+    return {
+        "doubtful": rows,
+        "unsent": [row["item"] for row in rows if row["can_be_sent"]],
+        "first_waiting": next((row["waits_as"] for row in rows if row["waits_as"]), None),
+        "n_waiting": sum(row["waits_as"] is not None for row in rows),
+    }
+
+
+def _people_of(report: AgreementReport | None) -> list[Mapping[str, Any]]:
+    return report.result["people"] if report else []
+
+
+def _named(report: AgreementReport, row: Mapping[str, Any]) -> Mapping[str, str]:
+    named: Mapping[str, str] = report.result["names"][str(row["person"])]
+    return named
+
+
+def _is_marked(row: Mapping[str, Any]) -> bool:
+    against = row["with_others"]
+    return row["is_fast"] or (against is not None and (against["is_constant"] or against["is_like_guessing"]))
+
+
+def _people(result: Mapping[str, Any], schema: LabelSchema) -> dict[str, Any]:
+    """Those with most answers, and behind them whoever else is marked."""
+    most, rest = result["people"][:PEOPLE_SHOWN], result["people"][PEOPLE_SHOWN:]
+    marked = [row for row in rest if _is_marked(row)]
+    return {
+        "people": [_person(row, result["names"], schema) for row in [*most, *marked[:PEOPLE_SHOWN]]],
+        "n_people": len(result["people"]),
+        "n_most": len(most),
+        "n_marked": len(marked),
+        "n_marked_shown": len(marked[:PEOPLE_SHOWN]),
+        "confused_people": [
+            result["names"][str(row["person"])]
+            for row in most
+            if row["with_others"] and row["with_others"]["confusion"] and row["with_others"]["confusion"]["n"]
+        ],
     }
 
 
@@ -152,11 +281,13 @@ def _query(schema: LabelSchema, row: Mapping[str, Any]) -> str:
 
 
 def _labels(rows: Sequence[Mapping[str, Any]], schema: LabelSchema) -> list[dict[str, Any]]:
-    """Each label in the schema's order; of many those that people agree on least come first."""
+    """Each label in the schema's order; of many those come first that are often given without agreement."""
     lowest = lowest_of([row["alpha"] for row in rows])
     ordered = list(rows)
     if len(rows) > LABELS_SHOWN:
-        ordered.sort(key=lambda row: (row["alpha"]["value"] is None, row["alpha"]["value"] or 0.0))
+        ordered.sort(
+            key=lambda row: -row["items"] * (1 - row["alpha"]["value"]) if row["alpha"]["value"] is not None else 0
+        )
     return [
         {**row, "word": _word(schema, row["label"]), "whisker": draw_whisker(row["alpha"], lowest)} for row in ordered
     ]

@@ -87,9 +87,12 @@ def undo(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     membership = access.membership_for(request.user, slug, Membership.Role.REVIEWER)
     found = access.review_for(request.user, pk)
     try:
-        services.undo_together(review=found, user=request.user)
+        taken = services.undo_together(review=found, user=request.user)
     except Conflict as error:
         return _page(request, membership, error)
+    if taken.left:
+        # What was left has to be read: this answer is the page itself, and no way to it.
+        return _page(request, membership, keep=found, taken=taken)
     return _onward(request, slug, at=pk)
 
 
@@ -153,9 +156,16 @@ def _filter_form(request: HttpRequest, membership: Membership) -> ReviewFilterFo
 
 
 def _page(
-    request: HttpRequest, membership: Membership, error: DomainError | None = None, keep: ReviewItem | None = None
+    request: HttpRequest,
+    membership: Membership,
+    error: DomainError | None = None,
+    keep: ReviewItem | None = None,
+    taken: services.TakenBack | None = None,
 ) -> HttpResponse:
-    """The inbox. After a refusal it says why, has the note that was typed, and stays at `keep` if that is open."""
+    """The inbox. After a refusal it says why, has the note that was typed, and stays at `keep` if that is open.
+
+    After taking several decisions back it says which were left (`taken`).
+    """
     project = membership.project
     schema = LabelSchema.objects.current(project.pk)
     form = _filter_form(request, membership)
@@ -176,6 +186,8 @@ def _page(
         ],
         "ended": _ended(membership, request.user, schema),
         "error": error,
+        "n_taken_back": taken.n_undone if taken else 0,
+        "left": [{"words": first_words(one.item.data, 50), "why": why} for one, why in taken.left] if taken else [],
         "note": request.POST.get("note", ""),
         "guidelines": render_guidelines(schema.guidelines),
         "kind": schema.kind,
@@ -188,8 +200,8 @@ def _page(
             "next": listed[place + 1].pk if place + 1 < len(listed) else None,
         }
     response = render(request, "labeling/review.html", context, status=error.status if error else 200)
-    if error:
-        # The address of the act that was refused is no page to come back to.
+    if error or taken:
+        # The address of an act is no page to come back to.
         response["HX-Push-Url"] = "false"
     return response
 
@@ -220,7 +232,10 @@ def _shown(current: ReviewItem, facts: ReviewFacts, schema: LabelSchema) -> dict
     sides = _sides(facts.answers, schema)
     letters = {one["answer"].user_id: one["blind"] for side in sides for one in side.answers}
     is_typed = schema.kind == "rating" and len(answers) > MOST_BUTTONS
+    is_picked = schema.kind == "choice" and len(answers) > MOST_BUTTONS
+    standing = facts.resolution.value if facts.resolution else None
     reasons = [reason for reason in ReviewItem.Reason if reason in current.evidence]
+    doubt = current.evidence.get(ReviewItem.Reason.DOUBT)
     return {
         "current": current,
         "item": item,
@@ -240,9 +255,18 @@ def _shown(current: ReviewItem, facts: ReviewFacts, schema: LabelSchema) -> dict
         "model_voted": _words(schema, _model_vote(current, facts)),
         "stands": facts.resolution,
         "stands_as": _words(schema, facts.resolution.value if facts.resolution else None),
-        "choices": [{"answer": answer, "json": json.dumps(answer.value)} for answer in answers] if not is_typed else [],
+        "stands_json": json.dumps(facts.resolution.value) if facts.resolution else "",
+        "stands_is_allowed": facts.resolution is not None and _is_allowed(schema, facts.resolution.value),
+        "doubt": doubt,
+        "doubt_value": _words(schema, doubt["value"]) if doubt else [],
+        "choices": [
+            {"answer": answer, "json": json.dumps(answer.value), "is_standing": answer.value == standing}
+            for answer in answers
+            if not is_typed
+        ],
         "is_typed": is_typed,
-        "is_composed": is_typed or schema.kind == "choices",
+        "is_picked": is_picked,
+        "is_composed": is_typed or is_picked or schema.kind == "choices",
         "lowest": answers[0].value,
         "highest": answers[-1].value,
         "can_be_gold": item.gold is None,

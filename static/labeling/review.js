@@ -48,7 +48,8 @@ document.addEventListener("keydown", (press) => {
   const key = keyOf(press);
   if (isTyping(press.target)) {
     if (key === "escape") press.target.blur();
-    return;
+    // A list of labels takes no Enter of its own.
+    if (key !== "enter" || !press.target.matches("select")) return;
   }
   if (stored("touchstone.shortcuts") === "off") return;
   // Enter on a button or link is the browser's; on a box it would press the form's first button.
@@ -58,7 +59,7 @@ document.addEventListener("keydown", (press) => {
   if (!found) return;
   press.preventDefault();
   if (press.repeat || underWay) return;
-  if (found.matches("textarea")) found.focus();
+  if (found.matches("textarea, select")) found.focus();
   else found.click();
 });
 

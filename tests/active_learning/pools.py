@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from django.utils import timezone
 
+from active_learning.models import LearningPolicy
 from active_learning.services import features, scoring, training
 from active_learning.services.triggers import request_features, request_ordering, request_training
 from labeling.models import Annotation, Item, Job, LabelSchema, Project
@@ -20,10 +21,11 @@ _hash = itertools.count(1)
 def make_pool(owner: Any, n: int = 120, *, audit_every: int = 4, seed: int = 0, **overrides: Any) -> Project:
     """A choice project of short texts about food, money or sport; every `audit_every`-th one in the audit split.
 
-    The topic stands in `meta`, where neither people's screens nor features look.
+    The topic stands in `meta`, where neither people's screens nor features look. Versions become live by themselves.
     """
     fields: dict[str, Any] = {"name": "Topics", "slug": f"topics-{next(_hash)}", "config": {"labels": TOPICS}}
     project = make_project(owner, **(fields | overrides))
+    LearningPolicy.objects.create(project_id=project.pk, promotion="automatic")
     add_texts(project, n, audit_every=audit_every, seed=seed)
     return project
 

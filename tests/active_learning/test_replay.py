@@ -72,7 +72,7 @@ def test_the_page_asks_shows_progress_and_result(client, owner, labeled):
     fragment = client.get(reverse("active_learning:replay-now", args=[labeled.slug]))
     assert fragment["HX-Refresh"] == "true"
     shown = client.get(address).text
-    assert "Take <span" in shown and "Margin: the smallest lead" in shown and "to 64 labels" in shown
+    assert "Take <span" in shown and ">uncertainty</th>" in shown and "to 64 labels" in shown
 
 
 def test_a_failed_replay_says_why(client, owner):

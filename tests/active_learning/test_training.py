@@ -7,12 +7,12 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from active_learning import selectors
-from active_learning.core.artifacts import ArtifactRefused
+from active_learning.core.manifest import ArtifactRefused
 from active_learning.models import AliasEvent, Dataset, FeatureShard, ModelVersion, TrainingRun
 from active_learning.services import files, registry, training
 from active_learning.services.policy import change_policy
+from active_learning.services.reproduce import rebuild_version
 from active_learning.services.scoring import order_queue
-from active_learning.services.training import rebuild_version
 from active_learning.services.triggers import request_training
 from labeling.models import Annotation, Item, Resolution, Suggestion
 from labeling.services.annotate import submit_annotation, undo_annotation
@@ -85,7 +85,8 @@ def test_lineage_is_recorded_from_the_first_day(owner):
 
 def test_a_version_is_made_again_from_its_manifest_to_the_same_digest(owner):
     version = newest(trained(owner))
-    assert rebuild_version(version=version) == version.sha256
+    rebuilt = rebuild_version(version=version)
+    assert (rebuilt.sha256, rebuilt.is_same) == (version.sha256, True)
 
 
 def test_the_same_labels_make_no_second_version(owner):

@@ -46,6 +46,14 @@ def test_olga_watches_the_model_learn(page: Page, owner: Any, sign_in: Any, work
     expect(page.locator("#jobs-table")).to_contain_text("20 new labels")
     axe()
 
+    page.get_by_role("link", name="Quality of model 1").click()
+    expect(page.get_by_role("heading", name="Quality of model 1")).to_be_visible()
+    for heading in ("What is taken for what", "Is it as sure as it is right?", "Segments"):
+        page.locator("summary", has_text=heading).click()
+    expect(page.get_by_role("group", name="Confusion")).to_be_visible()
+    axe()
+    page.get_by_role("link", name="All versions").click()
+
     page.get_by_label("Reason").fill("the guidelines have changed")
     page.get_by_role("button", name="Train now").click()
     expect(page.get_by_text("Training waits in line.")).to_be_visible()

@@ -129,7 +129,8 @@ def test_what_a_person_does_is_described_and_not_judged() -> None:
     assert always["with_others"]["is_constant"] and always["is_fast"]
     assert guessing["with_others"]["is_like_guessing"] and not guessing["with_others"]["is_constant"]
     assert not (good["is_fast"] or good["with_others"]["is_constant"] or good["with_others"]["is_like_guessing"])
-    assert guessing["with_others"]["alpha_change"] < 0 < good["with_others"]["alpha_change"]
+    worse, better = (row["with_others"]["alpha_change"] for row in (guessing, good))
+    assert worse["interval"]["high"] < 0 < better["interval"]["low"] and worse["n"] == 60
     assert always["gold"] == {"value": 1.0, "low": pytest.approx(0.886, abs=1e-3), "high": 1.0, "n": 30}
     assert always["seconds"]["value"] == 0.3
 
@@ -292,7 +293,7 @@ def test_the_influence_of_suggestions_comes_from_the_hidden_share() -> None:
     assert found["taken"]["shown"]["value"] == pytest.approx(100 / 120, abs=1e-6)
     change = found["taken"]["difference"]
     assert 0 < change["low"] < change["value"] < change["high"]
-    assert found["seconds"]["shown"]["value"] == 1.5
+    assert [found["seconds"][part]["value"] for part in ("shown", "hidden", "change")] == [1.5, 3.0, -1.5]
     assert found["accuracy"] is None  # nobody else judged these items
     by_name = {row["name"]: row for row in found["people"]}
     assert by_name[stamp.username]["stamps"] and not by_name[ann.username]["stamps"]
@@ -312,6 +313,7 @@ def test_accuracy_under_suggestions_is_judged_by_those_who_saw_none() -> None:
             make_annotation(item, "negative", rater=rater)
         drawn(project, user, "positive" if n % 3 == 0 else "negative", "positive", bool(n % 3 != 1), item)
     found = measured(project)["influence"]["accuracy"]
+    assert not found["speaks_of_others"]
     assert found["hidden"] == {"value": 1.0, "low": pytest.approx(0.839, abs=1e-3), "high": 1.0, "n": 20}
     assert found["shown"]["value"] == 0.5
     assert found["difference"]["high"] < 0
@@ -362,9 +364,9 @@ def test_the_weight_in_the_consensus_is_told() -> None:
     fit = ConsensusFit.objects.create(
         project=project, parameters={}, n_annotations=40, last_annotation=1, fitted_at=timezone.now()
     )
-    AnnotatorFit.objects.create(fit=fit, rater="ann", parameters={"accuracy": 0.91})
+    AnnotatorFit.objects.create(fit=fit, rater="ann", parameters={"accuracy": 0.91, "seen": [7.2, 6.8, 6.0]})
     result = measured(project)
-    assert person(result, "ann")["weight"] == 0.91
+    assert person(result, "ann")["weight"] == {"value": 0.91, "n": 20}
     assert person(result, "ben")["weight"] is None
 
 
@@ -382,8 +384,113 @@ def test_measuring_is_asked_for_when_enough_is_new() -> None:
     assert check_agreement() == 1
 
 
+def test_answers_that_are_only_taken_back_are_noticed_too() -> None:
+    project = make_project(overlap=2)
+    items = crowd(project, 30, {"ann": 1.0, "ben": 1.0})
+    excluded = Annotation.objects.filter(item=items[0])
+    Item.objects.filter(pk=items[0].pk).update(state="excluded")
+    measured(project)
+    assert AgreementReport.objects.get().n_annotations == 60 and excluded.count() == 2
+    assert check_agreement() == 0
+    given = list(Annotation.objects.filter(rater="ben").values_list("pk", flat=True))
+    Annotation.objects.filter(pk__in=given[:19]).update(withdrawn_at=timezone.now())
+    assert check_agreement() == 0
+    Annotation.objects.filter(pk__in=given).update(withdrawn_at=timezone.now())
+    assert check_agreement() == 1
+    job = Job.objects.get(kind="agreement", state="queued")
+    assert job.reason == "0 new answers, 30 taken back"
+    measure_agreement(job_id=str(job.pk))
+    # Nobody shares an item any more, and the page does not go on showing what was.
+    assert AgreementReport.objects.get().result["why"].startswith("All answers are one person's")
+    assert check_agreement() == 0
+
+
 def test_one_person_alone_is_not_measured_again_and_again() -> None:
     project = make_project()
     crowd(project, 60, {"ann": 1.0})
     assert check_agreement() == 0
     assert LabelSchema.objects.filter(project=project).count() == 1
+
+
+# The same by hand
+
+
+HAND = {
+    "ann": "nnnnuuuuppppn.",
+    "ben": "nnnuuuupppppn.",
+    "cleo": "nnu.uupppun.pn",
+}
+
+
+def pairs_of(given: list[dict[str, str]]) -> tuple[float, float, float]:
+    """Percent, Krippendorff's alpha and Gwet's AC1 from their definitions: sums over pairs of answers."""
+    items = [list(one.values()) for one in given if len(one) > 1]
+    flat = [label for one in items for label in one]
+    shares, labels = [], sorted(set(flat))
+    for one in items:
+        equal = [a == b for i, a in enumerate(one) for j, b in enumerate(one) if i != j]
+        shares.append(sum(equal) / len(equal))
+    observed = sum(
+        sum(a != b for i, a in enumerate(one) for j, b in enumerate(one) if i != j) / (len(one) - 1) for one in items
+    ) / len(flat)
+    expected = sum(a != b for a in flat for b in flat) / (len(flat) * (len(flat) - 1))
+    percent = sum(shares) / len(shares)
+    mean = [sum(one.count(label) / len(one) for one in items) / len(items) for label in labels]
+    by_chance = sum(share * (1 - share) for share in mean) / (len(labels) - 1)
+    return percent, 1 - observed / expected, (percent - by_chance) / (1 - by_chance)
+
+
+def test_every_number_of_a_small_project_by_hand() -> None:
+    project = make_project(overlap=3)
+    name = {"n": "negative", "u": "neutral", "p": "positive"}
+    given: list[dict[str, str]] = []
+    for place, item in enumerate(make_items(project, 14)):
+        given.append({rater: row[place] for rater, row in HAND.items() if row[place] != "."})
+        for rater, label in given[-1].items():
+            make_annotation(item, name[label], rater=rater)
+    result = measured(project)
+    percent, alpha, ac1 = pairs_of(given)
+    found = {one["title"]: one for one in result["overall"]}
+    assert result["n"]["items"] == sum(len(one) > 1 for one in given) == 13
+    assert found["Percent agreement"]["value"] == pytest.approx(percent, abs=1e-6)
+    assert found["Krippendorff's alpha, nominal"]["value"] == pytest.approx(alpha, abs=1e-6)
+    assert found["Gwet's AC1"]["value"] == pytest.approx(ac1, abs=1e-6)
+    for row in result["labels"]:
+        yes = [{who: "y" if name[label] == row["label"] else "n" for who, label in one.items()} for one in given]
+        assert row["alpha"]["value"] == pytest.approx(pairs_of(yes)[1], abs=1e-6)
+        assert row["items"] == sum(len(one) > 1 and "y" in one.values() for one in yes)
+    for row in result["confusions"]:
+        merged = [
+            {who: "x" if name[label] in (row["first"], row["second"]) else label for who, label in one.items()}
+            for one in given
+        ]
+        assert row["gain"]["value"] == pytest.approx(pairs_of(merged)[1] - alpha, abs=1e-6)
+        assert row["gain"]["interval"]["low"] < row["gain"]["value"] < row["gain"]["interval"]["high"]
+    for rater in HAND:
+        row = person(result, rater)
+        against = row["with_others"]
+        rest = [{who: label for who, label in one.items() if who != rater} for one in given]
+        assert against["alpha_change"]["value"] == pytest.approx(alpha - pairs_of(rest)[1], abs=1e-6)
+        likes, cells = [], {}
+        for one, others in zip(given, rest, strict=True):
+            if rater in one and others:
+                said = list(others.values())
+                likes.append(said.count(one[rater]) / len(said))
+                top = {label for label in said if said.count(label) == max(map(said.count, said))}
+                if len(top) == 1:
+                    key = (LABELS.index(name[top.pop()]), LABELS.index(name[one[rater]]))
+                    cells[key] = cells.get(key, 0) + 1
+        assert against["agreement"]["value"] == pytest.approx(sum(likes) / len(likes), abs=1e-6)
+        assert {(others, said): n for others, said, n in against["confusion"]["cells"]} == cells
+        assert (
+            against["confusion"]["n"] + against["confusion"]["n_ties"]
+            == len(likes)
+            == against["agreement"]["n"]["items"]
+        )
+    for row in result["pairs"]["pairs"]:
+        first, second = (result["names"][str(row[side])]["name"] for side in ("first", "second"))
+        both = [(one[first], one[second]) for one in given if first in one and second in one]
+        equal = sum(a == b for a, b in both) / len(both)
+        chance = sum([a for a, _ in both].count(x) * [b for _, b in both].count(x) for x in "nup") / len(both) ** 2
+        assert row["kappa"]["value"] == pytest.approx((equal - chance) / (1 - chance), abs=1e-6)
+        assert (row["kappa"]["n"]["items"], row["percent"]) == (len(both), pytest.approx(equal, abs=1e-6))

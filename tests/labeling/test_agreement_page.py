@@ -3,6 +3,7 @@
 import csv
 import html
 import io
+import random
 import re
 from typing import Any
 from xml.etree import ElementTree
@@ -14,7 +15,8 @@ from django.utils import timezone
 
 from labeling.models import AgreementReport, Job, Project
 from labeling.selectors import WORKER_ALIVE_KEY
-from labeling.services.agreement import measure_agreement, request_agreement
+from labeling.services.agreement import check_agreement, measure_agreement, request_agreement
+from labeling.services.resolve import settle_items
 from tests.factories import make_annotation, make_item, make_items, make_key, make_member, make_project, make_user
 from tests.labeling.test_agreement import SKILLS, crowd, drawn, measured
 
@@ -55,11 +57,13 @@ def test_the_page_says_it_in_words_with_intervals_and_n(client: Client, owner: A
     assert "by convention the mark for tentative conclusions" in said
     for coefficient in ("Percent agreement", "Gwet's AC1", "Fleiss' kappa", "Conger's kappa"):
         assert coefficient in said
-    assert re.search(r"alpha 0\.\d\d → 0\.\d\d", said)
     assert all(name in said for name in SKILLS)
     assert re.search(
-        r"ann 120 \d\.\d s \d\.\d to \d\.\d, n 120 \d\d % \d\d % to \d\d %, n 120 \+0\.\d{3} none asked", said
+        r"ann 120 \d\.\d s \d\.\d to \d\.\d, n 120 \d\d % \d\d % to \d\d %, n 120 "
+        r"\+0\.\d+ \+0\.\d+ to \+0\.\d+ none asked",
+        said,
     )
+    assert re.search(r"alpha 0\.\d\d → 0\.\d\d [+−]0\.\d{3}, [+−]0\.\d{3} to [+−]0\.\d{3}, n 120", said)
     assert "Suggestions are always shown here" in said
     assert "No item was settled by two people or more yet" in said
     assert "120 answers since" not in said and "nothing new since" in said
@@ -79,12 +83,16 @@ def test_the_pictures_have_words(client: Client, owner: Any, several: Project) -
 def test_the_page_opens_from_the_row(
     client: Client, owner: Any, n_items: int, django_assert_max_num_queries: Any
 ) -> None:
+    """Whatever the number of answers: the report, what became of its 20 doubtful items, what is new, and who asks."""
     project = make_project(owner, overlap=2)
-    crowd(project, n_items, {"ann": 0.9, "ben": 0.8})
+    items = crowd(project, n_items, {"ann": 0.9, "ben": 0.8})
+    settle_items(project=project, item_ids=[item.pk for item in items])
     measured(project)
     client.force_login(owner)
-    with django_assert_max_num_queries(9):
-        assert client.get(f"/projects/{project.slug}/agreement/").status_code == 200
+    with django_assert_max_num_queries(11) as done:
+        response = client.get(f"/projects/{project.slug}/agreement/")
+    assert b"Send all" in response.content
+    assert len(done.captured_queries) >= 9
 
 
 def test_before_anything_it_says_how_to_get_there(client: Client, owner: Any) -> None:
@@ -159,6 +167,77 @@ def test_many_labels_and_ratings_and_sets_have_their_page(client: Client, owner:
         response = page(client, project, owner)
         assert response.status_code == 200 and expected in words(response)
         assert client.get(f"/projects/{project.slug}/agreement/agreement.csv").status_code == 200
+
+
+def test_ratings_have_every_coefficient_plain_and_weighted(client: Client, owner: Any) -> None:
+    project = make_project(owner, kind="rating", config={"min": 1, "max": 5})
+    crowd(project, 40, SKILLS, labels=[1, 2, 3, 4, 5])
+    titles = [one["title"] for one in measured(project)["overall"]]
+    assert titles == [
+        "Percent agreement",
+        "Krippendorff's alpha, nominal",
+        "Krippendorff's alpha, ordinal",
+        "Krippendorff's alpha, interval",
+        "Gwet's AC2, ordinal weights",
+        "Gwet's AC2, interval weights",
+        "Gwet's AC1",
+        "Fleiss' kappa, ordinal weights",
+        "Fleiss' kappa, interval weights",
+        "Fleiss' kappa",
+        "Conger's kappa, quadratic weights",
+        "Conger's kappa",
+    ]
+    response = page(client, project, owner)
+    said = words(response)
+    assert all(title in said for title in titles)
+    assert "Kappa, weighted Kappa, plain" in words(page(client, project, owner, "pairs/"))
+    rows = list(csv.DictReader(io.StringIO(page(client, project, owner, "agreement.csv").content.decode())))
+    kappas = {row["coefficient"] for row in rows if row["section"] == "pair"}
+    assert kappas == {"Cohen's kappa", "Cohen's kappa, weighted", "Percent agreement"}
+
+
+def test_what_a_person_takes_for_what(client: Client, owner: Any) -> None:
+    project = make_project(owner)
+    for n, item in enumerate(make_items(project, 30)):
+        for rater in ("ann", "ben"):
+            make_annotation(item, "positive" if n < 20 else "negative", rater=rater)
+        make_annotation(item, "neutral" if n < 5 else "positive" if n < 20 else "negative", rater="cléo & co")
+    measured(project)
+    whole = page(client, project, owner)
+    address = re.search(r'hx-get="([^"]+person/\?who=rater%3Acl[^"]+)"', whole.content.decode())[1]  # type: ignore[index]
+    response = client.get(html.unescape(address))
+    said = words(response)
+    assert "cléo & co left out: 30 items" in said
+    assert "positive 0 5 15 20" in said and "negative 10 0 0 10" in said
+    assert re.search(r"positive → neutral 5 25 % 11 % to 47 %, n 20", said)
+    assert client.get(f"/projects/{project.slug}/agreement/person/", {"who": "rater:nobody"}).status_code == 404
+
+
+def test_of_many_labels_the_mistakes_are_listed(client: Client, owner: Any) -> None:
+    labels = [f"label {n}" for n in range(40)]
+    project = make_project(owner, config={"labels": labels})
+    crowd(project, 200, SKILLS, labels=labels)
+    measured(project)
+    client.force_login(owner)
+    response = client.get(f"/projects/{project.slug}/agreement/person/", {"who": "rater:dan"})
+    assert b'class="heat"' not in response.content
+    assert response.content.count(b"<tr>") == 11 and "Of such items" in words(response)
+
+
+def test_whoever_is_marked_is_shown_among_a_thousand(client: Client, owner: Any) -> None:
+    project = make_project(owner)
+    rng = random.Random(4)
+    for item in make_items(project, 100):
+        truth = rng.choice(["negative", "positive"])
+        for rater in rng.sample(range(60), 30):
+            make_annotation(item, truth, rater=f"r{rater}")
+        if rng.random() < 0.25:
+            make_annotation(item, "neutral", rater="always")
+    result = measured(project)
+    assert len(result["people"]) == 61 and result["people"][-1]["n"] >= 20
+    said = words(page(client, project, owner))
+    assert "always nearly always neutral" in said
+    assert "The 50 of 61 with most answers, and all 1 others who are marked" in said
 
 
 def test_measuring_now_shows_how_far_it_is(client: Client, owner: Any, several: Project) -> None:
@@ -241,3 +320,17 @@ def test_a_failed_measurement_says_so(client: Client, owner: Any, several: Proje
     job = request_agreement(project=several, reason="again")
     Job.objects.filter(pk=job.pk).update(state="failed", error="OSError: no space left", finished_at=timezone.now())
     assert "The last measurement failed: OSError: no space left" in words(page(client, several, owner))
+
+
+def test_a_report_of_an_older_version_is_measured_anew_and_breaks_nothing(
+    client: Client, owner: Any, several: Project
+) -> None:
+    job = request_agreement(project=several, reason="test")
+    measure_agreement(job_id=str(job.pk))
+    AgreementReport.objects.filter(project=several).update(result={"headline": "alpha", "n": {"items": 3}})
+    assert "Not measured yet" in words(page(client, several, owner))
+    client.force_login(owner)
+    assert client.get(f"/api/v1/projects/{several.slug}/agreement/").json()["agreement"] is None
+    assert check_agreement() == 1
+    measure_agreement(job_id=str(Job.objects.latest("created_at").pk))
+    assert "Not measured yet" not in words(page(client, several, owner))

@@ -324,8 +324,23 @@ def test_majorities_are_taken_and_taken_back_together(two_opinions: Project, rev
     taken = take_majorities(chosen=[(one, "positive") for one in [*clear, split]], user=reviewer)
     assert (taken.n_decided, taken.n_left) == (2, 2)
     assert set(ReviewItem.objects.filter(state="decided")) == set(clear[1:])
-    assert undo_together(review=ReviewItem.objects.get(pk=clear[1].pk), user=reviewer) == 2
+    taken = undo_together(review=ReviewItem.objects.get(pk=clear[1].pk), user=reviewer)
+    assert (taken.n_undone, taken.left) == (2, [])
     assert not ReviewItem.objects.filter(state="decided").exists()
+
+
+def test_what_is_left_of_several_taken_back_is_named(two_opinions: Project, reviewer: Any) -> None:
+    clear = [open_flagged(two_opinions, "positive", "positive", "negative") for _ in range(3)]
+    take_majorities(chosen=[(one, "positive") for one in clear], user=reviewer)
+    later = open_review(
+        project_id=two_opinions.pk, item_id=clear[1].item_id, reason="flag", evidence={}, priority=0, now=timezone.now()
+    )
+    decide(review=later, value="negative", user=reviewer)
+    taken = undo_together(review=ReviewItem.objects.get(pk=clear[0].pk), user=reviewer)
+    assert taken.n_undone == 2
+    assert [(one.pk, why) for one, why in taken.left] == [
+        (clear[1].pk, "A later decision about this item stands. Take that back first.")
+    ]
 
 
 # Flags
@@ -553,5 +568,19 @@ def test_own_results_have_an_interval_and_count_shared_items_only(
     assert (mine.n, mine.seconds, mine.n_timed) == (3, 4.0, 2)
     assert mine.agreement is not None and (mine.agreement.value, mine.agreement.n) == (0.5, 2)
     assert 0 < mine.agreement.low < 0.5 < mine.agreement.high < 1
+    # The decision is theirs, and what the other one said is not: it is the others who are compared.
     theirs = own_results(project=two_opinions, user=annotator2).agreement
-    assert theirs is not None and (theirs.value, theirs.high) == (1.0, 1.0)
+    assert theirs is not None and (theirs.value, theirs.n) == (0.5, 2)
+
+
+def test_own_results_leave_ones_own_answer_out(two_opinions: Project, annotator: Any) -> None:
+    others = [make_member(two_opinions) for _ in range(3)]
+    for said in (["positive", "positive", "negative"], ["positive", "negative"], ["negative", "negative", "negative"]):
+        item = make_item(two_opinions, state="resolved")
+        make_annotation(item, "positive", annotator)
+        for value, user in zip(said, others, strict=False):
+            make_annotation(item, value, user)
+    make_annotation(open_item := make_item(two_opinions), "positive", annotator)
+    make_annotation(open_item, "negative", others[0])  # nobody may read an open dispute from a number
+    mine = own_results(project=two_opinions, user=annotator)
+    assert mine.agreement is not None and (mine.agreement.value, mine.agreement.n, mine.n_tied) == (0.5, 2, 1)

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from labeling.models import Item, Project, Resolution, ReviewItem
 from labeling.services.inbox import open_review
-from labeling.services.review import decide
+from labeling.services.review import decide, take_majorities
 from labeling.services.suggest import ItemSuggestion, store_suggestions
 from tests.factories import make_annotation, make_item, make_member, make_project
 from tests.labeling.test_review import make_dispute, open_flagged
@@ -198,3 +198,31 @@ def test_the_page_asks_the_same_number_of_questions_whatever_the_backlog(
         open_flagged(project, "positive", "negative", "neutral")
     with django_assert_max_num_queries(20):
         as_rae.get(URL)
+
+
+def test_of_very_many_labels_one_is_picked_from_a_list(client: Client, owner: Any) -> None:
+    labels = [f"label {n}" for n in range(150)]
+    many = make_project(owner, slug="many", overlap=2, config={"labels": labels})
+    review = make_dispute(many, "label 3", "label 90")
+    client.force_login(owner)
+    page = client.get("/review/many/").content.decode()
+    assert '<select id="picked" name="picked"' in page and "answers-many" not in page
+    address = f"/review/many/{review.pk}/decide/"
+    assert client.post(address, {"value": "chosen", "picked": "label 3"}).status_code == 422
+    assert client.post(address, {"value": "chosen", "picked": '"label 149"'}).status_code == 302
+    review.refresh_from_db()
+    assert review.resolution is not None and review.resolution.value == "label 149"
+
+
+def test_what_was_left_of_several_taken_back_is_listed(as_rae: Client, project: Project, reviewer: Any) -> None:
+    clear = [open_flagged(project, "positive", "positive", "negative") for _ in range(3)]
+    take_majorities(chosen=[(one, "positive") for one in clear], user=reviewer)
+    later = open_review(
+        project_id=project.pk, item_id=clear[1].item_id, reason="flag", evidence={}, priority=0, now=timezone.now()
+    )
+    decide(review=later, value="negative", user=reviewer)
+    response = as_rae.post(f"{URL}{clear[0].pk}/undo/")
+    page = " ".join(response.content.decode().split())
+    assert response.status_code == 200 and response["HX-Push-Url"] == "false"
+    assert "2 taken back, 1 left as decided:" in page
+    assert f"“{clear[1].item.data['text']}”: A later decision about this item stands." in page

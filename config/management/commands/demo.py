@@ -9,9 +9,10 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from active_learning.models import ModelVersion
+from active_learning.models import LearningPolicy, ModelVersion
 from active_learning.selectors import n_featurized, policy_of
 from active_learning.services import features, training, triggers
+from active_learning.services.policy import change_policy
 from labeling.core.errors import DomainError
 from labeling.core.vader import DOMAINS, RatedText, read_distribution
 from labeling.models import AgreementReport, Item, Job, Project
@@ -65,6 +66,10 @@ class Command(BaseCommand):
             f"{report.duplicates:,} were there; {counts['audit']:,} of {counts.total():,} are in the audit split"
         )
         self.n_changes += is_new + report.created
+        if is_new:
+            # A first look should find a live model: nobody has to approve one here.
+            olga = get_user_model().objects.get(username="olga")
+            change_policy(project=project, actor=olga, promotion=LearningPolicy.Promotion.AUTOMATIC)
         without = sum(not text.ratings for text in texts)
         if without:
             self._say(f"the source's two files disagree about {without:,} texts: those get no recorded answers")

@@ -54,6 +54,23 @@ def _mid_ranks(totals: Floats) -> Floats:
     return np.cumsum(totals, axis=-1) - totals / 2
 
 
+def rank_steps(n_labels: int) -> Floats:
+    """By how much one more answer with a label (a row) raises the mid-rank of each label (a column)."""
+    return np.triu(np.ones((n_labels, n_labels)), 1) + np.eye(n_labels) / 2
+
+
+def alpha_disagreement(patterns: Patterns, weights: Floats | None) -> Floats:
+    """What an item of each pattern adds to alpha's observed disagreement; `weights` None: labels differ or not.
+
+    All patterns have two answers or more.
+    """
+    if weights is None:
+        agreeing = np.asarray(patterns.counts.multiply(patterns.counts).sum(axis=1)).ravel() - patterns.n_votes
+    else:
+        agreeing = _agreeing(patterns, weights)
+    return patterns.n_votes - agreeing / (patterns.n_votes - 1)
+
+
 def _agreeing(patterns: Patterns, weights: Floats) -> Floats:
     """Weighted count of agreeing ordered pairs of different answers, for each pattern."""
     counts = patterns.counts
@@ -72,7 +89,7 @@ def _ratio(top: Floats, bottom: Floats, size: Floats) -> Floats:
 
 def _alpha(patterns: Patterns, weights: Floats) -> Callable[[Floats], Floats]:
     several, keep = patterns.several(), patterns.n_votes >= 2
-    disagreement = several.n_votes - _agreeing(several, weights) / (several.n_votes - 1)
+    disagreement = alpha_disagreement(several, weights)
 
     def of(times: Floats) -> Floats:
         chosen = times[:, keep]
@@ -219,6 +236,22 @@ def conger(answers: Answers, weights: Floats) -> tuple[float, float | None]:
     own_chance = np.bincount(place[answers.item], moved, len(patterns)) + chance
     parts = own - 2 * (1 - coefficient) * (own_chance - chance) / (1 - chance)
     return float(coefficient), float(np.sqrt(((parts - coefficient) ** 2).sum() / (n * (n - 1))))
+
+
+def conger_without_each(answers: Answers, weights: Floats, agreement: Floats) -> Floats:
+    """Conger's kappa without each person; NaN where it is not defined then.
+
+    `agreement`: the weighted percent agreement without each. As everywhere in this kappa the single answers that an
+    item is left with still count for their author's shares.
+    """
+    n_people, n_labels = answers.n_annotators, len(answers.names)
+    flat = np.bincount(answers.annotator * n_labels + answers.label, minlength=n_people * n_labels)
+    shares = flat.reshape(n_people, n_labels) / np.bincount(answers.annotator, minlength=n_people)[:, None]
+    own = ((shares @ weights) * shares).sum(axis=1)
+    total, n = shares.sum(axis=0), n_people - 1
+    left = total - shares
+    chance = (((left @ weights) * left).sum(axis=1) - (own.sum() - own)) / (n * max(1, n - 1))
+    return _ratio(agreement - chance, 1 - chance, np.ones(n_people))
 
 
 def _each_item(answers: Answers) -> tuple[Patterns, Ints]:

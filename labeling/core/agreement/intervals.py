@@ -25,11 +25,11 @@ from labeling.core.agreement.coefficients import (
     standard_error,
     values,
 )
+from labeling.core.shares import Share
 
 N_REPLICATES = 1_000
 FEW_ITEMS = 10
 MANY_PATTERNS = 5_000
-Z95 = 1.959963984540054
 NO_OVERLAP = "no item has two answers"
 
 
@@ -119,14 +119,20 @@ class Panel:
         return (np.cumsum(occurs) - 1)[code], np.flatnonzero(occurs)
 
     @cached_property
-    def without_each(self) -> tuple[Patterns, sparse.csr_array]:
-        """Patterns, and for each person the change of the histogram over them when that person's answers are gone."""
-        n_labels, n_patterns = len(self.answers.names), len(self.patterns)
-        step, occurring = self.steps
+    def counts_of_others(self) -> sparse.csr_array:
+        """For each of `steps` the vote counts that are left without the answer."""
+        n_labels, occurring = len(self.answers.names), self.steps[1]
         before, label = occurring // n_labels, occurring % n_labels
         gone = sparse.csr_array((np.ones(len(label)), (np.arange(len(label)), label)), shape=(len(label), n_labels))
-        counts = sparse.csr_array(sparse.vstack([self.patterns.counts, self.patterns.counts[before] - gone]))
-        times = np.concatenate([self.patterns.times, np.zeros(len(label), dtype=np.int64)])
+        return sparse.csr_array(self.patterns.counts[before] - gone)
+
+    @cached_property
+    def without_each(self) -> tuple[Patterns, sparse.csr_array]:
+        """Patterns, and for each person the change of the histogram over them when that person's answers are gone."""
+        n_patterns = len(self.patterns)
+        step, occurring = self.steps
+        counts = sparse.csr_array(sparse.vstack([self.patterns.counts, self.counts_of_others]))
+        times = np.concatenate([self.patterns.times, np.zeros(len(occurring), dtype=np.int64)])
         who = np.concatenate([self.answers.annotator, self.answers.annotator])
         column = np.concatenate([self.place[self.answers.item], n_patterns + step])
         change = np.repeat([-1.0, 1.0], len(self.answers))
@@ -229,7 +235,11 @@ def without_each(panel: Panel, method: Method, weights: Floats | None) -> Floats
 
 def _others(panel: Panel, value: float, se: float | None, method: Method, weights: Floats | None) -> Interval | None:
     answered = np.bincount(panel.answers.annotator) > 0
-    left = without_each(panel, method, weights)[answered]
+    return jackknifed(without_each(panel, method, weights)[answered], value, se)
+
+
+def jackknifed(left: Floats, value: float, se: float | None) -> Interval | None:
+    """The interval for other people; `left`: the coefficient without each person. None unless all are defined."""
     n = len(left)
     if se is None or n < 3 or np.isnan(left).any():
         return None
@@ -237,11 +247,6 @@ def _others(panel: Panel, value: float, se: float | None, method: Method, weight
     return with_t(value, math.sqrt(se * se + variance), n, "items, and people left out in turn, t")
 
 
-def wilson(successes: int, n: int) -> Interval | None:
-    """Wilson's 95 % interval of a share (1927); None without cases."""
-    if n == 0:
-        return None
-    share, z2 = successes / n, Z95 * Z95
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return Interval(max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half)), "Wilson")
+def of_share(share: Share | None) -> Interval | None:
+    """The interval of a share as that of any other number."""
+    return None if share is None else Interval(share.low, share.high, "Wilson")

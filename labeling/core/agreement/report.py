@@ -5,24 +5,28 @@ ratings; choices of several labels are compared as sets.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from labeling.core.agreement.answers import Answers, Floats, Ints, Patterns, stretches
-from labeling.core.agreement.coefficients import Method, conger
+from labeling.core.agreement.changes import Change, change_by_merging, labels_without_each
+from labeling.core.agreement.coefficients import Method, conger, conger_without_each
 from labeling.core.agreement.intervals import (
+    FEW_ITEMS,
     Basis,
     Coefficient,
     Interval,
     Panel,
     draw,
+    jackknifed,
     measure,
     unseen,
     why_undefined,
     with_t,
+    without_each,
 )
 from labeling.core.agreement.scales import Scale, jaccard, masi, weights_of
 
@@ -74,13 +78,18 @@ def _cohen(panel: Panel, scale: Scale, people_known: bool) -> Coefficient:
     _, annotator = np.unique(answers.annotator, return_inverse=True)
     # Enumerated anew: a number without answers would count as a person who chose nothing.
     present = Answers(answers.item, annotator, answers.label, answers.names, answers.scale)
-    value, se = conger(present, weights_of("nominal" if scale == "nominal" else "interval", answers.scale))
+    weights = weights_of("nominal" if scale == "nominal" else "interval", answers.scale)
+    value, se = conger(present, weights)
     if np.isnan(value):
         return Coefficient(title, None, None, None, None, panel.n, "what people chose leaves nothing to chance")
-    perfect = value >= 1 - 1e-12
     n = panel.n.items
-    interval = unseen(n, "fleiss", panel.totals) if perfect else with_t(value, se, n, "Gwet's standard error, t")
-    return Coefficient(title, value, se, interval, None, panel.n)
+    if value >= 1 - 1e-12:
+        return Coefficient(title, value, se, unseen(n, "fleiss", panel.totals), None, panel.n)
+    if se is not None and se < 1e-12:  # all items disagree alike: nothing varies
+        return Coefficient(title, value, se, None, None, panel.n)
+    left = conger_without_each(present, weights, without_each(panel, "percent", weights)[np.unique(answers.annotator)])
+    team = with_t(value, se, n, "Gwet's standard error, t")
+    return Coefficient(title, value, se, team, jackknifed(left, value, se), panel.n)
 
 
 def code_sets(chosen: Iterable[frozenset[int]]) -> tuple[Ints, list[frozenset[int]]]:
@@ -154,15 +163,23 @@ def by_label(
     rng: np.random.Generator,
     sets: Sequence[frozenset[int]] | None = None,
     names: tuple[str, ...] | None = None,
+    *,
+    people_known: bool = True,
 ) -> list[LabelAgreement]:
-    """Each label's own alpha, in the labels' order. With `sets` and `names`: whether the label is in the answer."""
+    """Each label's own alpha, in the labels' order. With `sets` and `names`: whether the label is in the answer.
+
+    On fewer than FEW_ITEMS items with the label there is no interval, unless nobody differed.
+    """
     labels = names or panel.answers.names
-    chosen = sparse.csc_array(panel.patterns.counts)
+    member = sparse.csr_array(sparse.eye_array(len(labels)))
     if sets is not None:
         rows = [row for row, members in enumerate(sets) for _ in members]
         columns = [label for members in sets for label in sorted(members)]
         member = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(sets), len(labels)))
-        chosen = sparse.csc_array(panel.patterns.counts @ member)
+    chosen = sparse.csc_array(panel.patterns.counts @ member)
+    left = None
+    if people_known and panel.n.annotators >= 3:
+        left = labels_without_each(panel, member)[np.unique(panel.answers.annotator)]
     n_votes, times = panel.patterns.n_votes.astype(np.int64), panel.patterns.times
     most = int(n_votes.max(initial=0)) + 1
     items_of_size = np.bincount(n_votes, times, most)
@@ -191,6 +208,11 @@ def by_label(
             reason=reason,
             draws=draw(patterns, rng) if not reason else None,
         )
+        if alpha.value is not None and alpha.value < 1 and n_items < FEW_ITEMS:
+            # Hardly a bootstrap sample holds other items with it than these: nothing tells how sure this is.
+            alpha = replace(alpha, this_team=None)
+        elif left is not None and alpha.value is not None and alpha.value < 1:
+            alpha = replace(alpha, others_like_them=jackknifed(left[:, label], alpha.value, alpha.se))
         share = float(totals[0] / totals.sum()) if totals.sum() else 0.0
         found.append(LabelAgreement(label, name, alpha, share, n_items))
     return found
@@ -205,15 +227,14 @@ def times_of(patterns: Patterns) -> Floats:
 class Confusion:
     """Two labels given to the same items.
 
-    `share` is their part in all disagreement; `gain` what nominal alpha would win were they one label, None when it
-    would not be defined then.
+    `share` is their part in all disagreement; `gain` what nominal alpha would win were they one label.
     """
 
     first: int
     second: int
     n_items: int
     share: float
-    gain: float | None
+    gain: Change
 
 
 def confusions(panel: Panel, most: int = 20) -> list[Confusion]:
@@ -239,7 +260,7 @@ def confusions(panel: Panel, most: int = 20) -> list[Confusion]:
             int(b),
             round(float(items[a, b])),
             float(2 * together[a, b] / observed),
-            None if np.isnan(gains[a, b]) else float(gains[a, b]),
+            change_by_merging(panel, int(a), int(b)),
         )
         for a, b in zip(first[order], second[order], strict=True)
     ]

@@ -11,8 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labeling.core.agreement.answers import Answers, Floats, Ints, stretches
-from labeling.core.agreement.intervals import N_REPLICATES, Coefficient, Interval, Panel, wilson
-from labeling.core.agreement.people import PersonAgreement, by_person, pairs_of_people
+from labeling.core.agreement.changes import Change
+from labeling.core.agreement.intervals import N_REPLICATES, Coefficient, Interval, Panel, of_share
+from labeling.core.agreement.people import (
+    PersonAgreement,
+    PersonConfusion,
+    by_person,
+    confusions_by_person,
+    pairs_of_people,
+)
 from labeling.core.agreement.report import (
     ANONYMOUS,
     by_label,
@@ -23,13 +30,18 @@ from labeling.core.agreement.report import (
     overall_of_sets,
 )
 from labeling.core.agreement.scales import Scale, masi, weights_of
-from labeling.core.shares import Z95
+from labeling.core.shares import Z95, wilson
 
 SEED = 20_260_101
 # As many people as a table of pairs can show.
 MOST_IN_PAIRS = 24
 MOST_PEOPLE = 1_000
 MOST_WINDOWS = 12
+# Of so many people, those with most answers first, it is kept what they take for what.
+MOST_CONFUSIONS = 50
+# All cells of twelve labels; of more the most frequent of those where the two differ.
+MOST_CELLS = 144
+MOST_CONFUSED = 20
 # A window of fewer items swings too much to say anything.
 LEAST_IN_WINDOW = 20
 # Of somebody with fewer answers nothing is said that could be held against them.
@@ -61,7 +73,7 @@ def summarize(answers: Answers, when: Floats, asked: Asked, n_named: int) -> dic
         "n": asdict(panel.n) | {"anonymous": int((panel.answers.annotator >= n_named).sum())},
         "overall": [coefficient(one) for one in _overall(panel, asked, people_known)],
         "others_why": "" if people_known else ANONYMOUS,
-        "labels": _labels(panel, asked),
+        "labels": _labels(panel, asked, people_known),
         "confusions": _confusions(panel, asked),
         "windows": [],
         "pairs": {"order": [], "pairs": []},
@@ -84,13 +96,14 @@ def summarize(answers: Answers, when: Floats, asked: Asked, n_named: int) -> dic
                     "first": pair.first,
                     "second": pair.second,
                     "kappa": coefficient(pair.kappa),
-                    "percent": round(pair.percent, 6),
-                    "percent_interval": interval(pair.percent_interval),
+                    "plain": None if pair.plain is None else coefficient(pair.plain),
+                    "percent": round(pair.equal.value, 6),
+                    "percent_interval": interval(of_share(pair.equal)),
                 }
                 for pair in pairs.pairs
             ],
         }
-        found["people"] = _people(several, asked.scale, weights)
+        found["people"] = _people(several, asked, weights)
     return found
 
 
@@ -108,15 +121,22 @@ def _overall(panel: Panel, asked: Asked, people_known: bool) -> list[Coefficient
         return overall_of_sets(panel, asked.sets, len(asked.names), _dice(1), people_known=people_known)
     found = overall(panel, asked.scale, _dice(1), people_known=people_known)
     if asked.scale == "ordinal":
-        # The same with equal steps between the points; what has no scale is there already.
-        titles = {one.title for one in found}
-        more = overall(panel, "interval", _dice(1), people_known=people_known)
-        found += [one for one in more if one.title not in titles]
+        # The same with equal steps between the points, and as if they had no order; what has no scale is there already.
+        for scale in ("interval", "nominal"):
+            titles = {one.title for one in found}
+            more = overall(panel, scale, _dice(1), people_known=people_known)
+            found += [one for one in more if one.title not in titles]
+        found.sort(key=lambda one: _KINDS.index(one.title.split("'")[0].split()[0]))
     return found
 
 
-def _labels(panel: Panel, asked: Asked) -> list[dict[str, Any]]:
-    rows = by_label(panel, _dice(2), asked.sets, asked.names if asked.sets is not None else None)
+# Coefficients of a kind stand together, whatever their weights.
+_KINDS = ("Percent", "Krippendorff", "Gwet", "Fleiss", "Cohen", "Conger")
+
+
+def _labels(panel: Panel, asked: Asked, people_known: bool) -> list[dict[str, Any]]:
+    names = asked.names if asked.sets is not None else None
+    rows = by_label(panel, _dice(2), asked.sets, names, people_known=people_known)
     return [
         {
             "label": row.name,
@@ -137,7 +157,7 @@ def _confusions(panel: Panel, asked: Asked) -> list[dict[str, Any]]:
             "second": asked.names[row.second],
             "items": row.n_items,
             "share": round(row.share, 6),
-            "gain": None if row.gain is None else round(row.gain, 6),
+            "gain": change(row.gain),
         }
         for row in confusions(panel)
     ]
@@ -159,12 +179,35 @@ def _windows(answers: Answers, when: Floats, scale: Scale, weights: Floats | Non
     ]
 
 
-def _people(panel: Panel, scale: Scale, weights: Floats | None) -> list[dict[str, Any]]:
-    own = weights if weights is not None else weights_of(scale, panel.answers.scale)
-    rows = by_person(panel, scale, weights)
+def _people(panel: Panel, asked: Asked, weights: Floats | None) -> list[dict[str, Any]]:
+    own = weights if weights is not None else weights_of(asked.scale, panel.answers.scale)
+    rows = by_person(panel, asked.scale, weights)
     chance = _by_chance(panel, own)
     rows = sorted(rows, key=lambda row: -row.agreement.n.items)[:MOST_PEOPLE]
-    return [_person(row, float(chance[row.annotator]), panel) for row in rows]
+    shown = [row.annotator for row in rows[:MOST_CONFUSIONS]]
+    confused = {} if asked.sets is not None else {one.annotator: one for one in confusions_by_person(panel, shown)}
+    return [
+        _person(row, float(chance[row.annotator]), panel) | {"confusion": _confusion(confused.get(row.annotator))}
+        for row in rows
+    ]
+
+
+def _confusion(one: PersonConfusion | None) -> dict[str, Any] | None:
+    """Cells as (what most others said, what they said, items), and the rows' sums; of many cells the worst."""
+    if one is None:
+        return None
+    rows: dict[int, int] = {}
+    for others, _, n in one.cells.tolist():
+        rows[others] = rows.get(others, 0) + n
+    cells = sorted(one.cells.tolist(), key=lambda cell: -cell[2])
+    if len(cells) > MOST_CELLS:
+        cells = [cell for cell in cells if cell[0] != cell[1]][:MOST_CONFUSED]
+    return {
+        "cells": cells,
+        "of": [[others, n] for others, n in sorted(rows.items())],
+        "n": sum(rows.values()),
+        "n_ties": one.n_ties,
+    }
 
 
 def _by_chance(panel: Panel, weights: Floats) -> Floats:
@@ -193,7 +236,7 @@ def _person(row: PersonAgreement, chance: float, panel: Panel) -> dict[str, Any]
         "agreement": coefficient(row.agreement),
         "by_chance": round(chance, 6),
         "alpha_without": _rounded(row.alpha_without),
-        "alpha_change": _rounded(row.alpha_change),
+        "alpha_change": change(row.alpha_change),
         "top_label": label,
         "top_share": round(row.top_share, 6),
         "top_share_of_others": round(usual, 6),
@@ -215,6 +258,11 @@ def coefficient(one: Coefficient) -> dict[str, Any]:
         "reason": one.reason,
         "n_more": one.n_more_items(),
     }
+
+
+def change(one: Change) -> dict[str, Any]:
+    """A difference of two alphas as plain values."""
+    return {"value": _rounded(one.value), "interval": interval(one.interval), "n": one.n_items}
 
 
 def interval(one: Interval | None) -> dict[str, Any] | None:

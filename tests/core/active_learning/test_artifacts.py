@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from active_learning.core.artifacts import ArtifactRefused, pack_arrays, read_artifact, write_artifact
+from active_learning.core.artifacts import pack_arrays, read_artifact, write_artifact
+from active_learning.core.manifest import ArtifactRefused
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 ABOUT = {"learner": {"C": 10.0}, "labels": ["ja", "nein"], "name": "größe"}

@@ -1,7 +1,7 @@
 import pytest
 
 from active_learning.core.decline import decline
-from active_learning.core.evaluation import wilson
+from labeling.core.shares import wilson
 
 
 def lost(then, n_then, now, n_now, limit=5):

@@ -5,32 +5,14 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from active_learning.core.audit import audit_wanted
-from active_learning.core.evaluation import compare, evaluate, macro_f1_interval, wilson
-
-
-def test_wilson_agrees_with_the_published_example():
-    # Newcombe (1998), Statistics in Medicine 17, table I, method 3 without continuity correction.
-    for successes, n, low, high in (
-        (81, 263, 0.2553, 0.3662),
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0.0, 0.1611),
-        (1, 29, 0.0061, 0.1718),
-    ):
-        found = wilson(successes, n)
-        assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
+from active_learning.core.evaluation import compare, confusion, evaluate, f1_intervals, macro_f1_interval
+from labeling.core.shares import wilson
 
 
 def test_no_cases_no_number():
-    assert wilson(0, 0) is None
     nothing = evaluate(np.zeros(0, dtype=int), np.zeros(0, dtype=int), ("a", "b"))
     assert nothing.accuracy is None
     assert nothing.macro_f1 is None
-
-
-@given(st.integers(0, 60), st.integers(1, 60))
-def test_the_interval_holds_the_share_and_stays_in_bounds(successes, extra):
-    found = wilson(successes, successes + extra)
-    assert 0 <= found.low <= found.value <= found.high <= 1
 
 
 def test_macro_f1_agrees_with_scikit_learn():
@@ -112,3 +94,44 @@ def test_equal_predictions_are_not_better_and_few_cases_never_are():
 
 def test_how_many_audit_items_an_interval_needs():
     assert audit_wanted(0.05) == 246
+
+
+def test_precision_and_recall_with_their_intervals():
+    truth, said = np.array([0, 0, 0, 0, 1, 1, 2]), np.array([0, 0, 0, 1, 1, 0, 0])
+    first, second, third = evaluate(truth, said, ("a", "b", "c")).classes
+    assert first.precision == wilson(3, 5)
+    assert first.recall == wilson(3, 4)
+    assert (second.precision.value, second.recall.value) == (0.5, 0.5)
+    assert third.precision is None  # never said
+    assert third.recall.value == 0
+    assert third.to_json()["precision"] is None
+
+
+def test_f1_intervals_of_labels():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 300)
+    said = np.where(rng.random(300) < 0.8, truth, 0)
+    macro, by_label = f1_intervals(truth, said, 4, np.random.default_rng(1))
+    assert macro == macro_f1_interval(truth, said, 4, np.random.default_rng(1))
+    for score, (low, high) in zip(evaluate(truth, said, ("a", "b", "c", "d")).classes, by_label[:3]):
+        assert low < score.f1 < high
+    assert by_label[3] is None  # neither there nor said
+    assert f1_intervals(truth[:0], said[:0], 2, rng) == (None, [None, None])
+
+
+def test_confusion_counts_and_the_commonest_mistakes():
+    truth, said = np.array([0, 0, 1, 1, 1, 2]), np.array([0, 1, 0, 0, 1, 2])
+    found = confusion(truth, said, ("a", "b", "c"))
+    assert found.counts == ((1, 1, 0), (2, 1, 0), (0, 0, 1))
+    assert found.taken_for == (("b", "a", 2), ("a", "b", 1))
+    assert found.n_merged == 0
+
+
+def test_many_labels_share_a_row():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 150, 2_000)
+    said = np.where(rng.random(2_000) < 0.7, truth, rng.integers(0, 150, 2_000))
+    found = confusion(truth, said, tuple(f"l{i}" for i in range(150)))
+    assert (len(found.labels), len(found.counts), found.n_merged) == (19, 20, 131)
+    assert sum(map(sum, found.counts)) == 2_000
+    assert len(found.taken_for) == 10

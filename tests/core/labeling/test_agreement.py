@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 from sklearn.metrics import cohen_kappa_score
 
 from labeling.core.agreement import answers as a
-from labeling.core.agreement import intervals, people, report, scales
+from labeling.core.agreement import changes, coefficients, intervals, people, report, scales
 from labeling.core.agreement.answers import Answers
 from labeling.core.agreement.intervals import Panel
 
@@ -176,7 +177,11 @@ def test_pairs_agree_with_scikit_learn():
             )
             assert pair.kappa.value == pytest.approx(expected, abs=1e-9)
             assert pair.kappa.n.items == len(shared)
-            assert pair.percent == np.mean([mine[i] == theirs[i] for i in shared])
+            assert pair.equal.value == np.mean([mine[i] == theirs[i] for i in shared])
+            assert (pair.plain is None) == (scale == "nominal")
+            if pair.plain is not None:
+                plain = cohen_kappa_score([mine[i] for i in shared], [theirs[i] for i in shared], labels=range(4))
+                assert pair.plain.value == pytest.approx(plain, abs=1e-9)
 
 
 def test_people_who_answer_alike_stand_together():
@@ -196,7 +201,7 @@ def test_leaving_a_person_out_is_the_alpha_without_them():
         for person in people.by_person(Panel.of(answers), scale):
             without = alpha(answers.where(answers.annotator != person.annotator), scale)
             assert person.alpha_without == pytest.approx(without)
-            assert person.alpha_change == pytest.approx(whole - without)
+            assert person.alpha_change.value == pytest.approx(whole - without)
 
 
 def test_a_person_who_guesses_and_one_who_always_says_the_same_are_seen():
@@ -210,7 +215,7 @@ def test_a_person_who_guesses_and_one_who_always_says_the_same_are_seen():
         good.names,
     )
     everybody = people.by_person(Panel.of(answers), "nominal")
-    changes = [person.alpha_change for person in everybody]
+    changes = [person.alpha_change.value for person in everybody]
     assert max(changes[4:]) < -0.05 < min(changes[:4])
     assert (everybody[5].top_label, everybody[5].top_share) == (0, 1.0)
     assert everybody[0].agreement.this_team.low > everybody[4].agreement.this_team.high
@@ -221,13 +226,13 @@ def test_merging_two_labels_gains_what_it_says():
     for pair in report.confusions(Panel.of(answers)):
         merged = np.where(answers.label == pair.second, pair.first, answers.label)
         after = alpha(Answers(answers.item, answers.annotator, merged, answers.names))
-        assert pair.gain == pytest.approx(after - alpha(answers))
+        assert pair.gain.value == pytest.approx(after - alpha(answers))
     assert sum(pair.share for pair in report.confusions(Panel.of(answers))) == pytest.approx(1)
 
 
 def test_two_labels_cannot_be_merged():
     (pair,) = report.confusions(Panel.of(make(["a b", "b b", "a a"])))
-    assert (pair.gain, pair.n_items, pair.share) == (None, 1, 1.0)
+    assert (pair.gain.value, pair.gain.interval, pair.n_items, pair.share) == (None, None, 1, 1.0)
 
 
 def test_a_label_against_the_rest_is_the_alpha_of_yes_and_no():
@@ -362,9 +367,142 @@ def test_a_thousand_people_and_150_labels():
     assert len(report.confusions(panel)) == 20
 
 
-def test_wilson_agrees_with_the_published_example():
-    # Newcombe (1998), Statistics in Medicine 17, table I, method 3.
-    for successes, n, low, high in ((81, 263, 0.2553, 0.3662), (0, 20, 0.0, 0.1611)):
-        found = intervals.wilson(successes, n)
-        assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
-    assert intervals.wilson(0, 0) is None
+# Changes of alpha
+
+
+def quick_alpha(answers, scale):
+    panel = Panel.of(answers)
+    own = None if scale == "ordinal" else scales.weights_of(scale, answers.scale)
+    return intervals.measure(panel.patterns, panel.n, "", "alpha", own, reason=panel.reason).value
+
+
+def resampled(answers, change, n=300):
+    """The change in bootstrap samples of the items: the answers of each drawn item, as an item of its own."""
+    rng = np.random.default_rng(3)
+    answers = answers.without_repeats().several()
+    rows = [np.flatnonzero(answers.item == item) for item in np.unique(answers.item)]
+    found = []
+    for _ in range(n):
+        drawn = [rows[place] for place in rng.integers(len(rows), size=len(rows))]
+        item = np.repeat(np.arange(len(drawn)), [len(one) for one in drawn])
+        at = np.concatenate(drawn)
+        found.append(change(Answers(item, answers.annotator[at], answers.label[at], answers.names, answers.scale)))
+    return np.array(found)
+
+
+@pytest.mark.parametrize("scale", ["nominal", "ordinal", "interval"])
+def test_what_a_person_does_to_alpha_is_as_sure_as_the_bootstrap_says(scale):
+    good = crowd(n_items=120, n_people=5, n_labels=4)
+    guesses = np.random.default_rng(1).integers(0, 4, 120)
+    answers = Answers(
+        np.concatenate([good.item, np.arange(120)]),
+        np.concatenate([good.annotator, np.full(120, 5)]),
+        np.concatenate([good.label, guesses]),
+        good.names,
+    )
+    people_found = people.by_person(Panel.of(answers), scale)
+    for person in (0, 5):
+
+        def change(sample, person=person):
+            return quick_alpha(sample, scale) - quick_alpha(sample.where(sample.annotator != person), scale)
+
+        found = people_found[person].alpha_change
+        spread = resampled(answers, change).std(ddof=1)
+        assert (found.interval.high - found.interval.low) / 2 == pytest.approx(1.98 * spread, rel=0.12)
+        assert found.n_items == 120
+    # Who guesses clearly costs agreement, and it is known much better than either alpha.
+    assert people_found[5].alpha_change.interval.high < 0
+
+
+def test_what_merging_wins_is_as_sure_as_the_bootstrap_says():
+    answers = crowd(n_items=150, n_labels=4, accuracy=0.6)
+    pair = report.confusions(Panel.of(answers))[0]
+
+    def gain(sample):
+        merged = np.where(sample.label == pair.second, pair.first, sample.label)
+        after = quick_alpha(Answers(sample.item, sample.annotator, merged, sample.names), "nominal")
+        return after - quick_alpha(sample, "nominal")
+
+    spread = resampled(answers, gain).std(ddof=1)
+    assert (pair.gain.interval.high - pair.gain.interval.low) / 2 == pytest.approx(1.98 * spread, rel=0.12)
+
+
+@pytest.mark.parametrize("scale", ["nominal", "ordinal", "interval"])
+def test_changes_are_the_differences_that_they_say(scale):
+    # Items with two answers fall out when one of them goes: as here.
+    answers = crowd(n_items=60, n_people=4, share=0.6)
+    panel = Panel.of(answers)
+    own = None if scale == "ordinal" else scales.weights_of(scale, answers.scale)
+    for person, change in enumerate(changes.changes_by_person(panel, own, range(4))):
+        without = alpha(answers.where(answers.annotator != person), scale)
+        assert change.value == pytest.approx(alpha(answers, scale) - without)
+
+
+def test_only_the_busiest_have_intervals_when_there_are_very_many():
+    rng = np.random.default_rng(0)
+    item = np.repeat(np.arange(2_000), 4)
+    annotator = np.where(np.tile([True, False, False, False], 2_000), rng.integers(0, 50, 8_000), 0)
+    annotator = np.where(annotator == 0, rng.integers(50, 400, 8_000), annotator)
+    answers = Answers(item, annotator, rng.integers(0, 3, 8_000), ("a", "b", "c"))
+    found = people.by_person(Panel.of(answers), "nominal")
+    known = [person.annotator for person in found if person.alpha_change.interval is not None]
+    assert len(known) == people.MOST_INTERVALS and set(range(1, 50)) <= set(known)
+    assert all(person.alpha_change.value is not None for person in found)
+
+
+def test_where_nothing_varies_a_change_has_no_interval():
+    found = people.by_person(Panel.of(make(["a a a", "b b b", "c c c"] * 4)), "nominal")
+    assert {(person.alpha_change.value, person.alpha_change.interval) for person in found} == {(0.0, None)}
+
+
+def test_congers_kappa_without_each_person_is_that_of_the_others():
+    answers = crowd(n_items=80, n_people=5, share=0.6)
+    panel = Panel.of(answers)
+    for weights in (np.eye(3), scales.quadratic(answers.scale)):
+        agreement = intervals.without_each(panel, "percent", weights)
+        found = coefficients.conger_without_each(panel.answers, weights, agreement)
+        for person in range(5):
+            rest = panel.answers.where(panel.answers.annotator != person)
+            people_left = np.unique(rest.annotator, return_inverse=True)[1]
+            expected, _ = coefficients.conger(Answers(rest.item, people_left, rest.label, rest.names), weights)
+            assert found[person] == pytest.approx(expected)
+    kappa = numbers(answers)["Conger's kappa"]
+    assert kappa.others_like_them.high - kappa.others_like_them.low > kappa.this_team.high - kappa.this_team.low
+
+
+def test_a_label_without_each_person_is_its_alpha_among_the_others():
+    answers = crowd(n_items=80, n_people=5, share=0.6, n_labels=4)
+    panel = Panel.of(answers)
+    found = changes.labels_without_each(panel, sparse.csr_array(sparse.eye_array(4)))
+    for person in range(5):
+        rest = answers.where(answers.annotator != person)
+        for label in range(4):
+            yes = Answers(rest.item, rest.annotator, rest.label == label, ("no", "yes"))
+            assert found[person, label] == pytest.approx(alpha(yes))
+    for label in report.by_label(panel, np.random.default_rng(0)):
+        team, others = label.alpha.this_team, label.alpha.others_like_them
+        assert others.high - others.low > team.high - team.low
+
+
+def test_a_label_of_a_set_without_each_person():
+    rng = np.random.default_rng(0)
+    chosen = [frozenset(np.flatnonzero(row).tolist()) for row in rng.random((120, 3)) < 0.5]
+    codes, sets = report.code_sets(chosen)
+    answers = Answers(np.repeat(np.arange(40), 3), np.tile(range(3), 40), codes, a.named(range(len(sets))))
+    member = sparse.csr_array(np.array([[float(label in one) for label in range(3)] for one in sets]))
+    found = changes.labels_without_each(Panel.of(answers), member)
+    for person in range(3):
+        rest = answers.annotator != person
+        for label in range(3):
+            yes = np.array([label in one for one in chosen])[rest]
+            expected = alpha(Answers(answers.item[rest], answers.annotator[rest], yes, ("no", "yes")))
+            assert found[person, label] == pytest.approx(expected)
+
+
+def test_a_persons_confusion_is_against_what_most_others_said():
+    # The last person says b where the others say a, once; one item's others are tied.
+    answers = make(["a a b", "a a a", "b b b", "a b b", "c c ."])
+    found = people.confusions_by_person(Panel.of(answers), [2, 0])
+    assert (found[0].cells.tolist(), found[0].n_ties) == ([[0, 0, 1], [0, 1, 1], [1, 1, 1]], 1)
+    # Item 1: the others of person 0 say a and b.
+    assert (found[1].cells.tolist(), found[1].n_ties) == ([[0, 0, 1], [1, 0, 1], [1, 1, 1], [2, 2, 1]], 1)

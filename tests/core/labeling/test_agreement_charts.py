@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from labeling.core.agreement_charts import draw_heat, draw_time, draw_whisker, lowest_of
+from labeling.core.agreement_charts import draw_confusion, draw_heat, draw_time, draw_whisker, lowest_of
 from labeling.core.agreement_words import mark_words, meaning
 
 
@@ -53,6 +53,17 @@ def test_the_heat_map_is_symmetric_and_greys_what_rests_on_little() -> None:
     kinds = [[cell.kind for cell in row.cells] for row in rows]
     assert kinds == [["self", "few", "none"], ["few", "self", "4"], ["none", "4", "self"]]
     assert rows[1].cells[2].words == "a and b: kappa 0.70, 0.60 to 0.80; 40 shared items, 90 % equal"
+
+
+def test_a_persons_confusion_is_a_row_for_each_label_that_others_gave() -> None:
+    confusion = {"cells": [[0, 0, 30], [0, 2, 10], [1, 1, 3]], "of": [[0, 40], [1, 3]], "n": 43, "n_ties": 2}
+    rows = draw_confusion(confusion, ["a", "b", "c"])
+    assert [(row.name, row.n, [cell.text for cell in row.cells]) for row in rows] == [
+        ("a", 40, ["30", "0", "10"]),
+        ("b", 3, ["0", "3", "0"]),
+    ]
+    assert [cell.kind for row in rows for cell in row.cells] == ["4", "0", "1", "few", "few", "few"]
+    assert rows[0].cells[2].words == "c where most others said a: 10 of 40, 14 to 40 %"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The model page: what was learned, what comes next, what stands in line, what the jobs are doing."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
@@ -10,19 +11,22 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from active_learning import selectors
+from active_learning.core import quality as shown
 from active_learning.core.audit import MIN_AUDITED
-from active_learning.core.curves import Baseline, CurvePoint, draw_curve
+from active_learning.core.curves import Ahead, Baseline, CurvePoint, draw_curve
 from active_learning.core.replay_chart import draw_replay
 from active_learning.core.strategies import TITLES
 from active_learning.forms import PolicyForm
 from active_learning.models import ModelVersion, TrainingRun
+from active_learning.selectors import VersionOnCurve
+from active_learning.services.audit import start_fresh_audit
 from active_learning.services.policy import change_policy
 from active_learning.services.triggers import request_replay, request_training
 from labeling import access
 from labeling import selectors as labeling_selectors
 from labeling.core.errors import DomainError, Invalid
-from labeling.core.wording import job_words, result_words
-from labeling.models import Job, Membership
+from labeling.core.wording import LabelWord, job_words, result_words, value_words
+from labeling.models import Job, LabelSchema, Membership, Project
 
 VERSIONS_SHOWN = 12
 JOBS_SHOWN = 8
@@ -136,7 +140,7 @@ def _replay_now(membership: Membership) -> dict[str, Any]:
 
 def _replayed_row(row: dict[str, Any]) -> dict[str, Any]:
     gains = [row["against_random"], row["against_recommended"]]
-    return row | {"title": TITLES.get(row["strategy"], row["strategy"]), "gains": [_gain(gain) for gain in gains]}
+    return row | {"gains": [_gain(gain) for gain in gains]}
 
 
 def _gain(gain: dict[str, Any] | None) -> dict[str, str] | None:
@@ -146,9 +150,73 @@ def _gain(gain: dict[str, Any] | None) -> dict[str, str] | None:
     return {"value": f"{100 * gain['value']:+.1f}", "interval": interval}
 
 
+@login_required
+@never_cache
+@require_safe
+def quality(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """All that was measured of one version."""
+    membership = access.membership_for(request.user, slug)
+    version = selectors.version_numbered(project=membership.project, number=number)
+    return render(request, "active_learning/quality.html", _quality(membership.project, version))
+
+
+@login_required
+@require_POST
+def fresh_audit(request: HttpRequest, slug: str) -> HttpResponse:
+    project = access.project_for(request.user, slug, Membership.Role.OWNER)
+    sample = start_fresh_audit(project=project, actor=request.user, reason=request.POST.get("reason", ""))
+    messages.success(
+        request, f"A fresh audit sample: {sample.n_open:,} items that nobody has answered. The queue brings them first."
+    )
+    return redirect("active_learning:learning", slug)
+
+
+def _quality(project: Project, version: ModelVersion) -> dict[str, Any]:
+    metrics = version.metrics
+    word = _words_of(LabelSchema.objects.filter(project=project, version=version.dataset.schema_version).first())
+    context = {
+        "project": project,
+        "version": version,
+        "accuracy": _accuracy(version),
+        "n_audited": metrics.get("n_audited", 0),
+        "min_audited": MIN_AUDITED,
+        "metrics": metrics,
+        "has_detail": "by_label" in metrics,
+        "baseline_names": BASELINE_NAMES,
+    }
+    if not context["has_detail"]:
+        return context
+    confusion, calibration = metrics["confusion"], metrics["calibration"]
+    rows = shown.label_rows(metrics, word)
+    return context | {
+        "rows": rows[: shown.LABELS_SHOWN],
+        "other_rows": rows[shown.LABELS_SHOWN :],
+        "heat": shown.heat(confusion, word) if confusion else None,
+        "taken_for": [(word(true), word(said), n) for true, said, n in confusion["taken_for"]] if confusion else None,
+        "calibration": calibration,
+        "reliability": shown.draw_reliability(calibration) if calibration else None,
+        "costs": [
+            (BASELINE_NAMES[name], entry["cost"], entry["saved"])
+            for name, entry in metrics["cost"]["baselines"].items()
+        ]
+        if metrics.get("cost")
+        else None,
+        "segments": metrics["segments"]["keys"],
+        "favourable": word(metrics["segments"]["favourable"]) if metrics["segments"]["favourable"] else None,
+    }
+
+
+def _words_of(schema: LabelSchema | None) -> Callable[[str], LabelWord]:
+    """A label as people read it; by its own text where the schema is gone."""
+    if schema is None:
+        return LabelWord
+    return lambda label: value_words(schema.kind, schema.config, label)[0]
+
+
 def _form(membership: Membership, data: Any = None) -> PolicyForm:
-    schema, _ = selectors.current_rules(membership.project)
-    return PolicyForm(data, policy=selectors.policy_of(membership.project), kind=schema.kind)
+    schema, rules = selectors.current_rules(membership.project)
+    policy = selectors.policy_of(membership.project)
+    return PolicyForm(data, policy=policy, kind=schema.kind, labels=rules.labels)
 
 
 def _page(membership: Membership, form: PolicyForm) -> dict[str, Any]:
@@ -156,7 +224,6 @@ def _page(membership: Membership, form: PolicyForm) -> dict[str, Any]:
     return _now(membership) | {
         "membership": membership,
         "form": form,
-        "is_owner": role == Membership.Role.OWNER,
         "may_train": role != Membership.Role.ANNOTATOR,
     }
 
@@ -170,12 +237,14 @@ def _now(membership: Membership) -> dict[str, Any]:
     live = selectors.live_version(project=project)
     queue = labeling_selectors.queue_composition(project=project)
     n_queued = sum(part["n"] for part in queue)
-    return {
+    newest = versions[0] if versions else None
+    return _outlook(membership, newest) | {
         "project": project,
-        "chart": _chart(selectors.curve_versions(project=project)),
+        "chart": _chart(selectors.curve_versions(project=project), newest),
+        "is_owner": membership.role == Membership.Role.OWNER,
         "live": live,
         "live_now": selectors.accuracy_now(version=live) if live else None,
-        "newest": _row(versions[0]) if versions else None,
+        "newest": _row(newest) if newest else None,
         "versions": [_row(version) for version in versions],
         "n_versions": selectors.n_versions(project=project),
         "next": selectors.what_next(project=project, policy=policy),
@@ -194,22 +263,48 @@ def _share(n: int, of: int) -> str:
     return "under 1 %" if 200 * n < of else f"{round(100 * n / of)} %"
 
 
-def _chart(versions: list[ModelVersion]) -> Any:
-    """The learning curve of the versions that were measured on enough audit items."""
-    points = [
-        CurvePoint(v.number, v.dataset.n_items, audit["value"], audit["low"], audit["high"], audit["n"])
-        for v in versions
-        if (audit := _accuracy(v)) is not None
-    ]
-    if not points:
+def _outlook(membership: Membership, newest: ModelVersion | None) -> dict[str, Any]:
+    """What more labels would bring, whether to stop, and how worn the audit sample is. Nothing for older versions."""
+    if newest is None or "forecast" not in newest.metrics:
+        return {}
+    project, user = membership.project, membership.user
+    own = selectors.seconds_per_answer(project=project, user=user)
+    seconds = own if own is not None else selectors.seconds_per_answer(project=project)
+    schema = LabelSchema.objects.filter(project=project, version=newest.dataset.schema_version).first()
+    # Each item is asked of so many people.
+    pace = None if seconds is None else seconds * project.overlap
+    whose = "your" if own is not None else "people's"
+    return {
+        "forecast": shown.forecast_words(newest.metrics["forecast"], pace, whose),
+        "stop": newest.metrics["stop"],
+        "conditions": shown.stop_conditions(newest.metrics["stop"], _words_of(schema)),
+        "wear": shown.wear_of(_accuracy(newest), selectors.n_looks(project=project)),
+        "n_unseen": selectors.n_unseen_audit_items(project=project),
+    }
+
+
+def _chart(versions: list[VersionOnCurve], newest: ModelVersion | None) -> Any:
+    """The learning curve of the versions that were measured on enough audit items, and its forecast."""
+    measured = [version for version in versions if version.accuracy and version.accuracy["n"] >= MIN_AUDITED]
+    if not measured or newest is None:
         return None
-    measured = next(v for v in versions if _accuracy(v) is not None)
+    points = [
+        CurvePoint(v.number, v.n_labels, v.accuracy["value"], v.accuracy["low"], v.accuracy["high"], v.accuracy["n"])
+        for v in measured
+        if v.accuracy
+    ]
+    last = (
+        newest
+        if newest.number == measured[0].number
+        else selectors.version_numbered(project=newest.project, number=measured[0].number)
+    )
     baselines = [
         Baseline(BASELINE_NAMES[name], entry["accuracy"]["value"])
-        for name, entry in measured.metrics["baselines"].items()
+        for name, entry in last.metrics["baselines"].items()
         if entry["accuracy"]
     ]
-    return draw_curve(points, baselines)
+    ahead = [Ahead(**point) for point in newest.metrics.get("forecast", {}).get("ahead", [])]
+    return draw_curve(points, baselines, ahead=ahead)
 
 
 def _accuracy(version: ModelVersion) -> dict[str, Any] | None:
@@ -242,6 +337,9 @@ def _row(version: ModelVersion) -> dict[str, Any]:
         "points_low": 100 * best[2]["low"] if best and "low" in best[2] else None,
         "points_high": 100 * best[2]["high"] if best and "high" in best[2] else None,
         "p_value": best[2]["p_value"] if best else None,
+        "mean_auc": version.metrics.get("mean_auc"),
+        "calibration": version.metrics.get("calibration"),
+        "has_detail": "by_label" in version.metrics,
     }
 
 

@@ -1,0 +1,129 @@
+"""The model card as Markdown: what a version is for, what it learned from, how good it is, where it may fail.
+
+The sections follow Mitchell et al. (2019), Model Cards for Model Reporting.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from active_learning.core.checklist import Line
+
+# Labels listed in a table; a schema may have thousands.
+LABELS_SHOWN = 50
+_STATES = {"passed": "yes", "failed": "**no**", "undecided": "not enough data yet"}
+# Where unfairness and error come in, and what was done about each (Suresh and Guttag 2021, in short).
+_BIASES = (
+    ("Data", "Labeled items are mostly those that the model was torn about; {audited} random audit items are not."),
+    ("Labels", "A settled value weighs as much as the consensus is sure of it. Left out are items whose answers tie."),
+    ("Algorithm", "Rare labels weigh more: rows are weighted by the inverse class frequency to the power {balance}."),
+    ("Feedback", "Audit items are judged without a suggestion on screen, and no model ever trains on them."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CardFacts:
+    """What the card says, read from the version. `metrics` and `parameters` are as stored with it."""
+
+    project: str
+    description: str
+    number: int
+    state: str
+    state_reason: str
+    created_at: str
+    sha256: str
+    dataset: str
+    n_items: int
+    class_counts: Mapping[str, int]
+    schema_version: int
+    parent: int | None
+    code_version: str
+    environment: Mapping[str, str]
+    parameters: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    checklist: Sequence[Line]
+    files: Mapping[str, str]
+
+
+def card_markdown(facts: CardFacts) -> str:
+    """The card. What was not measured says so; text that people typed cannot break out of its line or table cell."""
+    parts = [
+        f"# Model {facts.number}: {_line(facts.project)}",
+        f"State: {facts.state}. {_line(facts.state_reason)}".strip(),
+        _table(
+            ("", ""),
+            [
+                ("trained", facts.created_at),
+                ("sha256", f"`{facts.sha256}`"),
+                ("replaces", f"model {facts.parent}" if facts.parent else "none was live"),
+                ("code", f"`{facts.code_version}`"),
+                *((name, version) for name, version in sorted(facts.environment.items())),
+            ],
+        ),
+        "## Use",
+        _line(facts.description) or "No description was given.",
+        "It proposes labels to people. It was not tested for anything else.",
+        "## What it learned from",
+        f"{facts.n_items:,} items, {_line(facts.dataset)}, schema version {facts.schema_version}.",
+        _table(("label", "items"), _counts(facts.class_counts)),
+        "## How good it is",
+        *_quality(facts.metrics),
+        "## Checklist",
+        _table(
+            ("question", "answer", "measured"),
+            [
+                (line.title, "not ticked" if line.state is None else _STATES[line.state], line.words)
+                for line in facts.checklist
+            ],
+        ),
+        "## Where bias may come in",
+        "\n".join(f"- {name}: {words}" for name, words in _biases(facts)),
+        "## How it was made",
+        _table(("parameter", "value"), sorted((name, str(value)) for name, value in facts.parameters.items())),
+        _table(("file", "sha256"), [(name, f"`{digest}`") for name, digest in sorted(facts.files.items())])
+        if facts.files
+        else "Its files are not at hand.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _quality(metrics: Mapping[str, Any]) -> list[str]:
+    audit = metrics.get("audit") or {}
+    accuracy = audit.get("accuracy")
+    if not accuracy:
+        return ["Not enough data yet: no audit item was answered."]
+    rows = [("accuracy", _share(accuracy["value"], accuracy["low"], accuracy["high"]), f"{accuracy['n']:,}")]
+    if audit.get("macro_f1") is not None:
+        low, high = audit.get("macro_f1_interval") or (None, None)
+        rows.append(("macro-F1", _share(audit["macro_f1"], low, high), f"{accuracy['n']:,}"))
+    for name, entry in sorted(metrics.get("baselines", {}).items()):
+        if found := entry.get("accuracy"):
+            rows.append((f"baseline {name}", _share(found["value"], found["low"], found["high"]), f"{found['n']:,}"))
+    return ["On audit items: drawn at random, judged blind, never learned from.", _table(("", "value", "n"), rows)]
+
+
+def _share(value: float, low: float | None, high: float | None) -> str:
+    interval = "" if low is None or high is None else f" (95 % interval {low:.3f} to {high:.3f})"
+    return f"{value:.3f}{interval}"
+
+
+def _counts(counts: Mapping[str, int]) -> list[tuple[str, str]]:
+    rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
+    shown = [(label, f"{n:,}") for label, n in rows[:LABELS_SHOWN]]
+    return [*shown, (f"{len(rows) - LABELS_SHOWN} more labels", "")] if len(rows) > LABELS_SHOWN else shown
+
+
+def _biases(facts: CardFacts) -> list[tuple[str, str]]:
+    audited = f"{facts.metrics.get('n_audited', 0):,}"
+    balance = facts.parameters.get("balance", 0)
+    return [(name, words.format(audited=audited, balance=balance)) for name, words in _BIASES]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_line(cell).replace("|", "\\|") for cell in row) + " |" for row in lines)
+
+
+def _line(text: str) -> str:
+    """On one line, and no markup of its own."""
+    return " ".join(text.split()).replace("<", "&lt;").replace("[", "\\[")

@@ -1,0 +1,117 @@
+"""What is asked of a model before people rely on it, each line filled from measurements or left to a person.
+
+The lines are those of a release review: does it meet its purpose, for everybody, at the edges, with honest confidence,
+fast enough; can it be stored, loaded, replaced?
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from active_learning.core.gate import State
+
+# What no measurement can tell: the approver ticks it.
+BY_PERSON = {
+    "solves_problem": "It solves the problem that it is for",
+    "understandable": "Who uses it understands what it says",
+    "shift": "It was tried on what may come: other sources, other times",
+    "integration": "What will call it has been tried with it",
+    "ethics": "Nobody is harmed or treated unfairly by its mistakes",
+}
+
+# The calibration error to aim at. It is never quite 0: few items alone make it larger.
+WELL_CALIBRATED = 0.05
+_EDGES = "an item without a known word, and one far from all others, get a proper answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`state` is the gate's, or None where a person has not ticked yet. `name` is set where a person ticks."""
+
+    title: str
+    state: State | None
+    words: str
+    name: str = ""
+
+
+def fill(
+    *,
+    gate: Mapping[str, Any],
+    explains: bool,
+    recent: tuple[bool, str] | None,
+    rollback_to: int | None,
+    ticked: Sequence[str] = (),
+) -> list[Line]:
+    """The checklist of a version. `gate` is as stored with it; without one nothing was measured.
+
+    `explains` says whether each answer can be traced to words or columns, `recent` whether the data are and how recent
+    (None when not known), `rollback_to` which version takes over when this one fails.
+    """
+    checks = {check["name"]: check for check in gate.get("checks", ())}
+    measured = gate.get("measured", {})
+    known = f"{measured.get('known_inputs', 0)} known inputs are asked at each loading"
+    lines = [
+        _of_checks(
+            "It is better than doing without",
+            [c for n, c in checks.items() if n.startswith("baseline")],
+            "too few audit items are answered",
+        ),
+        _of_checks(
+            "It is no worse than what is live", [c for n, c in checks.items() if n == "live"], "none was live beside it"
+        ),
+        _of_checks(
+            "It is no worse for any protected segment",
+            [c for n, c in checks.items() if n.startswith("segment")],
+            "no segment was measured",
+        ),
+        _calibration(checks, measured),
+        _fast(checks, measured),
+        _measured("It answers items that are empty or strange", measured.get("answers_to_nothing"), _EDGES),
+        _measured("Its answers can be explained", explains or None, "each answer is a sum of its words and columns"),
+        _measured("It has learned from recent data", *(recent or (None, ""))),
+        _measured("It can be stored, loaded and checked", bool(measured.get("known_inputs")) or None, known),
+        Line("There is something to fall back on", State.UNDECIDED, "no other version was live yet")
+        if rollback_to is None
+        else Line("There is something to fall back on", State.PASSED, f"model {rollback_to} is one rollback away"),
+    ]
+    people = [
+        Line(title, State.PASSED if name in ticked else None, "ticked by the approver" if name in ticked else "", name)
+        for name, title in BY_PERSON.items()
+    ]
+    return lines + people
+
+
+def _of_checks(title: str, checks: Sequence[Mapping[str, Any]], otherwise: str) -> Line:
+    if not checks:
+        return Line(title, State.UNDECIDED, otherwise)
+    states = {check["state"] for check in checks}
+    for state in (State.FAILED, State.UNDECIDED):
+        if state in states:
+            return Line(title, state, "; ".join(check["words"] for check in checks if check["state"] == state))
+    return Line(title, State.PASSED, "; ".join(check["words"] for check in checks))
+
+
+def _calibration(checks: Mapping[str, Any], measured: Mapping[str, Any]) -> Line:
+    title = "It is as sure as it is right"
+    if "calibration_error" not in measured:
+        return Line(title, State.UNDECIDED, "not enough data yet")
+    error, n = measured["calibration_error"], measured.get("n_audited", 0)
+    state = State.PASSED if error <= WELL_CALIBRATED else State.UNDECIDED
+    if "calibration" in checks and checks["calibration"]["state"] == State.FAILED:
+        state = State.FAILED
+    words = f"expected calibration error {error:.3f} on {n} audit items; {WELL_CALIBRATED} is the aim"
+    return Line(title, state, words)
+
+
+def _fast(checks: Mapping[str, Any], measured: Mapping[str, Any]) -> Line:
+    title = "It is fast enough"
+    if "latency_ms" not in measured:
+        return Line(title, State.UNDECIDED, "not enough data yet")
+    state = State(checks["latency"]["state"]) if "latency" in checks else State.PASSED
+    return Line(title, state, f"{measured['latency_ms']:.2f} ms an answer, once its features are there")
+
+
+def _measured(title: str, found: bool | None, words: str) -> Line:
+    if found is None:
+        return Line(title, State.UNDECIDED, "not enough data yet")
+    return Line(title, State.PASSED if found else State.FAILED, words)

@@ -1,0 +1,186 @@
+"""May a candidate become live? Evidence in, named checks out. Needs no numeric library: pages and doors ask too.
+
+A check is passed, failed, or undecided: the data do not say. One that fails rejects the candidate. One that is
+undecided leaves it a candidate, which only a person may make live.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from active_learning.core.audit import MIN_AUDITED
+
+# A candidate whose accuracy is less than that of `live` still counts as no worse when it is surely not this much lower.
+MARGIN = 0.02
+# A calibration error that is higher by no more than this is no worse: between resamples it moves as much.
+CALIBRATION_MARGIN = 0.02
+# One answer may take this many times as long as the live model's.
+SLOWER = 1.5
+
+
+class State(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A measured value with its 95 % interval and the number of cases behind it."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question about the candidate. `unit` says how the figure is to be read: points, ratio, or error."""
+
+    name: str
+    title: str
+    state: State
+    words: str
+    unit: str = ""
+    figure: Figure | None = None
+    is_decisive: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was measured on the audit split, candidate less live.
+
+    `baselines` are comparisons as active_learning.core.evaluation stores them. `live` is the number of the version that
+    it was measured against, None when none was live. `segments` are the protected ones, by name.
+    """
+
+    n_audited: int
+    baselines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    live: int | None = None
+    accuracy: Figure | None = None
+    calibration: Figure | None = None
+    latency: Figure | None = None
+    segments: Mapping[str, Figure] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    state: State
+    reason: str
+    live: int | None
+    checks: tuple[Check, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "state": self.state,
+            "reason": self.reason,
+            "live": self.live,
+            "checks": [check.to_json() for check in self.checks],
+        }
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """The checks and what they come to. Too few audited items decide nothing."""
+    if evidence.n_audited < MIN_AUDITED:
+        words = f"insufficient data: {evidence.n_audited} of {MIN_AUDITED} audit items answered"
+        check = Check("audited", "Enough audited items", State.UNDECIDED, words)
+        return Verdict(State.UNDECIDED, words, evidence.live, (check,))
+    checks = [_against_baseline(name, comparison) for name, comparison in sorted(evidence.baselines.items())]
+    if evidence.live is not None:
+        checks += [
+            _accuracy(evidence.accuracy, evidence.live),
+            _calibration(evidence.calibration, evidence.live),
+            _latency(evidence.latency, evidence.live),
+        ]
+    checks += [_segment(name, figure) for name, figure in sorted(evidence.segments.items())]
+    return _verdict(checks, evidence)
+
+
+def _verdict(checks: list[Check], evidence: Evidence) -> Verdict:
+    failed = [check for check in checks if check.state == State.FAILED]
+    undecided = [check for check in checks if check.state == State.UNDECIDED and check.is_decisive]
+    if failed:
+        beaten = [check for check in failed if check.name.startswith("baseline")]
+        parts = [check.words for check in failed if check not in beaten]
+        if beaten:
+            names = ", ".join(check.words for check in beaten)
+            parts.insert(0, f"not better than the baseline: {names}")
+        return Verdict(State.FAILED, "; ".join(parts)[:300], evidence.live, tuple(checks))
+    if undecided:
+        words = "; ".join(check.words for check in undecided)
+        return Verdict(State.UNDECIDED, words[:300], evidence.live, tuple(checks))
+    reason = f"beats every baseline on {evidence.n_audited} audit items"
+    if evidence.live is not None:
+        reason += f", no worse than model {evidence.live}"
+    return Verdict(State.PASSED, reason, evidence.live, tuple(checks))
+
+
+def _against_baseline(name: str, comparison: Mapping[str, Any]) -> Check:
+    figure = Figure(*(comparison[part] for part in ("difference", "low", "high", "n")))
+    state = State.PASSED if comparison["is_better"] else State.FAILED
+    p = comparison["p_value"]
+    words = f"{name} (p < 0.01)" if p < 0.01 else f"{name} (p = {p:.2f})"
+    return Check(f"baseline:{name}", f"Better than the baseline {name}", state, words, "points", figure)
+
+
+def _accuracy(figure: Figure | None, live: int) -> Check:
+    title = f"No less accurate than model {live}"
+    if figure is None:
+        return Check("live", title, State.UNDECIDED, f"model {live} could not be measured beside it", "points")
+    said = f"{_points(figure.value)} points, 95 % interval {_points(figure.low)} to {_points(figure.high)}"
+    if figure.high < 0:
+        state, words = State.FAILED, f"worse than model {live}: {said}"
+    elif figure.value >= 0 or figure.low > -MARGIN:
+        state, words = State.PASSED, f"against model {live}: {said}"
+    else:
+        state, words = State.UNDECIDED, f"not shown to be as good as model {live}: {said}"
+    return Check("live", title, state, words, "points", figure)
+
+
+def _calibration(figure: Figure | None, live: int) -> Check:
+    title = f"As well calibrated as model {live}"
+    if figure is None:
+        return Check(
+            "calibration", title, State.UNDECIDED, f"calibration of model {live} could not be measured", "error"
+        )
+    said = f"calibration error {figure.value:+.3f}, 95 % interval {figure.low:+.3f} to {figure.high:+.3f}"
+    said = said.replace("-", "−")
+    if figure.value <= CALIBRATION_MARGIN:
+        state, words = State.PASSED, said
+    elif figure.low > 0:
+        state, words = State.FAILED, f"worse calibrated than model {live}: {said}"
+    else:
+        state, words = State.UNDECIDED, f"not shown to be as well calibrated as model {live}: {said}"
+    return Check("calibration", title, state, words, "error", figure)
+
+
+def _latency(figure: Figure | None, live: int) -> Check:
+    title = f"As fast as model {live}"
+    if figure is None:
+        return Check("latency", title, State.UNDECIDED, f"the speed of model {live} could not be measured", "ratio")
+    said = f"{figure.value:.2f} times as long, 95 % interval {figure.low:.2f} to {figure.high:.2f}"
+    if figure.value <= SLOWER:
+        return Check("latency", title, State.PASSED, said, "ratio", figure)
+    state = State.FAILED if figure.low > SLOWER else State.UNDECIDED
+    return Check("latency", title, state, f"slower than model {live}: {said}", "ratio", figure)
+
+
+def _segment(name: str, figure: Figure) -> Check:
+    """Small segments say nothing and hold nothing up: they would for ever."""
+    title = f"No worse for {name}"
+    if figure.n < MIN_AUDITED:
+        words = f"insufficient data on {name}: {figure.n} of {MIN_AUDITED} audit items"
+        return Check(f"segment:{name}", title, State.UNDECIDED, words, "points", None, is_decisive=False)
+    said = f"{_points(figure.value)} points, 95 % interval {_points(figure.low)} to {_points(figure.high)}"
+    if figure.high < 0:
+        return Check(f"segment:{name}", title, State.FAILED, f"worse for {name}: {said}", "points", figure)
+    return Check(f"segment:{name}", title, State.PASSED, said, "points", figure)
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.1f}".replace("-", "−")

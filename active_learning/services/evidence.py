@@ -1,0 +1,235 @@
+"""What speaks for a candidate: its answers on the audit split beside those of the live version, its words, its speed.
+
+The answers are kept in a file, so that any two versions can be compared later without loading either.
+"""
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import structlog
+from numpy.typing import NDArray
+
+from active_learning import selectors
+from active_learning.core.blocks import FeatureBlock
+from active_learning.core.embedding import EmbeddingUnavailable
+from active_learning.core.evaluation import is_right
+from active_learning.core.featurize import FeaturizerSpec, column_of, flatten, sides, text_of, tokens
+from active_learning.core.gate import Evidence, Figure
+from active_learning.core.learners import LinearModel, Targets, decide, encode_targets
+from active_learning.core.manifest import ArtifactRefused, canonical_json
+from active_learning.core.paired import accuracy_difference, calibration_difference, calibration_error, time_ratio
+from active_learning.core.shards import write_atomically
+from active_learning.models import ModelVersion
+from active_learning.selectors import LabelSet
+from active_learning.services import features, files, registry
+from labeling.core.schema import SchemaRules
+from labeling.models import Project
+
+log = structlog.get_logger(__name__)
+
+# Answers whose time is taken, one at a time as a caller would ask; the best of three rounds each.
+TIMED = 20
+ROUNDS = 3
+# Items whose words are looked through for those that drive each label, and how many of these are kept.
+READ_FOR_WORDS = 500
+WORDS_A_LABEL = 8
+MAX_LABELS_WITH_WORDS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Evidence for the gate (without baselines: `_measure` has them), other figures, and where the report is."""
+
+    evidence: Evidence
+    measured: dict[str, Any]
+    report_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """What a model says about audit items: places among the items asked for, probabilities, and the rows themselves."""
+
+    model: LinearModel
+    block: FeatureBlock
+    places: NDArray[np.intp]
+    probabilities: NDArray[np.float32]
+
+
+def collect(
+    *,
+    project: Project,
+    spec: FeaturizerSpec,
+    rules: SchemaRules,
+    model: LinearModel,
+    labels: LabelSet,
+    audit: LabelSet,
+    seed: int,
+    segments: Mapping[str, Sequence[int]] | None = None,
+) -> Found:
+    """Measures a fitted model beside the live version, on the same audit items.
+
+    `segments` names the protected ones, each with the positions of its items in `audit`.
+    """
+    several = rules.kind == "choices"
+    rng = np.random.default_rng(seed)
+    live = selectors.live_version(project=project)
+    report: dict[str, Any] = {"labels": list(rules.labels), "words": _words(model, spec, labels)}
+    measured: dict[str, Any] = {"answers_to_nothing": _answers_to_nothing(model, spec)}
+    own = _answers(project, spec, model, audit)
+    evidence = Evidence(len(audit) if own is not None else 0, live=live.number if live else None)
+    if own is not None:
+        truth = encode_targets(audit.values, rules.labels, is_multilabel=several)
+        said = decide(own.probabilities, is_multilabel=several)
+        report["audit"] = _told(audit, truth, own, said)
+        outcome = _outcomes(own.probabilities, truth.take(own.places))
+        measured["calibration_error"] = round(calibration_error(*outcome), 4)
+        measured["n_audited"] = len(own.places)
+        seconds = _seconds(own, None)[0]
+        measured["latency_ms"] = round(1000 * float(np.median(seconds)), 3)
+        other = _live_answers(project, live, audit, rules)
+        if live is not None and other is not None:
+            evidence = _paired(live.number, own, other, truth, several, rng, segments or {})
+        else:
+            evidence = Evidence(len(own.places), live=live.number if live else None)
+    return Found(evidence, measured, _store_report(project, report))
+
+
+def _answers(project: Project, spec: FeaturizerSpec, model: LinearModel, audit: LabelSet) -> _Answers | None:
+    found = features.gather(project=project, spec=spec, ids=audit.ids)
+    if found.block is None:
+        return None
+    return _Answers(model, found.block, found.places, model.predict_proba(found.block))
+
+
+def _live_answers(project: Project, live: ModelVersion | None, audit: LabelSet, rules: SchemaRules) -> _Answers | None:
+    """The live version's answers, with its own features, in the columns of today's labels; None when it cannot."""
+    if live is None:
+        return None
+    try:
+        model = registry.load_model(version=live)
+        artifact = registry.load_artifact(version=live)
+        answers = _answers(project, FeaturizerSpec.from_json(artifact.documents["featurizer"]), model, audit)
+    except (ArtifactRefused, EmbeddingUnavailable) as error:
+        log.error("live_not_measured", project=project.slug, version=live.number, error=str(error))
+        return None
+    if answers is None or model.is_multilabel != (rules.kind == "choices"):
+        return None
+    place = {label: column for column, label in enumerate(model.labels)}
+    today = np.zeros((len(answers.places), len(rules.labels)), dtype=np.float32)
+    for column, label in enumerate(rules.labels):
+        if label in place:  # a label that came later never had a chance
+            today[:, column] = answers.probabilities[:, place[label]]
+    return _Answers(model, answers.block, answers.places, today)
+
+
+def _paired(
+    live: int,
+    own: _Answers,
+    other: _Answers,
+    truth: Targets,
+    several: bool,
+    rng: np.random.Generator,
+    segments: Mapping[str, Sequence[int]],
+) -> Evidence:
+    common, mine, theirs = np.intersect1d(own.places, other.places, assume_unique=True, return_indices=True)
+    asked = truth.take(common)
+    first, second = own.probabilities[mine], other.probabilities[theirs]
+    own_right, other_right = (is_right(asked.y, decide(p, is_multilabel=several)) for p in (first, second))
+    by_segment: dict[str, Figure] = {}
+    for name, positions in segments.items():
+        inside = np.isin(common, np.asarray(positions))
+        figure = accuracy_difference(own_right[inside], other_right[inside], rng)
+        if figure is not None:
+            by_segment[name] = figure
+    return Evidence(
+        len(own.places),
+        live=live,
+        accuracy=accuracy_difference(own_right, other_right, rng),
+        calibration=calibration_difference(_outcomes(first, asked), _outcomes(second, asked), rng),
+        latency=time_ratio(*_seconds(own, other)),
+        segments=by_segment,
+    )
+
+
+def _outcomes(probabilities: NDArray[np.float32], truth: Targets) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """How sure a model was and whether it was right: of the label it chose, or of each of several."""
+    if truth.is_multilabel:
+        return probabilities, truth.y
+    return probabilities.max(axis=1, initial=0.0), probabilities.argmax(axis=1) == truth.y
+
+
+def _seconds(own: _Answers, other: _Answers | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Seconds of single answers of both models, taken in turn so that both meet the same load."""
+    n = min(TIMED, len(own.block), len(other.block) if other else TIMED)
+    rows = [[answers.block.take(np.array([i])) for i in range(n)] if answers else [] for answers in (own, other)]
+    best = np.full((2, n), np.inf)
+    for _ in range(ROUNDS):
+        for i in range(n):
+            for which, answers in enumerate((own, other)):
+                if answers is not None:
+                    began = time.perf_counter()
+                    answers.model.predict_proba(rows[which][i])
+                    best[which, i] = min(best[which, i], time.perf_counter() - began)
+    return best[0], best[1]
+
+
+def _answers_to_nothing(model: LinearModel, spec: FeaturizerSpec) -> bool:
+    """Whether an item without a single known word, and one far outside of what was seen, get a proper answer."""
+    dense = np.zeros((2, spec.dense_dimension), dtype=np.float16)
+    dense[1] = 1_000
+    p = model.predict_proba(FeatureBlock(sp.csr_matrix((2, spec.n_columns), dtype=np.float32), dense))
+    return bool(np.isfinite(p).all() and (p >= 0).all() and (p <= 1 + 1e-6).all())
+
+
+def _words(model: LinearModel, spec: FeaturizerSpec, labels: LabelSet) -> dict[str, list[list[Any]]]:
+    """The words that speak most for each label, heaviest first, from a part of the items that were learned from."""
+    if spec.is_pair or not spec.text_fields or not len(labels):
+        return {}
+    chosen = sorted({int(i) for i in np.linspace(0, len(labels) - 1, min(READ_FOR_WORDS, len(labels)))})
+    data = selectors.item_data(ids=[labels.ids[i] for i in chosen])
+    token_of: dict[int, str] = {}
+    for item in data.values():
+        for side in sides(item, spec.is_pair):
+            for token in tokens(text_of(flatten(side), spec), 1):
+                if any(map(str.isalnum, token)):
+                    token_of.setdefault(column_of(token, spec.n_columns), token)
+    # Words that the model has a weight for, and what they add to each seen label against the average of the others.
+    columns, place, _ = np.intersect1d(model.columns, np.array(list(token_of)), return_indices=True)
+    weights = model.sparse_weights[place]
+    if not model.is_multilabel and len(model.seen) > 1:
+        weights = (weights * len(model.seen) - weights.sum(axis=1, keepdims=True)) / (len(model.seen) - 1)
+    found: dict[str, list[list[Any]]] = {}
+    for own, position in list(zip(weights.T, model.seen, strict=True))[:MAX_LABELS_WITH_WORDS]:
+        heaviest = np.argsort(-own, kind="stable")[:WORDS_A_LABEL]
+        found[model.labels[position]] = [
+            [token_of[int(columns[i])], round(float(own[i]), 3)] for i in heaviest if own[i] > 0
+        ]
+    return found
+
+
+def _told(audit: LabelSet, truth: Targets, own: _Answers, said: NDArray[Any]) -> dict[str, Any]:
+    """Item by item: what is true, what the model said, and how sure it was of its first choice."""
+    true = truth.take(own.places).y
+    return {
+        "ids": [audit.ids[place] for place in own.places],
+        "truth": [_positions(value) for value in true],
+        "said": [_positions(value) for value in said],
+        "sure": [round(float(p), 4) for p in own.probabilities.max(axis=1, initial=0.0)],
+    }
+
+
+def _positions(value: Any) -> Any:
+    return np.flatnonzero(value).tolist() if np.ndim(value) else int(value)
+
+
+def _store_report(project: Project, report: Mapping[str, Any]) -> str:
+    content = canonical_json(report)
+    path = files.reports_folder(project.pk) / f"{hashlib.sha256(content).hexdigest()}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content)
+    return files.relative(path)

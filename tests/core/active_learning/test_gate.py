@@ -1,0 +1,95 @@
+"""The gate by known answers: what rejects, what leaves it to a person, what lets through."""
+
+import pytest
+
+from active_learning.core.gate import Evidence, Figure, State, judge
+
+BETTER = {"difference": 0.4, "low": 0.3, "high": 0.5, "n": 60, "p_value": 0.0001, "is_better": True}
+NOT_BETTER = BETTER | {"difference": 0.01, "low": -0.1, "high": 0.12, "p_value": 0.41, "is_better": False}
+SAME = Figure(0.0, -0.02, 0.02, 60)
+
+
+def evidence(**changes):
+    fields = {
+        "n_audited": 60,
+        "baselines": {"majority": BETTER, "random": BETTER},
+        "live": 3,
+        "accuracy": SAME,
+        "calibration": SAME,
+        "latency": Figure(1.0, 0.9, 1.1, 20),
+    }
+    return Evidence(**(fields | changes))
+
+
+def states(verdict):
+    return {check.name: check.state for check in verdict.checks}
+
+
+def test_a_candidate_that_is_no_worse_in_anything_passes():
+    verdict = judge(evidence())
+    assert verdict.state == State.PASSED
+    assert verdict.reason == "beats every baseline on 60 audit items, no worse than model 3"
+    assert set(states(verdict).values()) == {State.PASSED}
+
+
+def test_the_first_version_has_only_the_baselines_to_beat():
+    verdict = judge(evidence(live=None, accuracy=None, calibration=None, latency=None))
+    assert verdict.state == State.PASSED
+    assert set(states(verdict)) == {"baseline:majority", "baseline:random"}
+
+
+def test_too_few_audited_items_decide_nothing_however_good_it_looks():
+    verdict = judge(evidence(n_audited=19))
+    assert verdict.state == State.UNDECIDED
+    assert verdict.reason == "insufficient data: 19 of 20 audit items answered"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        (
+            {"baselines": {"majority": NOT_BETTER, "random": BETTER}},
+            "not better than the baseline: majority (p = 0.41)",
+        ),
+        ({"accuracy": Figure(-0.1, -0.15, -0.01, 60)}, "worse than model 3: −10.0 points"),
+        ({"calibration": Figure(0.08, 0.03, 0.12, 60)}, "worse calibrated than model 3"),
+        ({"latency": Figure(2.5, 2.1, 3.0, 20)}, "slower than model 3: 2.50 times"),
+        ({"segments": {"language: de": Figure(-0.2, -0.3, -0.05, 40)}}, "worse for language: de: −20.0 points"),
+    ],
+)
+def test_whatever_is_shown_to_be_worse_rejects(changes, reason):
+    verdict = judge(evidence(**changes))
+    assert verdict.state == State.FAILED
+    assert reason in verdict.reason
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"accuracy": Figure(-0.03, -0.08, 0.02, 60)},
+        {"calibration": Figure(0.03, -0.01, 0.07, 60)},
+        {"latency": Figure(1.6, 1.2, 2.0, 20)},
+        {"accuracy": None},
+        {"calibration": None},
+        {"latency": None},
+    ],
+)
+def test_what_is_not_shown_either_way_is_left_to_a_person(changes):
+    assert judge(evidence(**changes)).state == State.UNDECIDED
+
+
+def test_slightly_less_is_no_worse_when_it_is_surely_within_the_margin():
+    assert judge(evidence(accuracy=Figure(-0.005, -0.015, 0.005, 4_000))).state == State.PASSED
+
+
+def test_a_small_segment_is_told_and_holds_nothing_up():
+    verdict = judge(evidence(segments={"language: fr": Figure(-1.0, -1.0, -1.0, 3)}))
+    assert verdict.state == State.PASSED
+    assert states(verdict)["segment:language: fr"] == State.UNDECIDED
+    assert verdict.checks[-1].figure is None
+    assert "3 of 20" in verdict.checks[-1].words
+
+
+def test_every_reason_is_told_when_several_fail():
+    verdict = judge(evidence(baselines={"random": NOT_BETTER}, accuracy=Figure(-0.2, -0.3, -0.1, 60)))
+    assert verdict.reason.startswith("not better than the baseline: random (p = 0.41); worse than model 3")
