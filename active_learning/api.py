@@ -10,13 +10,14 @@ from rest_framework.views import APIView
 
 from active_learning import selectors
 from active_learning.core.checklist import BY_PERSON
-from active_learning.models import ModelVersion
+from active_learning.models import ModelVersion, TrainingRun
 from active_learning.services import promotion
 from active_learning.services.triggers import request_training
 from labeling import access
 from labeling.models import Membership
 
 MAX_LISTED = 500
+RUNS_LISTED = 50
 
 
 class PromoteInput(serializers.Serializer):
@@ -37,7 +38,12 @@ class RollbackInput(serializers.Serializer):
 
 
 class TrainInput(serializers.Serializer):
-    reason = serializers.CharField(max_length=200, default="asked for through the API")
+    reason = serializers.CharField(max_length=200, required=False)
+    trigger = serializers.ChoiceField(
+        choices=[TrainingRun.Trigger.PERSON.value, TrainingRun.Trigger.EVENT.value],
+        default=TrainingRun.Trigger.PERSON.value,
+        help_text="`event`: something has happened in the business, and `reason` says what.",
+    )
 
 
 class JobStarted(serializers.Serializer):
@@ -48,6 +54,21 @@ class JobStarted(serializers.Serializer):
 
 class TrainOutput(serializers.Serializer):
     job = JobStarted()
+
+
+class RunOutput(serializers.Serializer):
+    job = serializers.UUIDField()
+    state = serializers.CharField()
+    trigger = serializers.ChoiceField(choices=TrainingRun.Trigger.choices)
+    reason = serializers.CharField()
+    outcome = serializers.CharField()
+    version = serializers.IntegerField(allow_null=True)
+    findings = serializers.ListField(child=serializers.JSONField(), help_text="{code, severity, words, fields}")
+    created_at = serializers.DateTimeField()
+
+
+class RunsOutput(serializers.Serializer):
+    runs = RunOutput(many=True)
 
 
 class VersionOutput(serializers.Serializer):
@@ -99,17 +120,39 @@ def version_body(version: ModelVersion) -> dict[str, Any]:
     }
 
 
+def run_body(run: TrainingRun) -> dict[str, Any]:
+    return {
+        "job": str(run.job_id),
+        "state": run.job.state,
+        "trigger": run.trigger,
+        "reason": run.reason,
+        "outcome": run.outcome or run.job.error,
+        "version": run.version.number if run.version else None,
+        "findings": run.findings,
+        "created_at": run.created_at.isoformat(),
+    }
+
+
 class TrainView(APIView):
-    """Asks for a training. One that waits already is answered instead of a second one."""
+    """Asks for a training (one that waits already is answered instead of a second one); what came of the last 50."""
 
     scope = "manage"
+
+    @extend_schema(responses={200: RunsOutput}, operation_id="list_trainings")
+    def get(self, request: Request, slug: str) -> Response:
+        project = access.project_for(request.user, slug, Membership.Role.REVIEWER, request.auth)
+        runs = selectors.training_runs(project=project, n=RUNS_LISTED)
+        return Response({"runs": [run_body(run) for run in runs]})
 
     @extend_schema(request=TrainInput, responses={202: TrainOutput}, operation_id="train")
     def post(self, request: Request, slug: str) -> Response:
         project = access.project_for(request.user, slug, Membership.Role.REVIEWER, request.auth)
         body = TrainInput(data=request.data)
         body.is_valid(raise_exception=True)
-        job = request_training(project=project, reason=body.validated_data["reason"], actor=request.user)
+        trigger = body.validated_data["trigger"]
+        otherwise = "" if trigger == TrainingRun.Trigger.EVENT else "asked for through the API"
+        reason = body.validated_data.get("reason", otherwise)
+        job = request_training(project=project, reason=reason, trigger=trigger, actor=request.user)
         return Response({"job": {"id": str(job.pk), "state": job.state, "reason": job.reason}}, status=202)
 
 

@@ -21,6 +21,30 @@ class PolicyForm(forms.Form):
         help_text="Random items cost little and find what the model does not know that it does not know.",
     )
     retrain_after = forms.IntegerField(label="Learn again after so many new labels", min_value=1, max_value=1_000_000)
+    retrain_days = forms.IntegerField(
+        label="Learn again after so many days",
+        min_value=0,
+        max_value=366,
+        required=False,
+        help_text="Also when nothing has changed; 30 is a good rhythm. 0 is never.",
+    )
+    retrain_drop = forms.IntegerField(
+        label="Learn again when the live model lost so many points of accuracy",
+        min_value=0,
+        max_value=100,
+        required=False,
+        help_text="On the newest audit answers, when chance does not explain it. 0 is not looked at.",
+    )
+    fields_left_out = forms.CharField(
+        label="Fields to leave out",
+        required=False,
+        help_text="Names with commas between them. No model sees these fields of the items; people do.",
+    )
+    fields_trusted = forms.CharField(
+        label="Fields to trust",
+        required=False,
+        help_text="These may predict the answer perfectly: they are known before anybody answers.",
+    )
     promotion = forms.ChoiceField(
         label="A version that passes every check",
         choices=LearningPolicy.Promotion.choices,
@@ -57,6 +81,10 @@ class PolicyForm(forms.Form):
             "strategy": policy.strategy,
             "exploration_percent": round(100 * policy.exploration_share),
             "retrain_after": policy.retrain_after,
+            "retrain_days": policy.retrain_days,
+            "retrain_drop": policy.retrain_drop,
+            "fields_left_out": ", ".join(policy.fields_left_out),
+            "fields_trusted": ", ".join(policy.fields_trusted),
             "promotion": policy.promotion,
             "rules": rules_to_lines(policy.rules),
             "costs": costs_to_lines(policy.costs),
@@ -86,17 +114,34 @@ class PolicyForm(forms.Form):
         except ValueError as error:
             raise forms.ValidationError(str(error)) from None
 
+    def clean_fields_left_out(self) -> list[str]:
+        return _names(self.cleaned_data["fields_left_out"])
+
+    def clean_fields_trusted(self) -> list[str]:
+        return _names(self.cleaned_data["fields_trusted"])
+
     def changes(self) -> dict[str, Any]:
         """The settings as the service takes them."""
         data = self.cleaned_data
         promotion = {"promotion": data["promotion"]} if data["promotion"] else {}
-        return promotion | {
-            "is_enabled": data["is_enabled"],
-            "strategy": data["strategy"],
-            "exploration_share": data["exploration_percent"] / 100,
-            "retrain_after": data["retrain_after"],
-            "rules": data["rules"],
-            "costs": data["costs"],
-            "protected": data["protected"],
-            "favourable": data["favourable"],
-        }
+        numbers = {name: data[name] for name in ("retrain_days", "retrain_drop") if data[name] is not None}
+        return (
+            promotion
+            | numbers
+            | {
+                "is_enabled": data["is_enabled"],
+                "strategy": data["strategy"],
+                "exploration_share": data["exploration_percent"] / 100,
+                "retrain_after": data["retrain_after"],
+                "rules": data["rules"],
+                "fields_left_out": data["fields_left_out"],
+                "fields_trusted": data["fields_trusted"],
+                "costs": data["costs"],
+                "protected": data["protected"],
+                "favourable": data["favourable"],
+            }
+        )
+
+
+def _names(text: str) -> list[str]:
+    return [name for part in text.split(",") if (name := part.strip())]

@@ -32,6 +32,16 @@ class LearningPolicy(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(1_000_000)],
         help_text="New labels after which the model learns again.",
     )
+    retrain_days = models.PositiveSmallIntegerField(
+        default=0,
+        validators=[MaxValueValidator(366)],
+        help_text="Days after which the model learns again even if nothing happened; 0 for never.",
+    )
+    retrain_drop = models.PositiveSmallIntegerField(
+        default=5,
+        validators=[MaxValueValidator(100)],
+        help_text="Points of audit accuracy that the live model may lose before it learns again; 0 to not look.",
+    )
     min_seconds_between = models.PositiveIntegerField(default=10, validators=[MaxValueValidator(86_400)])
     queue_size = models.PositiveIntegerField(
         default=2_000, validators=[MinValueValidator(10), MaxValueValidator(20_000)]
@@ -44,6 +54,10 @@ class LearningPolicy(models.Model):
     )
     rules = models.JSONField(
         default=list, blank=True, help_text='A baseline: [{"contains": ["refund"], "value": "complaint"}, ...].'
+    )
+    fields_left_out = models.JSONField(default=list, blank=True, help_text="Fields that no model sees.")
+    fields_trusted = models.JSONField(
+        default=list, blank=True, help_text="Fields that may predict the answer perfectly: they are known before it."
     )
     costs = models.JSONField(
         default=list, blank=True, help_text='What mistakes cost, 1 where nothing is said: [{"true", "said", "cost"}].'
@@ -237,12 +251,17 @@ class TrainingRun(models.Model):
 
     class Trigger(models.TextChoices):
         LABELS = "labels", "New labels"
+        FEATURES = "features", "Changed features"
+        SCHEDULE = "schedule", "The schedule"
+        PERFORMANCE = "performance", "Lost accuracy"
+        DRIFT = "drift", "Drift"
+        EVENT = "event", "A business event"
         PERSON = "person", "A person"
         COMMAND = "command", "A command"
 
     job = models.OneToOneField(Job, on_delete=models.CASCADE, related_name="training_run")
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="training_runs", db_index=False)
-    trigger = models.CharField(max_length=10, choices=Trigger)
+    trigger = models.CharField(max_length=12, choices=Trigger)
     reason = models.CharField(max_length=200)
     # The newest answer that it saw: what came later are new labels.
     last_annotation_id = models.BigIntegerField(default=0)
@@ -250,6 +269,8 @@ class TrainingRun(models.Model):
     dataset = models.ForeignKey(Dataset, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs")
     version = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs")
     outcome = models.CharField(max_length=300, blank=True)
+    # What was wrong with the data: {code, severity, words, fields} of each (active_learning.core.validation).
+    findings = models.JSONField(default=list)
     seconds = models.JSONField(default=dict, help_text="Seconds of each part.")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -259,6 +280,11 @@ class TrainingRun(models.Model):
 
     def __str__(self) -> str:
         return f"training {self.pk}: {self.outcome or self.reason}"
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the data were such that nothing could be learned."""
+        return any(finding["severity"] == "refuse" for finding in self.findings)
 
 
 class ScoringRun(models.Model):

@@ -1,15 +1,15 @@
 """What learning reads of the labels, and what the model page shows. No numeric libraries: pages use these too."""
 
 import statistics
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Max, Q, QuerySet, Sum
+from django.db.models import Max, Min, Q, QuerySet, Sum
 
 from active_learning.core.audit import MIN_AUDITED
 from active_learning.core.start import ENOUGH_PER_LABEL
@@ -42,6 +42,7 @@ from labeling.models import (
 )
 
 LEARNING_JOBS = ("train", "score", "features")
+ACCURACY_CHECK = "accuracy_check"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,17 @@ class LabelSet:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def without(self, places: Collection[int]) -> "LabelSet":
+        """The items at all other places."""
+        gone = set(places)
+        kept = [place for place in range(len(self.ids)) if place not in gone]
+        return replace(
+            self,
+            ids=[self.ids[place] for place in kept],
+            values=[self.values[place] for place in kept],
+            weights=[self.weights[place] for place in kept],
+        )
+
 
 def strategy_titles(kind: str) -> dict[str, str]:
     """The strategies that a project of this kind may choose, with what people read: ours and the operator's own."""
@@ -69,6 +81,15 @@ def strategy_titles(kind: str) -> dict[str, str]:
 def policy_of(project: Project) -> LearningPolicy:
     """The project's policy; its defaults are stored at the first look."""
     return LearningPolicy.objects.get_or_create(project=project)[0]
+
+
+def field_names(policy: LearningPolicy) -> list[str]:
+    """The fields of the items that features are made of, and those that are left out. Empty before the first look."""
+    spec = policy.featurizer
+    if not spec:
+        return []
+    numbers = [field["name"] for field in spec["numeric_fields"]]
+    return sorted({*spec["text_fields"], *numbers, *spec["categorical_fields"], *policy.fields_left_out})
 
 
 def current_rules(project: Project) -> tuple[LabelSchema, SchemaRules]:
@@ -254,7 +275,19 @@ def latest_run(*, project: Project) -> TrainingRun | None:
 
 def latest_learned_run(*, project: Project) -> TrainingRun | None:
     """The last training that has come to its end, with or without a model."""
-    return TrainingRun.objects.filter(project=project, job__state=Job.State.SUCCEEDED).order_by("-id").first()
+    ended = TrainingRun.objects.filter(project=project, job__state=Job.State.SUCCEEDED)
+    return ended.select_related("job").order_by("-id").first()
+
+
+def end_of(run: TrainingRun) -> datetime:
+    """When the training ended, or began if its end was not written down."""
+    return run.job.finished_at or run.created_at
+
+
+def training_runs(*, project: Project, n: int) -> list[TrainingRun]:
+    """The last trainings, newest first."""
+    runs = TrainingRun.objects.filter(project=project).select_related("job", "version")
+    return list(runs.order_by("-id")[:n])
 
 
 def newest_version(*, project: Project) -> ModelVersion | None:
@@ -262,7 +295,8 @@ def newest_version(*, project: Project) -> ModelVersion | None:
 
 
 def live_version(*, project: Project) -> ModelVersion | None:
-    return ModelVersion.objects.filter(project=project, state=ModelVersion.State.LIVE).first()
+    live = ModelVersion.objects.filter(project=project, state=ModelVersion.State.LIVE)
+    return live.select_related("dataset").first()
 
 
 def live_before(*, project: Project, live: ModelVersion | None) -> int | None:
@@ -428,6 +462,30 @@ def latest_scoring(*, project: Project) -> ScoringRun | None:
     return ScoringRun.objects.filter(project=project).select_related("version").order_by("-id").first()
 
 
+def last_seen_by(version: ModelVersion) -> int | None:
+    """The newest answer that the training saw which made and measured the version; None when its row is gone."""
+    return version.runs.order_by("id").values_list("last_annotation_id", flat=True).first()
+
+
+def newly_audited_ids(*, project: Project, since_id: int) -> list[int]:
+    """Audit items whose answers that count all came after the answer `since_id`, in order of their first one."""
+    answers = _live_answers(project, Item.Split.AUDIT).order_by()
+    first = answers.filter(id__gt=since_id).values("item_id").annotate(first=Min("id")).order_by("first")
+    before = set(answers.filter(id__lte=since_id).values_list("item_id", flat=True))
+    return [item_id for item_id in first.values_list("item_id", flat=True) if item_id not in before]
+
+
+def latest_accuracy_check(*, project: Project) -> Job | None:
+    return Job.objects.filter(project=project, kind=ACCURACY_CHECK).order_by("-created_at").first()
+
+
+def accuracy_now(*, version: ModelVersion) -> dict[str, Any] | None:
+    """What the last accuracy check that came to its end found of this version (active_learning.core.decline)."""
+    done = Job.objects.filter(project_id=version.project_id, kind=ACCURACY_CHECK, state=Job.State.SUCCEEDED)
+    result = done.order_by("-finished_at").values_list("result", flat=True).first() or {}
+    return result.get("decline") if result.get("version") == version.number else None
+
+
 def why_no_vote(*, project: Project, version: ModelVersion) -> str:
     """Why the version may have no vote in the project's consensus; empty when it may. Its file is not looked at."""
     if LabelSchema.objects.current(project.pk).kind == LabelSchema.Kind.CHOICES:
@@ -494,7 +552,7 @@ def seconds_per_answer(*, project: Project, user: Any = None, most: int = 50) ->
 
 def learning_jobs(*, project: Project, n: int = 10) -> list[Job]:
     """The latest jobs of the learning loop, newest first, with what their trainings came to."""
-    kinds = (*LEARNING_JOBS, "vote")
+    kinds = (*LEARNING_JOBS, "vote", ACCURACY_CHECK)
     jobs = Job.objects.filter(project=project, kind__in=kinds).select_related("training_run", "created_by")
     return list(jobs.order_by("-created_at")[:n])
 
@@ -522,7 +580,10 @@ def is_learning(*, project: Project) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class WhatNext:
-    """How far it is to the next training, and to a number that may be believed."""
+    """How far it is to the next training, and to a number that may be believed.
+
+    `refusal` is why the last training learned nothing; `again_at` when the schedule asks for the next one.
+    """
 
     n_new: int
     n_needed: int
@@ -530,6 +591,8 @@ class WhatNext:
     n_audited_needed: int
     is_enabled: bool
     has_failed: bool
+    refusal: str
+    again_at: datetime | None
 
     @property
     def n_missing(self) -> int:
@@ -550,4 +613,6 @@ def what_next(*, project: Project, policy: LearningPolicy) -> WhatNext:
         n_audited_needed=MIN_AUDITED,
         is_enabled=policy.is_enabled,
         has_failed=latest is not None and latest.job.state == Job.State.FAILED,
+        refusal=latest.outcome if latest is not None and latest.is_refused else "",
+        again_at=end_of(run) + timedelta(days=policy.retrain_days) if run and policy.retrain_days else None,
     )

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from active_learning.services import features, replay, scoring, similar, training, triggers, voting
+from active_learning.services import features, replay, scoring, similar, training, triggers, voting, watching
 
 
 @shared_task(name="active_learning.check_triggers")
@@ -38,3 +38,8 @@ def run_votes(job_id: str) -> None:
 @shared_task(name="active_learning.run_similar")
 def run_similar(job_id: str) -> None:
     similar.find_similar(job_id=job_id)
+
+
+@shared_task(name="active_learning.run_accuracy_check")
+def run_accuracy_check(job_id: str) -> None:
+    watching.check_accuracy(job_id=job_id)

@@ -9,8 +9,9 @@ import hashlib
 import json
 import math
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -151,17 +152,24 @@ def _is_blank(value: Any) -> bool:
     return value is None or value == "" or value == []
 
 
-def infer_spec(sample: Sequence[RawItem], *, is_pair: bool = False, embedder: Embedder | None = None) -> FeaturizerSpec:
+def infer_spec(
+    sample: Sequence[RawItem],
+    *,
+    is_pair: bool = False,
+    left_out: Collection[str] = (),
+    embedder: Embedder | None = None,
+) -> FeaturizerSpec:
     """What the fields of `sample` look like: texts, numbers, categories or a vector.
 
-    `embedder` defaults to the installed one. Pairs are judged by both sides together.
+    Fields `left_out` are not looked at; `embedder` defaults to the installed one. Pairs are judged by both sides
+    together.
     """
     embedder = embedder or default_embedder()
     rows = [flatten(side) for item in sample for side in sides(item.data, is_pair)]
     columns: dict[str, list[Any]] = {}
     for row in rows:
         for name, value in row.items():
-            if not _is_blank(value):
+            if not _is_blank(value) and name not in left_out:
                 columns.setdefault(name, []).append(value)
     texts, categories, numbers = [], [], []
     for name in sorted(columns):
@@ -212,6 +220,49 @@ def places_of_texts(row: Mapping[str, Any], spec: FeaturizerSpec) -> list[tuple[
         places.append((name, at, end))
         at = end + 1
     return places
+
+
+def columns_of(data: Sequence[Mapping[str, Any]], spec: FeaturizerSpec) -> dict[str, list[float | str | None]]:
+    """The numbers and categories of items by field, a cell for each item; None where an item has none.
+
+    Of a pair: the number of a less that of b, and both categories as one.
+    """
+    rows = [[flatten(side) for side in sides(one, spec.is_pair)] for one in data]
+    found: dict[str, list[float | str | None]] = {}
+    for field in spec.numeric_fields:
+        found[field.name] = [_difference([_number(side.get(field.name)) for side in row]) for row in rows]
+    for name in spec.categorical_fields:
+        values = [[side.get(name) for side in row] for row in rows]
+        found[name] = [None if all(map(_is_blank, row)) else " / ".join(map(_text, row)) for row in values]
+    return found
+
+
+def _difference(numbers: Sequence[float | None]) -> float | None:
+    """The first number less the others; None where one is missing."""
+    known = [number for number in numbers if number is not None]
+    return known[0] - sum(known[1:]) if len(known) == len(numbers) else None
+
+
+def content_key(item: RawItem, spec: FeaturizerSpec) -> bytes | None:
+    """The same for items that show the model the same but for case, spacing and the form of letters.
+
+    None for an item that shows it nothing.
+    """
+    shown: list[str] = []
+    for side in sides(item.data, spec.is_pair):
+        row = flatten(side)
+        text = unicodedata.normalize("NFKC", text_of(row, spec)[:MAX_HASHED_CHARACTERS]).casefold()
+        shown.append(" ".join(text.split()))
+        shown += [_text(row.get(name)) for name in spec.categorical_fields]
+        numbers = (_number(row.get(field.name)) for field in spec.numeric_fields)
+        shown += ["" if number is None else repr(number) for number in numbers]
+    vector = item.vector if spec.vector_dimension else None
+    if vector is None and not any(shown):
+        return None
+    digest = hashlib.blake2b("\0".join(shown).encode(errors="surrogatepass"), digest_size=16)
+    if vector is not None:
+        digest.update(vector.tobytes())
+    return digest.digest()
 
 
 def _kind_of(name: str, values: Sequence[Any]) -> str:

@@ -46,32 +46,37 @@ MAX_SECONDS = 1_500.0
 # Answered items without stored features are computed on the spot, up to this many.
 ON_THE_SPOT = 5_000
 _IDS_A_QUERY = 1_000
+# Stored with the spec, and no part of it.
+_BESIDE_SPEC = ("fingerprint", "left_out")
 
 
 def stored_spec(policy: LearningPolicy) -> FeaturizerSpec | None:
     """The spec that the project's shards are made with, or None before the first."""
     if not policy.featurizer:
         return None
-    return FeaturizerSpec.from_json({k: v for k, v in policy.featurizer.items() if k != "fingerprint"})
+    return FeaturizerSpec.from_json({k: v for k, v in policy.featurizer.items() if k not in _BESIDE_SPEC})
 
 
 def ensure_spec(*, project: Project) -> FeaturizerSpec:
-    """The project's spec, inferred anew when there is none, or its embedding is gone, or the items have outgrown it.
+    """The project's spec, inferred anew when there is none, its embedding is gone, the items have outgrown it, or other
+    fields are to be left out.
 
     Raises Conflict for a project without items: there is nothing to look at.
     """
     policy = selectors.policy_of(project)
     spec = stored_spec(policy)
-    if spec is not None and _is_usable(spec) and not _is_outgrown(project, policy):
+    left_out = list(policy.fields_left_out)
+    is_as_set = (policy.featurizer or {}).get("left_out", []) == left_out
+    if spec is not None and is_as_set and _is_usable(spec) and not _is_outgrown(project, policy):
         return spec
     sample = _sample(project)
     if not sample:
         raise Conflict("This project has no items to learn from.", code="no_items")
     schema, _ = selectors.current_rules(project)
-    fresh = infer_spec(sample, is_pair=schema.kind == "pair")
+    fresh = infer_spec(sample, is_pair=schema.kind == "pair", left_out=left_out)
     if spec is not None and _is_usable(spec) and _is_like(spec, fresh):
         fresh = spec
-    policy.featurizer = fresh.to_json() | {"fingerprint": fresh.fingerprint}
+    policy.featurizer = fresh.to_json() | {"fingerprint": fresh.fingerprint, "left_out": left_out}
     policy.n_items_inferred_from = len(sample)
     policy.save(update_fields=["featurizer", "n_items_inferred_from"])
     return fresh
@@ -109,10 +114,10 @@ def _sample(project: Project) -> list[RawItem]:
     ids = np.fromiter(selectors.item_ids(project=project), dtype=np.int64)
     ids.sort()
     chosen = ids if len(ids) <= SAMPLE_SIZE else ids[np.linspace(0, len(ids) - 1, SAMPLE_SIZE).astype(np.intp)]
-    return [raw for _, raw, _ in _raw_items(chosen)]
+    return [raw for _, raw, _ in raw_items(chosen)]
 
 
-def _raw_items(ids: NDArray[np.int64]) -> Iterator[tuple[int, RawItem, bool]]:
+def raw_items(ids: NDArray[np.int64]) -> Iterator[tuple[int, RawItem, bool]]:
     """Id, content and whether it is in the audit split, of the named items in order of id."""
     for start in range(0, len(ids), _IDS_A_QUERY):
         part = ids[start : start + _IDS_A_QUERY].tolist()
@@ -147,7 +152,7 @@ def build_shards(*, project: Project, job: RunningJob | None = None) -> dict[str
         part = missing[start : start + SHARD_SIZE]
         blocks, ids, flags = [], [], []
         for step in range(0, len(part), STEP):
-            raws = list(_raw_items(part[step : step + STEP]))
+            raws = list(raw_items(part[step : step + STEP]))
             if raws:
                 blocks.append(featurizer.transform([raw for _, raw, _ in raws]))
                 ids += [pk for pk, _, _ in raws]
@@ -293,7 +298,7 @@ def gather(*, project: Project, spec: FeaturizerSpec, ids: Sequence[int]) -> Fou
     if not len(missing):
         return stored
     place_of = {int(wanted[place]): int(place) for place in missing}
-    raws = list(_raw_items(np.sort(wanted[missing])))
+    raws = list(raw_items(np.sort(wanted[missing])))
     if not raws:
         return stored
     computed = Featurizer(spec).transform([raw for _, raw, _ in raws])

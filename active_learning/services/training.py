@@ -30,9 +30,10 @@ from active_learning.core.learners import (
 from active_learning.core.manifest import canonical_json
 from active_learning.core.rules import parse_rules, rule_predictions
 from active_learning.core.shards import write_atomically
+from active_learning.core.validation import Finding, check_features, refusal
 from active_learning.models import Dataset, LearningPolicy, ModelVersion, TrainingRun
 from active_learning.selectors import LabelSet
-from active_learning.services import evidence, features, files, frozen, promotion, registry
+from active_learning.services import evidence, features, files, frozen, promotion, registry, validation
 from active_learning.services.evaluation import Judged, detail_of, outlook_of, protected_groups
 from active_learning.services.registry import Recipe
 from active_learning.services.scoring import order_queue
@@ -61,7 +62,7 @@ class Stopwatch:
         try:
             yield
         finally:
-            self.seconds[name] = round(time.perf_counter() - began, 3)
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - began, 3)
 
 
 def train(*, job_id: str) -> None:
@@ -93,7 +94,7 @@ def _train(job: RunningJob) -> None:
     run.save()
     if version is not None:
         decide_on_votes(project=project, version=version)
-    result: dict[str, Any] = {"outcome": run.outcome, "labels": run.n_labels_at_start}
+    result: dict[str, Any] = {"outcome": run.outcome, "labels": run.n_labels_at_start, "findings": run.findings}
     if version is not None:
         result |= {"version": version.number, "state": version.state}
     if scoring is not None:
@@ -107,15 +108,23 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
         labels = selectors.training_labels(project=project, rules=rules)
         audit = selectors.audit_labels(project=project, rules=rules)
     run.n_labels_at_start = len(labels)
-    if why_not := _too_little(labels, rules):
-        run.outcome = why_not
+    live = selectors.live_version(project=project)
+    if _is_refused(run, validation.check_counts(labels=labels, rules=rules, live=live)):
+        return None
+    with watch.part("features"):
+        spec = features.ensure_spec(project=project)
+    with watch.part("validate"):
+        checked = validation.check_data(project=project, spec=spec, rules=rules, labels=labels, audit=audit, live=live)
+    if _is_refused(run, checked.findings):
+        return None
+    labels = checked.labels
+    job.report(0.15, f"learning from {len(labels):,} items")
+    with watch.part("features"):
+        material = _material(project, spec, rules, labels)
+    if _is_refused(run, [*checked.findings, *check_features(material.block, spec)]):
         return None
     dataset = freeze_dataset(project=project, schema_version=schema.version, rules=rules, labels=labels)
     run.dataset = dataset
-    job.report(0.15, f"learning from {len(labels):,} items")
-    with watch.part("features"):
-        spec = features.ensure_spec(project=project)
-        material = _material(project, spec, rules, labels)
     recipe = Recipe(dataset.sha256, spec, asdict(LinearLearner()), seed_of(dataset.sha256))
     with watch.part("fit"):
         model = fit(recipe=recipe, material=material)
@@ -169,15 +178,11 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
     return version
 
 
-def _too_little(labels: LabelSet, rules: SchemaRules) -> str:
-    """Why nothing can be learned yet, or the empty string."""
-    if not len(labels):
-        return "There are no labels to learn from yet."
-    if rules.kind != "choices" and len({str(value) for value in labels.values}) < 2:
-        return f"All {len(labels)} labels say {labels.values[0]}; a model needs two different answers."
-    if rules.kind == "choices" and len(labels) < 2:
-        return "One label alone teaches nothing."
-    return ""
+def _is_refused(run: TrainingRun, findings: list[Finding]) -> bool:
+    """Writes down what was found; whether it forbids to learn. A refusal is what came of the run."""
+    run.findings = [finding.to_json() for finding in findings]
+    run.outcome = refusal(findings)[:300]
+    return bool(run.outcome)
 
 
 def _outcome(version: ModelVersion, labels: LabelSet) -> str:

@@ -1,6 +1,7 @@
 """When to learn, when to put the queue in order, when to compute features. Asks only; workers do."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from active_learning import selectors
+from active_learning.core.audit import MIN_AUDITED
 from active_learning.core.strategies import REPLAYED
 from active_learning.models import LearningPolicy, ModelVersion, ScoringRun, TrainingRun
 from labeling.core.errors import Invalid
@@ -33,13 +35,23 @@ MOST_SEEDS = 50
 NEW_VOTES_SHARE = 0.1
 # How often the items are counted, to notice rows that came in beside or before the last ones.
 COUNT_SECONDS = 300
+# How often it is counted how many audit items were answered since the live model learned.
+WATCH_SECONDS = 60
 
 
 def request_training(
     *, project: Project, reason: str, trigger: str = TrainingRun.Trigger.PERSON, actor: Any = None
 ) -> Job:
-    """The training job that is queued now: at most one a project waits and one runs."""
-    reason = reason.strip()[:200] or "asked for"
+    """The training job that is queued now: at most one a project waits and one runs.
+
+    One that waits already keeps its trigger and says the new reason too. This is the door for whatever notices that
+    the world has changed: `trigger` DRIFT with what has drifted, EVENT with what has happened. Raises Invalid for an
+    event that does not say what happened.
+    """
+    reason = reason.strip()[:200]
+    if trigger == TrainingRun.Trigger.EVENT and not reason:
+        raise Invalid("Say what has happened: it is kept as the reason.", fields={"reason": "needed for an event"})
+    reason = reason or "asked for"
     with transaction.atomic():
         job = enqueue_job(
             kind="train",
@@ -51,7 +63,13 @@ def request_training(
             queue=QUEUE,
             params={"trigger": str(trigger)},
         )
-        TrainingRun.objects.get_or_create(job=job, defaults={"project": project, "trigger": trigger, "reason": reason})
+        run, is_new = TrainingRun.objects.get_or_create(
+            job=job, defaults={"project": project, "trigger": trigger, "reason": reason}
+        )
+        if not is_new and reason not in run.reason:
+            job.reason = run.reason = f"{run.reason}; {reason}"[:200]
+            run.save(update_fields=["reason"])
+            job.save(update_fields=["reason"])
     return job
 
 
@@ -109,6 +127,18 @@ def request_replay(
     )
 
 
+def request_accuracy_check(*, project: Project, reason: str) -> Job:
+    """The job that measures the live model on the newest audit answers."""
+    return enqueue_job(
+        kind=selectors.ACCURACY_CHECK,
+        task="active_learning.run_accuracy_check",
+        project=project,
+        reason=reason,
+        lane=f"{selectors.ACCURACY_CHECK}:{project.pk}",
+        queue=QUEUE,
+    )
+
+
 def request_votes(*, project: Project, reason: str) -> Job:
     """The job in which the newest model votes on what people have answered."""
     return enqueue_job(
@@ -138,9 +168,9 @@ def decide_on_votes(*, project: Project, version: ModelVersion) -> Job | None:
 
 
 def check_triggers(*, now: datetime | None = None) -> dict[str, int]:
-    """Asks for what is due in each project: how many trainings, orderings and feature jobs. Runs every few seconds."""
+    """Asks for what is due in each project: how many jobs of each kind. Runs every few seconds."""
     now = now or timezone.now()
-    asked = {"train": 0, "score": 0, "features": 0}
+    asked = {"train": 0, "score": 0, "features": 0, selectors.ACCURACY_CHECK: 0}
     for project in Project.objects.select_related("learning_policy").iterator(chunk_size=200):
         try:
             for kind in _check_project(project, now):
@@ -156,7 +186,9 @@ def _check_project(project: Project, now: datetime) -> list[str]:
         return []
     busy = set(
         Job.objects.filter(
-            project=project, kind__in=selectors.LEARNING_JOBS, state__in=(Job.State.QUEUED, Job.State.RUNNING)
+            project=project,
+            kind__in=(*selectors.LEARNING_JOBS, selectors.ACCURACY_CHECK),
+            state__in=(Job.State.QUEUED, Job.State.RUNNING),
         ).values_list("kind", flat=True)
     )
     fingerprint = _fingerprint(policy)
@@ -165,12 +197,16 @@ def _check_project(project: Project, now: datetime) -> list[str]:
     if "features" not in busy and (reason := _features_due(project, fingerprint, featurized)):
         request_features(project=project, reason=reason)
         asked.append("features")
-    if "train" not in busy and (reason := _training_due(project, policy, now)):
-        request_training(project=project, reason=reason, trigger=TrainingRun.Trigger.LABELS)
+    due = None if "train" in busy else _training_due(project, policy, now)
+    if due:
+        request_training(project=project, reason=due.reason, trigger=due.trigger)
         asked.append("train")
     elif not busy & {"train", "score"} and (reason := _ordering_due(project, policy, featurized, busy, now)):
         request_ordering(project=project, reason=reason)
         asked.append("score")
+    if not busy & {"train", selectors.ACCURACY_CHECK} and (reason := _accuracy_check_due(project, policy, now)):
+        request_accuracy_check(project=project, reason=reason)
+        asked.append(selectors.ACCURACY_CHECK)
     return asked
 
 
@@ -196,24 +232,61 @@ def _features_due(project: Project, fingerprint: str, featurized: int) -> str:
     return ""
 
 
-def _training_due(project: Project, policy: LearningPolicy, now: datetime) -> str:
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What asks for a training, and why."""
+
+    trigger: TrainingRun.Trigger
+    reason: str
+
+
+def _training_due(project: Project, policy: LearningPolicy, now: datetime) -> Due | None:
     latest = selectors.latest_run(project=project)
     if latest is not None:
-        ended = latest.job.finished_at or latest.created_at
+        ended = selectors.end_of(latest)
         if now < ended + timedelta(seconds=policy.min_seconds_between):
-            return ""
+            return None
         if latest.job.state == Job.State.FAILED and now < ended + RETRY_FAILED_AFTER:
-            return ""
+            return None
     learned = selectors.latest_learned_run(project=project)
     since = learned.last_annotation_id if learned else 0
     n = selectors.n_new_labels(project=project, since_id=since, at_most=policy.retrain_after)
     if n >= policy.retrain_after:
-        return f"{n} new label{'s' if n != 1 else ''}"
+        return Due(TrainingRun.Trigger.LABELS, f"{n} new label{'s' if n != 1 else ''}")
     version = selectors.newest_version(project=project)
     fingerprint = _fingerprint(policy)
     if version is not None and fingerprint and version.parameters.get("fingerprint") != fingerprint:
-        return "the features of the items have changed"
-    return ""
+        return Due(TrainingRun.Trigger.FEATURES, "the features of the items have changed")
+    # Without any answer there is nothing to learn again.
+    if (
+        policy.retrain_days
+        and learned
+        and since
+        and now >= selectors.end_of(learned) + timedelta(days=policy.retrain_days)
+    ):
+        days = f"{policy.retrain_days} day{'s' if policy.retrain_days != 1 else ''}"
+        return Due(TrainingRun.Trigger.SCHEDULE, f"{days} since the last training")
+    return None
+
+
+def _accuracy_check_due(project: Project, policy: LearningPolicy, now: datetime) -> str:
+    """Why the live model is to be measured again, or the empty string."""
+    if not policy.retrain_drop:
+        return ""
+    live = selectors.live_version(project=project)
+    if live is None or not cache.add(f"active_learning:watched:{project.pk}", True, WATCH_SECONDS):
+        return ""
+    last = selectors.latest_accuracy_check(project=project)
+    if last is not None and last.state == Job.State.FAILED and now < last.created_at + RETRY_FAILED_AFTER:
+        return ""
+    since = selectors.last_seen_by(live)
+    accuracy = (live.metrics.get("audit") or {}).get("accuracy")
+    if since is None or accuracy is None:
+        return ""
+    result = (last.result if last else None) or {}
+    n_then = result.get("n_new", 0) if result.get("version") == live.number else 0
+    n_new = len(selectors.newly_audited_ids(project=project, since_id=since)) - n_then
+    return f"{n_new} new audit items" if n_new >= MIN_AUDITED else ""
 
 
 def _ordering_due(project: Project, policy: LearningPolicy, featurized: int, busy: set[str], now: datetime) -> str:

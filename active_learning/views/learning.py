@@ -17,14 +17,14 @@ from active_learning.core.curves import Ahead, Baseline, CurvePoint, draw_curve
 from active_learning.core.start import ENOUGH_PER_LABEL
 from active_learning.core.strategies import TITLES
 from active_learning.forms import PolicyForm
-from active_learning.models import ModelVersion
+from active_learning.models import ModelVersion, TrainingRun
 from active_learning.selectors import VersionOnCurve
 from active_learning.services.audit import start_fresh_audit
 from active_learning.services.policy import change_policy
 from active_learning.services.triggers import request_training
 from labeling import access
 from labeling import selectors as labeling_selectors
-from labeling.core.errors import DomainError
+from labeling.core.errors import DomainError, Invalid
 from labeling.core.wording import LabelWord, job_words, result_words, value_words
 from labeling.models import Job, LabelSchema, Membership, Project
 
@@ -55,9 +55,18 @@ def learning_now(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def train(request: HttpRequest, slug: str) -> HttpResponse:
     project = access.project_for(request.user, slug, Membership.Role.REVIEWER)
-    reason = request.POST.get("reason", "").strip() or f"{request.user.get_username()} asked for it"
-    request_training(project=project, reason=reason, actor=request.user)
-    messages.success(request, "Training waits in line. People go on labeling meanwhile.")
+    reason, is_event = request.POST.get("reason", "").strip(), "event" in request.POST
+    try:
+        request_training(
+            project=project,
+            reason=reason if is_event else reason or f"{request.user.get_username()} asked for it",
+            trigger=TrainingRun.Trigger.EVENT if is_event else TrainingRun.Trigger.PERSON,
+            actor=request.user,
+        )
+    except Invalid as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, "Training waits in line. People go on labeling meanwhile.")
     return redirect("active_learning:learning", slug)
 
 
@@ -162,6 +171,7 @@ def _now(membership: Membership) -> dict[str, Any]:
     versions = selectors.versions_of(project=project, n=VERSIONS_SHOWN)
     jobs = selectors.learning_jobs(project=project, n=JOBS_SHOWN)
     ordering = selectors.latest_scoring(project=project)
+    live = selectors.live_version(project=project)
     queue = labeling_selectors.queue_composition(project=project)
     n_queued = sum(part["n"] for part in queue)
     newest = versions[0] if versions else None
@@ -169,7 +179,8 @@ def _now(membership: Membership) -> dict[str, Any]:
         "project": project,
         "chart": _chart(selectors.curve_versions(project=project), newest),
         "is_owner": membership.role == Membership.Role.OWNER,
-        "live": selectors.live_version(project=project),
+        "live": live,
+        "live_now": selectors.accuracy_now(version=live) if live else None,
         "newest": _row(newest) if newest else None,
         "versions": [_row(version) for version in versions],
         "n_versions": selectors.n_versions(project=project),
@@ -282,13 +293,17 @@ def _row(version: ModelVersion) -> dict[str, Any]:
 def _job(job: Job) -> dict[str, Any]:
     run = getattr(job, "training_run", None)
     outcome = run.outcome if run is not None and job.state == Job.State.SUCCEEDED else ""
+    findings = run.findings if run is not None else []
     return {
         "job": job,
         "name": job_words(job.kind),
         "seconds": job.duration_seconds,
         "is_running": job.state == Job.State.RUNNING,
+        "trigger": run.get_trigger_display() if run is not None else "",
+        "warnings": [found["words"] for found in findings if found["severity"] == "warn"],
         "outcome": outcome
         or job.error
         or (job.message if job.state == Job.State.RUNNING else "")
+        or (job.result or {}).get("outcome", "")
         or result_words(job.result),
     }

@@ -85,3 +85,32 @@ def test_a_broker_that_is_down_costs_nothing(owner, django_capture_on_commit_cal
         response = client_of(owner).post(url(project, "train"), {})
     assert response.status_code == 202
     assert Job.objects.get(pk=response.json()["job"]["id"]).state == "queued"
+
+
+def test_an_event_is_recorded_as_the_reason(owner):
+    call, project = client_of(owner), make_pool(owner, 8)
+    refused = call.post(url(project, "train"), {"trigger": "event"})
+    assert refused.status_code == 422
+    assert "reason" in refused.json()["error"]["fields"]
+    assert call.post(url(project, "train"), {"trigger": "drift", "reason": "x"}).status_code == 422
+    assert call.post(url(project, "train"), {"trigger": "event", "reason": "prices changed"}).status_code == 202
+    run = TrainingRun.objects.get(project=project)
+    assert (run.trigger, run.reason) == ("event", "prices changed")
+
+
+def test_trainings_are_listed_with_what_was_found(owner):
+    call, project = client_of(owner), make_pool(owner, 60)
+    answer(pool_items(project, 5), "food")
+    run_training(project)
+    answer(pool_items(project, 20, offset=5))
+    run_training(project, reason="more labels", trigger="labels")
+    learned, refused = call.get(url(project, "train")).json()["runs"]
+    assert (learned["version"], learned["trigger"], learned["reason"]) == (1, "labels", "more labels")
+    assert refused["version"] is None
+    assert refused["findings"] == [
+        {"code": "one_answer", "severity": "refuse", "words": refused["outcome"], "fields": []}
+    ]
+    job = call.get(f"/api/v1/jobs/{refused['job']}/").json()
+    assert job["result"]["findings"] == refused["findings"]
+    annotator = client_of(make_member(project))
+    assert annotator.get(url(project, "train")).status_code == 403

@@ -235,3 +235,65 @@ def test_labels_that_are_hardly_known_are_named_with_a_way_to_find_some(client, 
 
 def test_labels_that_are_known_well_are_not_listed(client, owner, trained):
     assert "Hardly known" not in page(client, trained, owner).text
+
+
+def test_a_refusal_and_warnings_stand_on_the_page(client, owner):
+    project = make_pool(owner, 60)
+    answer(pool_items(project, 5), "food")
+    run_training(project)
+    said = words(page(client, project, owner))
+    assert "The last training learned nothing. All 5 labels say food" in said
+    answer(pool_items(project, 3, offset=5), "money")
+    run_training(project)
+    said = words(page(client, project, owner))
+    assert "learned nothing" not in said
+    assert "Fewer than 2 examples of sport (0)" in said
+
+
+def test_something_that_happened_is_an_event_with_its_reason(client, owner):
+    project = make_pool(owner, 8)
+    client.force_login(owner)
+    address = f"/projects/{project.slug}/model/train/"
+    said = words(client.post(address, {"event": "on"}, follow=True))
+    assert "Say what has happened" in said
+    assert not Job.objects.filter(project=project).exists()
+    said = words(client.post(address, {"event": "on", "reason": "prices changed"}, follow=True))
+    assert "prices changed A business event" in said
+    assert Job.objects.get(project=project).training_run.trigger == "event"
+
+
+def test_when_it_learns_is_set_on_the_page(client, owner):
+    project = make_pool(owner, 40)
+    run_features(project)
+    client.force_login(owner)
+    form = {
+        "is_enabled": "on", "strategy": "margin", "exploration_percent": "10", "retrain_after": "50",
+        "retrain_days": "30", "retrain_drop": "7", "fields_left_out": " text ,", "fields_trusted": "", "rules": "",
+    }  # fmt: skip
+    address = f"/projects/{project.slug}/model/settings/"
+    assert client.post(address, form).status_code == 302
+    policy = selectors.policy_of(project)
+    assert (policy.retrain_days, policy.retrain_drop, policy.fields_left_out) == (30, 7, ["text"])
+    refused = client.post(address, form | {"fields_trusted": "colour"})
+    assert refused.status_code == 422
+    assert "No field is called colour. There are: text." in words(refused)
+    assert client.post(address, form | {"retrain_days": "400"}).status_code == 422
+
+
+def test_how_the_live_model_does_on_the_newest_audit_items(client, owner, trained):
+    decline = {
+        "then": {"value": 0.96, "low": 0.9, "high": 0.99, "n": 50},
+        "now": {"value": 0.8, "low": 0.65, "high": 0.9, "n": 40},
+        "points": 16.04, "low": 2.5, "high": 30.0, "verdict": "critical",
+    }  # fmt: skip
+    job = Job.objects.create(
+        project=trained, kind="accuracy_check", task="active_learning.run_accuracy_check", state="succeeded",
+        finished_at=timezone.now(), result={"version": 2, "n_new": 40, "decline": decline, "outcome": "x"},
+    )  # fmt: skip
+    said = words(page(client, trained, owner))
+    assert (
+        "80 % of the newest audit items 65 % to 90 %, n 40 , 16.0 points less than when it learned 2.5 to 30.0" in said
+    )
+    job.result["version"] = 1
+    job.save()
+    assert "of the newest audit items" not in words(page(client, trained, owner))
