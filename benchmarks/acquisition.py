@@ -230,9 +230,9 @@ class Curves:
             "area": round(float(areas(sizes, self.macro_f1).mean()), 4),
             "area_ratio": round(mean, 4),
             "area_ratio_interval": None if half is None else [round(mean - half, 4), round(mean + half, 4)],
-            "labels_95": reached,
+            "labels_95": _rounded(reached),
             "labels_95_ratio": round((reached or sizes[-1]) / (of_random or sizes[-1]), 4),
-            "labels_tfidf": labels_to(sizes, self.accuracy.mean(axis=0), accuracy),
+            "labels_tfidf": _rounded(labels_to(sizes, self.accuracy.mean(axis=0), accuracy)),
             "select_cpu_seconds": round(self.select_seconds, 3),
             "fit_cpu_seconds": round(self.fit_seconds, 3),
         }
@@ -260,6 +260,10 @@ def tfidf_accuracy(data: Data, n_labels: int, seed: int) -> float:
     model = LogisticRegression(C=10.0, max_iter=500)
     model.fit(words.transform([data.pool_texts[row] for row in rows]), data.pool.targets.y[rows])
     return float((model.predict(words.transform(data.exam_texts)) == data.exam.targets.y).mean())
+
+
+def _rounded(labels: float | None) -> float | None:
+    return None if labels is None else round(labels, 1)
 
 
 def _full_score(data: Data) -> float:
