@@ -26,6 +26,15 @@ class SchemaInput(serializers.Serializer):
 
 
 class ProjectSettings(serializers.Serializer):
+    # What reading a project also tells: sent back as it was read, it does no harm.
+    TOLD = frozenset({"slug", "role", "audit_share", "created_at"})
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        unknown = sorted(set(self.initial_data) - set(self.fields) - self.TOLD)
+        if unknown:
+            raise serializers.ValidationError({name: "There is no such setting." for name in unknown})
+        return attrs
+
     name = serializers.CharField(max_length=120, required=False)
     description = serializers.CharField(required=False, allow_blank=True)
     overlap_policy = serializers.CharField(required=False, help_text="fixed or adaptive")

@@ -82,11 +82,12 @@ def _drawn(project: Project, schema_ids: list[int], n: int) -> tuple[list[tuple[
     """Up to `n` rows of item, label, author and the probability of drawing this label; and of how many items.
 
     Items are drawn alike, so that a share of them is one of all such items; then one label of each. The rows come in
-    random order.
+    random order. Known items are left out: a person who was told the answer would give it, and the first answer of one
+    who was not is what they are checked by.
     """
     labels = (
         Annotation.objects.live()
-        .filter(project=project, schema_id__in=schema_ids)
+        .filter(project=project, schema_id__in=schema_ids, item__gold__isnull=True)
         .exclude(item__state=Item.State.EXCLUDED)
     )
     n_of = labels.aggregate(n=Count("item", distinct=True))["n"]

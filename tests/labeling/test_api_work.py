@@ -1,11 +1,13 @@
 import json
 import uuid
+from types import SimpleNamespace
 
 import pytest
 from django.db import OperationalError
 from rest_framework.test import APIClient
 
 from labeling.models import Annotation, AuditEntry, Comment
+from labeling.services import limits
 from tests.factories import make_items, make_key, make_member, make_project
 
 pytestmark = pytest.mark.django_db
@@ -228,9 +230,25 @@ def test_only_the_owner_changes_a_project(project, reviewer):
     assert client.patch(f"/api/v1/projects/{project.slug}/", {"overlap": 2}).status_code == 403
 
 
+def test_a_setting_that_does_not_exist_is_refused_and_what_was_read_may_be_sent_back(client, owner, project):
+    key = make_key(owner, scopes=["manage"])
+    headers = {"authorization": f"Bearer {key}"}
+    path = f"/api/v1/projects/{project.slug}/"
+    refused = client.patch(path, {"single_truth": False}, content_type="application/json", headers=headers)
+    assert refused.status_code == 422
+    assert refused.json()["error"]["fields"] == {"single_truth": "There is no such setting."}
+    read = client.get(path, headers=headers).json()
+    sent = client.patch(path, read, content_type="application/json", headers=headers)
+    assert sent.status_code == 200, sent.json()
+    body = {"slug": "other", "schema": {"kind": "choice", "labels": ["a", "b"]}, "over_lap": 2}
+    made = client.post("/api/v1/projects/", body, content_type="application/json", headers=headers)
+    assert made.status_code == 422 and "over_lap" in made.json()["error"]["fields"]
+
+
 def test_too_many_requests_are_told_to_wait(project, call, settings, monkeypatch):
     settings.THROTTLE_PER_MINUTE = {"annotate": 2}
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    monkeypatch.setattr(limits, "time", SimpleNamespace(time=lambda: 1_000_000.0))  # no minute ends in between
     answers = [next_items(call, project).status_code for _ in range(4)]
     assert answers == [200, 200, 429, 429]
     assert int(next_items(call, project).headers["Retry-After"]) <= 61

@@ -92,6 +92,8 @@ def test_the_sample_is_drawn_from_items_with_a_label_under_an_older_version(proj
     label_all(project, ann)
     excluded = old[0]
     Item.objects.filter(pk=excluded.pk).update(state=Item.State.EXCLUDED)
+    known = make_item(project, gold="positive")
+    make_annotation(known, "positive", rater="x")
     new_version(project)
     make_items(project, 3)
     label_all(project, ann)
