@@ -32,7 +32,7 @@ class ProjectSettings(serializers.Serializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         unknown = sorted(set(self.initial_data) - set(self.fields) - self.TOLD)
         if unknown:
-            raise serializers.ValidationError({name: "There is no such setting." for name in unknown})
+            raise serializers.ValidationError(dict.fromkeys(unknown, "There is no such setting."))
         return attrs
 
     name = serializers.CharField(max_length=120, required=False)

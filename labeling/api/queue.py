@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from labeling import access, selectors
-from labeling.core.errors import Invalid
 from labeling.core.search import MAX_QUERY
 from labeling.models import Membership
 from labeling.services.ask_next import LEFT_OUT, MOST_AT_ONCE, ask_next, take_out
@@ -21,7 +20,7 @@ class ItemName(serializers.Field):
     def to_internal_value(self, data: Any) -> int | str:
         if isinstance(data, int) and not isinstance(data, bool) and 0 < data < 2**63:
             return data
-        if isinstance(data, str) and data:
+        if isinstance(data, str) and data and "\0" not in data:  # PostgreSQL knows no text with a NUL
             return data
         raise serializers.ValidationError("An item is named by its number, or by your own id as text.")
 
@@ -34,6 +33,10 @@ class AskInput(serializers.Serializer):
         child=ItemName(), allow_empty=False, max_length=MOST_AT_ONCE, help_text="Numbers of items, or your own ids."
     )
     reason = serializers.CharField(max_length=MAX_QUERY, help_text="What you looked for. Annotators are not told.")
+
+
+class TakeOutInput(serializers.Serializer):
+    reason = serializers.CharField(max_length=MAX_QUERY, help_text="As it was given.")
 
 
 class LeftOutOutput(serializers.Serializer):
@@ -76,13 +79,13 @@ class QueueView(APIView):
         return Response({"queued": len(queued), "left_out": told})
 
     @extend_schema(
-        parameters=[OpenApiParameter("reason", str, required=True, description="as it was given")],
+        parameters=[TakeOutInput],
         responses={200: TakenOutOutput},
         operation_id="take_out",
     )
     def delete(self, request: Request, slug: str) -> Response:
         project = access.project_for(request.user, slug, Membership.Role.REVIEWER, request.auth)
-        reason = request.query_params.get("reason", "").strip()
-        if not reason:
-            raise Invalid("Which ones? Give the reason they were asked for with.", fields={"reason": "missing"})
+        asked = TakeOutInput(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        reason = asked.validated_data["reason"]
         return Response({"taken_out": take_out(project=project, detail={"query": reason}, actor=request.user)})
