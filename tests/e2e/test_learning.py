@@ -60,6 +60,7 @@ def test_olga_watches_the_model_learn(page: Page, owner: Any, sign_in: Any, work
     expect(page.locator("#jobs-table")).to_contain_text("the guidelines have changed")
 
     page.get_by_label("What to ask next").select_option(label="modAL: margin sampling")
+    page.get_by_text("What it is measured against").click()
     page.get_by_label("Rules to beat").fill("goal sport")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text('Line 1 does not read "word, word => label".')).to_be_visible()
