@@ -35,6 +35,8 @@ export function createStream({ ask, nCards, isDraining, onCards, onEmpty, onTrou
   let isResuming = resume;
   // Why the last look found nothing: until the next look is due, answering must not make more of them.
   let drained = null;
+  // Something changed while the question was on its way: an answer of "nothing" would be about the past.
+  let isOutdated = false;
 
   function later(ms) {
     cancelTimer?.();
@@ -52,6 +54,7 @@ export function createStream({ ask, nCards, isDraining, onCards, onEmpty, onTrou
     // What is still in the outbox counts as held on the server: its answer would be about the past.
     if (nCards() === 0 && isDraining()) return;
     isAsking = true;
+    isOutdated = false;
     const answer = await ask(n, isResuming);
     isAsking = false;
     if (answer.kind !== "ok") {
@@ -68,6 +71,10 @@ export function createStream({ ask, nCards, isDraining, onCards, onEmpty, onTrou
       if (nCards() === 0) fill(); // all of them are answered already, and wait in the outbox
       return;
     }
+    if (isOutdated) {
+      fill();
+      return;
+    }
     const empty = answer.body.empty ?? { why: "done", message: "There is nothing for you at the moment." };
     drained = empty;
     // "held" can mean items that another visit of this page left leased: they are asked for by name.
@@ -82,6 +89,7 @@ export function createStream({ ask, nCards, isDraining, onCards, onEmpty, onTrou
     cancelTimer = null;
     drained = null;
     failures = 0;
+    isOutdated = true;
     fill();
   }
 

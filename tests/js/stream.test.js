@@ -99,6 +99,18 @@ test("a failed look is reported and repeated with growing patience", async () =>
   assert.deepEqual([troubles.length, timers[0].ms, timers[1].ms], [2, 1000, 2000]);
 });
 
+test("a look that was on its way when the last answers arrived is taken again", async () => {
+  const held = { why: "held", message: "You hold 1." };
+  const done = { why: "done", message: "Everything is judged." };
+  const { stream, asked, empties } = setUp({ answers: [ok([], held), ok([], done)] });
+  const first = stream.fill();
+  stream.wake();
+  await first;
+  await settle();
+  assert.equal(asked.length, 2);
+  assert.deepEqual(empties, [done], "what was true before is not shown");
+});
+
 test("a refusal and a lost log-in are not repeated by themselves", async () => {
   for (const kind of ["refused", "auth"]) {
     const { stream, troubles, timers } = setUp({ answers: [{ kind, error: { message: "no" } }] });
