@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,6 +14,7 @@ from labeling.models import Membership
 from labeling.services.ask_next import LEFT_OUT, MOST_AT_ONCE, ask_next, take_out
 
 
+@extend_schema_field({"oneOf": [{"type": "integer", "minimum": 1}, {"type": "string", "minLength": 1}]})
 class ItemName(serializers.Field):
     """The number of an item, or the owner's own id as text."""
 
