@@ -15,13 +15,10 @@ never gets there counts as its length.
 """
 
 import argparse
-import csv
 import hashlib
 import json
 import os
-import sys
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,12 +31,11 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from active_learning.core.acquisition import strategy_named
-from active_learning.core.blocks import FeatureBlock
 from active_learning.core.campaign import Known, Round, play
 from active_learning.core.evaluation import evaluate
-from active_learning.core.featurize import Featurizer, RawItem, infer_spec
-from active_learning.core.learners import DenseScaling, LinearLearner, Targets, decide, dense_scaling
+from active_learning.core.learners import DenseScaling, LinearLearner, decide
 from active_learning.core.replay import areas, labels_to
+from benchmarks.text_sets import Features, TextSet, features_of, prepared, text_sets
 
 STRATEGIES = (
     "random",
@@ -83,8 +79,9 @@ def main() -> None:
     features: Features = Memory(options.cache, verbose=0).cache(features_of)
     names = ["random", *(name for name in options.strategies if name != "random")]
     summary: dict[str, dict[str, list[float]]] = {name: {} for name in names}
-    for name, texts, labels in _sets(options):
-        data = _prepared(name, texts, labels, options.items, features)
+    for name, texts, labels in text_sets(options.files, demo=options.demo):
+        seed = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16)
+        data = _divided(prepared(name, texts, labels, most=options.items, seed=seed, features=features))
         sizes = schedule(min(options.labels, len(data.pool)))
         with Parallel(n_jobs=options.processes) as parallel:
             for line in compare(data, names, sizes, options.seeds, parallel):
@@ -100,66 +97,16 @@ def schedule(n: int) -> list[int]:
     return [size for size in [*range(20, 201, 20), *range(250, 100_000, 50)] if size <= n]
 
 
-def _sets(options: argparse.Namespace) -> Iterator[tuple[str, list[str], list[str]]]:
-    for path in options.files:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-        if not rows or "text" not in rows[0] or "label" not in rows[0]:
-            sys.exit(f"{path}: the first line has to name the columns text and label")
-        name = path.parent.name if path.stem == "data" else path.stem
-        yield name, [row["text"] for row in rows], [row["label"] for row in rows]
-    if options.demo:
-        yield from _demo_sets()
-
-
-def _demo_sets() -> Iterator[tuple[str, list[str], list[str]]]:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
-    import django
-
-    django.setup()
-    from labeling.core.vader import DOMAINS, read_distribution
-    from labeling.services.demo import fetch_distribution
-
-    archive, _ = fetch_distribution(home=Path(os.environ.get("TOUCHSTONE_HOME", "var")))
-    for domain in DOMAINS:
-        rated = [text for text in read_distribution(archive, [domain]) if text.ratings and text.text]
-        means = [sum(text.ratings) / len(text.ratings) for text in rated]
-        labels = ["neutral" if abs(mean) < 0.5 else "negative" if mean < 0 else "positive" for mean in means]
-        yield domain, [text.text for text in rated], labels
-
-
-Features = Callable[[list[str]], tuple[FeatureBlock, tuple[tuple[str, int], ...]]]
-
-
-def features_of(texts: list[str]) -> tuple[FeatureBlock, tuple[tuple[str, int], ...]]:
-    """The product's features of some texts, and the widths of their dense parts."""
-    items = [RawItem({"text": text}) for text in texts]
-    spec = infer_spec(items[:1_000])
-    return Featurizer(spec).transform(items), spec.dense_parts
-
-
-def _prepared(name: str, texts: list[str], labels: list[str], most: int, features: Features) -> Data:
-    first = {text: place for place, text in reversed(list(enumerate(texts)))}
-    rows = np.array(sorted(first.values()))
-    rng = np.random.default_rng(int(hashlib.sha256(name.encode()).hexdigest()[:8], 16))
-    rows = rng.permutation(rows)[:most]
-    common = Counter(labels[row] for row in rows)
-    rows = np.array([row for row in rows if common[labels[row]] >= 4])
-    names = tuple(sorted({labels[row] for row in rows}))
-    code = {label: number for number, label in enumerate(names)}
-    block, parts = features([texts[row] for row in rows])
-    dense = block.dense.astype(np.float64)
-    scaling = dense_scaling(parts, len(dense), dense.sum(axis=0), np.square(dense).sum(axis=0))
-    targets = Targets(names, np.array([code[labels[row]] for row in rows], dtype=np.int64))
-    n_exam = min(MOST_IN_EXAM, len(rows) // 4)
-    exam, pool = np.arange(n_exam), np.arange(n_exam, len(rows))
+def _divided(whole: TextSet) -> Data:
+    n_exam = min(MOST_IN_EXAM, len(whole.texts) // 4)
+    exam, pool = np.arange(n_exam), np.arange(n_exam, len(whole.texts))
     return Data(
-        name,
-        pool=Known(block.take(pool), targets.take(pool)),
-        exam=Known(block.take(exam), targets.take(exam)),
-        scaling=scaling,
-        pool_texts=[texts[rows[place]] for place in pool],
-        exam_texts=[texts[rows[place]] for place in exam],
+        whole.name,
+        pool=Known(whole.block.take(pool), whole.targets.take(pool)),
+        exam=Known(whole.block.take(exam), whole.targets.take(exam)),
+        scaling=whole.scaling,
+        pool_texts=whole.texts[n_exam:],
+        exam_texts=whole.texts[:n_exam],
     )
 
 

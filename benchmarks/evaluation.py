@@ -17,14 +17,9 @@ One JSON object a line; the last one is over all sets.
 """
 
 import argparse
-import csv
 import hashlib
 import json
-import os
 import sys
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,23 +28,14 @@ from joblib import Memory
 from scipy import stats
 
 from active_learning.core.acquisition import Search, best_of_shard, order_candidates, strategy_named
-from active_learning.core.blocks import FeatureBlock
 from active_learning.core.calibration import calibration, undo_temperature
-from active_learning.core.evaluation import wilson
-from active_learning.core.featurize import Featurizer, RawItem, infer_spec
-from active_learning.core.learners import DenseScaling, LinearLearner, LinearModel, Targets, dense_scaling
+from active_learning.core.learners import LinearLearner, LinearModel
+from benchmarks.text_sets import TextSet, features_of, prepared, text_sets
+from labeling.core.shares import wilson
 
 BATCH = 20
 POOL = 2_000
 DRAWS = 200
-
-
-@dataclass(frozen=True)
-class Data:
-    name: str
-    block: FeatureBlock
-    targets: Targets
-    scaling: DenseScaling
 
 
 def main() -> None:
@@ -66,8 +52,10 @@ def main() -> None:
         parser.error("give a FILE.csv or --demo")
     features = Memory(options.cache, verbose=0).cache(features_of)
     covered: dict[int, list[tuple[bool, float]]] = {n: [] for n in options.audit}
-    for name, texts, labels in _sets(options):
-        data = _prepared(name, texts, labels, options.items, features)
+    for name, texts, labels in text_sets(options.files, demo=options.demo):
+        data = prepared(name, texts, labels, most=options.items, seed=0, features=features)
+        if len(data.texts) < 400:
+            sys.exit(f"{name}: {len(data.texts)} texts are too few for a pool and a population")
         errors: dict[str, list[tuple[float, float]]] = {"recommended": [], "random": []}
         own: dict[int, list[tuple[bool, float]]] = {n: [] for n in options.audit}
         for seed in range(options.campaigns):
@@ -103,7 +91,7 @@ def _print(line: dict[str, Any]) -> None:
     print(json.dumps(line), flush=True)
 
 
-def campaign(data: Data, order: str, n_labels: int, seed: int) -> tuple[Any, LinearModel]:
+def campaign(data: TextSet, order: str, n_labels: int, seed: int) -> tuple[Any, LinearModel]:
     """The rows that the campaign never touched, and the model that it ends with."""
     rng = np.random.default_rng([seed, int(hashlib.sha256(data.name.encode()).hexdigest()[:8], 16)])
     rows = rng.permutation(len(data.targets))
@@ -121,7 +109,7 @@ def campaign(data: Data, order: str, n_labels: int, seed: int) -> tuple[Any, Lin
     return population, _fit(data, picked, seed)
 
 
-def _fit(data: Data, rows: list[Any], seed: int) -> LinearModel:
+def _fit(data: TextSet, rows: list[Any], seed: int) -> LinearModel:
     learned = np.sort(np.array(rows))
     targets = data.targets.take(learned)
     if np.count_nonzero(targets.counts()) < 2:
@@ -131,7 +119,7 @@ def _fit(data: Data, rows: list[Any], seed: int) -> LinearModel:
     return LinearLearner().fit(data.block.take(learned), targets, weights, rng, data.scaling)
 
 
-def _ordered(data: Data, model: LinearModel, rest: Any, n: int, seed: int) -> list[Any]:
+def _ordered(data: TextSet, model: LinearModel, rest: Any, n: int, seed: int) -> list[Any]:
     block = data.block.take(rest)
     search = Search(
         strategy=strategy_named("recommended"), n=n, is_multilabel=False, seed=seed, batch=n, floor_labels=()
@@ -178,58 +166,6 @@ def _mean(values: list[float]) -> dict[str, Any]:
         "interval": None if half is None else [round(mean - half, 4), round(mean + half, 4)],
         "worst": round(max(values), 4),
     }
-
-
-def _sets(options: argparse.Namespace) -> Iterator[tuple[str, list[str], list[str]]]:
-    for path in options.files:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-        if not rows or "text" not in rows[0] or "label" not in rows[0]:
-            sys.exit(f"{path}: the first line has to name the columns text and label")
-        name = path.parent.name if path.stem == "data" else path.stem
-        yield name, [row["text"] for row in rows], [row["label"] for row in rows]
-    if options.demo:
-        yield from _demo_sets()
-
-
-def _demo_sets() -> Iterator[tuple[str, list[str], list[str]]]:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
-    import django
-
-    django.setup()
-    from labeling.core.vader import DOMAINS, read_distribution
-    from labeling.services.demo import fetch_distribution
-
-    archive, _ = fetch_distribution(home=Path(os.environ.get("TOUCHSTONE_HOME", "var")))
-    for domain in DOMAINS:
-        rated = [text for text in read_distribution(archive, [domain]) if text.ratings and text.text]
-        means = [sum(text.ratings) / len(text.ratings) for text in rated]
-        labels = ["neutral" if abs(mean) < 0.5 else "negative" if mean < 0 else "positive" for mean in means]
-        yield domain, [text.text for text in rated], labels
-
-
-def features_of(texts: list[str]) -> tuple[FeatureBlock, tuple[tuple[str, int], ...]]:
-    """The product's features of some texts, and the widths of their dense parts."""
-    items = [RawItem({"text": text}) for text in texts]
-    spec = infer_spec(items[:1_000])
-    return Featurizer(spec).transform(items), spec.dense_parts
-
-
-def _prepared(name: str, texts: list[str], labels: list[str], most: int, features: Any) -> Data:
-    first = {text: place for place, text in reversed(list(enumerate(texts)))}
-    rng = np.random.default_rng(0)
-    rows = rng.permutation(np.array(sorted(first.values())))[:most]
-    common = Counter(labels[row] for row in rows)
-    rows = np.array([row for row in rows if common[labels[row]] >= 4])
-    if len(rows) < 400:
-        sys.exit(f"{name}: {len(rows)} texts are too few for a pool and a population")
-    names = tuple(sorted({labels[row] for row in rows}))
-    code = {label: number for number, label in enumerate(names)}
-    block, parts = features([texts[row] for row in rows])
-    dense = block.dense.astype(np.float64)
-    scaling = dense_scaling(parts, len(dense), dense.sum(axis=0), np.square(dense).sum(axis=0))
-    targets = Targets(names, np.array([code[labels[row]] for row in rows], dtype=np.int64))
-    return Data(name, block, targets, scaling)
 
 
 if __name__ == "__main__":
