@@ -1,8 +1,11 @@
 """Who may reach what. Every object is looked up through its project and the caller's membership."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
 
 from labeling.core.errors import Forbidden, NotFound
 from labeling.models import (
@@ -21,6 +24,18 @@ from labeling.models import (
 Role = Membership.Role
 # What each role may do includes what the roles below it may.
 _RANK = {Role.ANNOTATOR: 1, Role.REVIEWER: 2, Role.OWNER: 3}
+
+
+def logged_in_fragment(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Answers 401 to a session that has ended. A redirect would put the log-in page into the middle of another page."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return HttpResponse("Log in again to go on.", status=401, content_type="text/plain")
+        return view(request, *args, **kwargs)
+
+    return guarded
 
 
 def membership_for(user: Any, slug: str, role: str = Role.ANNOTATOR, key: ApiKey | None = None) -> Membership:

@@ -57,6 +57,16 @@ WORKER_ALIVE_KEY = "labeling:worker-alive"
 BEATING_SECONDS = 45
 
 
+def watched(job: Job | None) -> dict[str, Any]:
+    """What a page that watches a job shows: the job, if there is one, and whether it can be hoped for."""
+    return {
+        "job": job,
+        "is_busy": job is not None and job.is_under_way,
+        "has_failed": job is not None and job.state == Job.State.FAILED,
+        "no_worker": not worker_alive(),
+    }
+
+
 def worker_alive() -> bool:
     """Whether a worker has signed, or its job's heart has beaten, within the last 45 seconds.
 

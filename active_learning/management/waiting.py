@@ -25,11 +25,11 @@ def see_through(job: Job, run_here: Callable[[], None]) -> Job:
 
     Raises CommandError with its words when it has failed.
     """
-    while job.state in (Job.State.QUEUED, Job.State.RUNNING):
+    while job.is_under_way:
         if job.state == Job.State.QUEUED and not worker_alive():
             run_here()
         job.refresh_from_db()
-        if job.state in (Job.State.QUEUED, Job.State.RUNNING):
+        if job.is_under_way:
             time.sleep(LOOK_EVERY_SECONDS)
     if job.state == Job.State.FAILED:
         raise CommandError(job.error)

@@ -53,16 +53,7 @@ def request_training(
         raise Invalid("Say what has happened: it is kept as the reason.", fields={"reason": "needed for an event"})
     reason = reason or "asked for"
     with transaction.atomic():
-        job = enqueue_job(
-            kind="train",
-            task="active_learning.run_training",
-            project=project,
-            reason=reason,
-            created_by=actor,
-            lane=f"train:{project.pk}",
-            queue=QUEUE,
-            params={"trigger": str(trigger)},
-        )
+        job = _enqueue(project, "train", "run_training", reason, created_by=actor, params={"trigger": str(trigger)})
         run, is_new = TrainingRun.objects.get_or_create(
             job=job, defaults={"project": project, "trigger": trigger, "reason": reason}
         )
@@ -75,26 +66,12 @@ def request_training(
 
 def request_ordering(*, project: Project, reason: str) -> Job:
     """The job that puts the queue in order with the newest model."""
-    return enqueue_job(
-        kind="score",
-        task="active_learning.run_scoring",
-        project=project,
-        reason=reason,
-        lane=f"score:{project.pk}",
-        queue=QUEUE,
-    )
+    return _enqueue(project, "score", "run_scoring", reason)
 
 
 def request_features(*, project: Project, reason: str) -> Job:
     """The job that computes the features of the items that have none yet."""
-    return enqueue_job(
-        kind="features",
-        task="active_learning.run_features",
-        project=project,
-        reason=reason,
-        lane=f"features:{project.pk}",
-        queue=QUEUE,
-    )
+    return _enqueue(project, "features", "run_features", reason)
 
 
 def request_replay(
@@ -115,39 +92,46 @@ def request_replay(
     if not 1 <= seeds <= MOST_SEEDS:
         raise Invalid(f"Between 1 and {MOST_SEEDS} seeds, not {seeds}.", fields={"seeds": str(seeds)})
     chosen = list(dict.fromkeys(strategies)) or [name for name in REPLAYED if name in allowed]
-    return enqueue_job(
-        kind="replay",
-        task="active_learning.run_replay",
-        project=project,
-        reason=reason,
-        created_by=user,
-        lane=f"replay:{project.pk}",
-        queue=QUEUE,
-        params={"strategies": chosen, "seeds": seeds},
-    )
+    params = {"strategies": chosen, "seeds": seeds}
+    return _enqueue(project, "replay", "run_replay", reason, created_by=user, params=params)
 
 
 def request_accuracy_check(*, project: Project, reason: str) -> Job:
     """The job that measures the live model on the newest audit answers."""
+    return _enqueue(project, selectors.ACCURACY_CHECK, "run_accuracy_check", reason)
+
+
+def request_similar(*, project: Project, item: Item, user: Any) -> Job:
+    """The job that looks for items like this one; one that waits already does the same work.
+
+    Short, and somebody waits for it: it does not stand in line behind trainings.
+    """
     return enqueue_job(
-        kind=selectors.ACCURACY_CHECK,
-        task="active_learning.run_accuracy_check",
+        kind="similar",
+        task="active_learning.run_similar",
         project=project,
-        reason=reason,
-        lane=f"{selectors.ACCURACY_CHECK}:{project.pk}",
-        queue=QUEUE,
+        params={"item": item.pk},
+        reason=f"more like item #{item.pk}",
+        created_by=user,
+        lane=f"similar:{project.pk}:{item.pk}",
     )
 
 
 def request_votes(*, project: Project, reason: str) -> Job:
     """The job in which the newest model votes on what people have answered."""
+    return _enqueue(project, "vote", "run_votes", reason)
+
+
+def _enqueue(project: Project, kind: str, task: str, reason: str, **more: Any) -> Job:
+    """A job of the learning queue in its project's lane of that kind: at most one waits and one runs."""
     return enqueue_job(
-        kind="vote",
-        task="active_learning.run_votes",
+        kind=kind,
+        task=f"active_learning.{task}",
         project=project,
         reason=reason,
-        lane=f"vote:{project.pk}",
+        lane=f"{kind}:{project.pk}",
         queue=QUEUE,
+        **more,
     )
 
 
@@ -188,7 +172,7 @@ def _check_project(project: Project, now: datetime) -> list[str]:
         Job.objects.filter(
             project=project,
             kind__in=(*selectors.LEARNING_JOBS, selectors.ACCURACY_CHECK),
-            state__in=(Job.State.QUEUED, Job.State.RUNNING),
+            state__in=Job.UNDER_WAY,
         ).values_list("kind", flat=True)
     )
     fingerprint = _fingerprint(policy)

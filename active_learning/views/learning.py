@@ -43,10 +43,9 @@ def learning(request: HttpRequest, slug: str) -> HttpResponse:
 
 @never_cache
 @require_safe
+@access.logged_in_fragment
 def learning_now(request: HttpRequest, slug: str) -> HttpResponse:
     """The part of the page that changes by itself; the page asks for it again and again."""
-    if not request.user.is_authenticated:  # a redirect would put the log-in page into the middle of this one
-        return HttpResponse("Log in again to go on.", status=401, content_type="text/plain")
     membership = access.membership_for(request.user, slug)
     return render(request, "active_learning/_learning_now.html", _now(membership))
 
@@ -193,7 +192,7 @@ def _now(membership: Membership) -> dict[str, Any]:
         "few": ENOUGH_PER_LABEL,
         "may_find": membership.role != Membership.Role.ANNOTATOR,
         "jobs": [_job(job) for job in jobs],
-        "is_busy": any(job.state in (Job.State.QUEUED, Job.State.RUNNING) for job in jobs),
+        "is_busy": any(job.is_under_way for job in jobs),
         "no_worker": not labeling_selectors.worker_alive(),
         "min_audited": MIN_AUDITED,
     }

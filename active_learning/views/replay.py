@@ -13,7 +13,7 @@ from active_learning.core.replay_chart import draw_replay
 from active_learning.services.triggers import request_replay
 from labeling import access
 from labeling import selectors as labeling_selectors
-from labeling.models import Job, Membership
+from labeling.models import Membership
 
 
 @login_required
@@ -45,10 +45,9 @@ def replay(request: HttpRequest, slug: str) -> HttpResponse:
 
 @never_cache
 @require_safe
+@access.logged_in_fragment
 def replay_now(request: HttpRequest, slug: str) -> HttpResponse:
     """How far the replay is; whoever watched it end sees what came of it."""
-    if not request.user.is_authenticated:
-        return HttpResponse("Log in again to go on.", status=401, content_type="text/plain")
     context = _replay_now(access.membership_for(request.user, slug))
     response = render(request, "active_learning/_replay_now.html", context)
     if not context["is_busy"]:
@@ -60,11 +59,7 @@ def _replay_now(membership: Membership) -> dict[str, Any]:
     job = selectors.latest_replay(project=membership.project)
     return {
         "project": membership.project,
-        "job": job,
-        "is_busy": job is not None and job.state in (Job.State.QUEUED, Job.State.RUNNING),
-        "has_failed": job is not None and job.state == Job.State.FAILED,
-        "no_worker": not labeling_selectors.worker_alive(),
-    }
+    } | labeling_selectors.watched(job)
 
 
 def _replayed_row(row: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from active_learning import selectors
-from active_learning.services.similar_requests import request_similar
+from active_learning.services.triggers import request_similar
 from labeling import access
 from labeling import selectors as labeling_selectors
 from labeling.core.wording import first_words
@@ -41,10 +41,9 @@ def similar(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 @never_cache
 @require_safe
+@access.logged_in_fragment
 def similar_now(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """How far the search is; whoever watched it end sees what it found."""
-    if not request.user.is_authenticated:
-        return HttpResponse("Log in again to go on.", status=401, content_type="text/plain")
     membership = access.membership_for(request.user, slug, Membership.Role.REVIEWER)
     context = _similar_now(membership, access.item_for(membership, pk))
     response = render(request, "active_learning/_similar_now.html", context)
@@ -60,11 +59,7 @@ def _similar_now(membership: Membership, item: Item) -> dict[str, Any]:
         "membership": membership,
         "item": item,
         "title": first_words(item.data, 110),
-        "job": job,
-        "is_busy": job is not None and job.state in (Job.State.QUEUED, Job.State.RUNNING),
-        "has_failed": job is not None and job.state == Job.State.FAILED,
-        "no_worker": not labeling_selectors.worker_alive(),
-    }
+    } | labeling_selectors.watched(job)
 
 
 def _found(membership: Membership, found: list[list[Any]]) -> dict[str, Any]:

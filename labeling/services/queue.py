@@ -401,7 +401,7 @@ def _why_empty(project: Project, user: Any, now: datetime) -> EmptyQueue:
         return EmptyQueue("held", f"The {n_mine} items you hold are the last ones for you.")
     if not Item.objects.filter(project=project).exists():
         return EmptyQueue("empty", "There are no items yet. An owner imports some under Import.")
-    running = Job.objects.filter(project=project, state__in=(Job.State.QUEUED, Job.State.RUNNING))
+    running = Job.objects.filter(project=project, state__in=Job.UNDER_WAY)
     if running.filter(kind__in=("import", "train", "features")).exists():
         return EmptyQueue(
             "training",

@@ -14,15 +14,15 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from labeling import access, selectors
+from labeling.access import logged_in_fragment
 from labeling.core.agreement_charts import FEW_SHARED, draw_confusion, draw_heat, draw_time, draw_whisker, lowest_of
 from labeling.core.agreement_words import confused, mark_words, meaning, to_csv
 from labeling.core.errors import Invalid, NotFound
 from labeling.core.wording import LabelWord, value_words
-from labeling.models import AgreementReport, Job, LabelSchema, Membership, ReviewItem
+from labeling.models import AgreementReport, LabelSchema, Membership, ReviewItem
 from labeling.services import doubts as services
 from labeling.services.agreement import request_agreement
 from labeling.services.doubts import is_as_measured
-from labeling.views.fragments import logged_in_fragment
 
 LABELS_SHOWN = 30
 PEOPLE_SHOWN = 50
@@ -161,11 +161,7 @@ def _now(membership: Membership, report: AgreementReport | None) -> dict[str, An
         "report": report,
         "seen": report.computed_at.isoformat() if report else "",
         "n_new": selectors.n_answers_since(project=membership.project, report=report),
-        "job": job,
-        "is_busy": job is not None and job.state in (Job.State.QUEUED, Job.State.RUNNING),
-        "has_failed": job is not None and job.state == Job.State.FAILED,
-        "no_worker": not selectors.worker_alive(),
-    }
+    } | selectors.watched(job)
 
 
 def _shown(result: Mapping[str, Any], schema: LabelSchema) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def _listed(project: Project) -> dict[str, Any]:
             }
             for job in jobs
         ],
-        "is_waiting": any(job.state in (Job.State.QUEUED, Job.State.RUNNING) for job in jobs),
+        "is_waiting": any(job.is_under_way for job in jobs),
         "worker_alive": worker_alive(),
         "kept_days": export.KEPT_DAYS,
     }

@@ -15,11 +15,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from labeling import access, selectors
+from labeling.access import logged_in_fragment
 from labeling.core.errors import DomainError, NotFound
 from labeling.core.wording import job_words, result_words
 from labeling.models import Job, Membership
 from labeling.services.jobs import retry_job
-from labeling.views.fragments import logged_in_fragment
 
 JOBS_A_PAGE = 30
 
@@ -45,7 +45,7 @@ def _context(request: HttpRequest, membership: Membership) -> dict[str, Any]:
     before = _moment(request.GET.get("before", ""))
     found = selectors.recent_jobs(project=membership.project, n=JOBS_A_PAGE + 1, before=before)
     shown = found[:JOBS_A_PAGE]
-    is_busy = any(job.state in (Job.State.QUEUED, Job.State.RUNNING) for job in shown)
+    is_busy = any(job.is_under_way for job in shown)
     return {
         "project": membership.project,
         "membership": membership,

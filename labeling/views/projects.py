@@ -10,6 +10,7 @@ from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labeling import access, selectors
+from labeling.access import logged_in_fragment
 from labeling.core.errors import DomainError
 from labeling.core.guidelines import render_guidelines
 from labeling.core.schema import rules_of
@@ -18,7 +19,6 @@ from labeling.forms.errors import add_domain_error
 from labeling.forms.projects import ProjectForm, field_of_error
 from labeling.models import LabelSchema, Membership
 from labeling.services.projects import create_project
-from labeling.views.fragments import logged_in_fragment
 
 N_REMARKS = 8
 
