@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from active_learning.core.strategies import RECOMMENDED
-from labeling.models import Job, Project
+from labeling.models import Item, Job, Project
 
 
 class LearningPolicy(models.Model):
@@ -306,3 +306,111 @@ class ScoringRun(models.Model):
 
     def __str__(self) -> str:
         return f"scoring {self.pk}: {self.n_queued} of {self.n_scored}"
+
+
+class ServingPolicy(models.Model):
+    """How a project answers its product: who decides at which certainty, what is logged and for how long."""
+
+    project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="serving_policy")
+    score_field = models.CharField(
+        max_length=60, default="score", help_text="What the number is called that a single prediction answers."
+    )
+    score_label = models.CharField(
+        max_length=200, blank=True, help_text="The label whose probability that number is; empty for the last one."
+    )
+    auto_above = models.FloatField(
+        default=0.9,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text="Above this certainty a prediction stands alone.",
+    )
+    review_below = models.FloatField(
+        default=0.5,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text="Below this certainty a person decides.",
+    )
+    label_bands = models.JSONField(
+        default=dict, blank=True, help_text="Bands of single labels: {label: [review_below, auto_above]}."
+    )
+    segment_field = models.CharField(
+        max_length=100, blank=True, help_text="The field of an input that says which segment it is of."
+    )
+    segment_bands = models.JSONField(
+        default=dict, blank=True, help_text="Bands of single segments: {segment: [review_below, auto_above]}."
+    )
+    person_labels = models.JSONField(
+        default=list, blank=True, help_text="Labels that always go to a person: nothing irreversible is automatic."
+    )
+    edge_rules = models.JSONField(
+        default=list, blank=True, help_text='Inputs that go to a person: [{"when": "amount > 1000", "why": "..."}].'
+    )
+    exploration_share = models.FloatField(
+        default=0.05,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text="The share of predictions, drawn by chance, that a person judges blind.",
+    )
+    log_fields = models.JSONField(
+        default=dict, blank=True, help_text='Fields that the log does not keep as they are: {field: "never"|...}.'
+    )
+    keeps_input = models.BooleanField(default=True, help_text="Off: of an input only its digest is logged.")
+    keep_days = models.PositiveSmallIntegerField(
+        default=30,
+        validators=[MinValueValidator(1), MaxValueValidator(3_650)],
+        help_text="Days after which logged predictions leave the database for files.",
+    )
+
+    class Meta:
+        verbose_name_plural = "serving policies"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(review_below__gte=0.0)
+                & Q(review_below__lte=models.F("auto_above"))
+                & Q(auto_above__lte=1.0),
+                name="bands_do_not_overlap",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.project_id}: alone above {self.auto_above:g}, a person below {self.review_below:g}"
+
+
+class Prediction(models.Model):
+    """What was answered to the owner's product: by which version, how sure, and who was left to decide.
+
+    The id is made before the row is written, and ids of one process increase with time.
+    """
+
+    class Decision(models.TextChoices):
+        AUTO = "auto", "Taken as it is"
+        MONITOR = "monitor", "Taken and watched"
+        REVIEW = "review", "Given to a person"
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="predictions", db_index=False)
+    version = models.ForeignKey(
+        ModelVersion, null=True, on_delete=models.RESTRICT, related_name="predictions", help_text="Empty: the rules."
+    )
+    value = models.JSONField()
+    probabilities = models.JSONField(default=dict)
+    confidence = models.FloatField(null=True, help_text="The calibrated probability of the value.")
+    certainty = models.FloatField(null=True, help_text="The number that the bands looked at.")
+    decision = models.CharField(max_length=7, choices=Decision)
+    reason = models.CharField(max_length=12)
+    segment = models.CharField(max_length=100, blank=True)
+    is_explored = models.BooleanField(default=False, help_text="Drawn to be judged blind.")
+    propensity = models.FloatField(help_text="The probability of being drawn.")
+    content_hash = models.CharField(max_length=32, help_text="Keyed: equal inputs have equal ones, and no more.")
+    input = models.JSONField(null=True)
+    # {missing, out_of_range, unseen}: fields that were unlike what the version learned from.
+    unusual = models.JSONField(default=dict)
+    latency_ms = models.FloatField()
+    item = models.ForeignKey(
+        Item, null=True, on_delete=models.SET_NULL, related_name="predictions", help_text="What a person judges."
+    )
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [models.Index(fields=["project", "-created_at"], name="predictions_of_project")]
+
+    def __str__(self) -> str:
+        return f"prediction {self.pk}: {self.value} ({self.decision})"

@@ -17,10 +17,12 @@ from active_learning.core.strategies import titles_for
 from active_learning.models import (
     AliasEvent,
     AuditSample,
+    Dataset,
     FeatureShard,
     LearningPolicy,
     ModelVersion,
     ScoringRun,
+    ServingPolicy,
     TrainingRun,
 )
 from labeling import selectors as labeling_selectors
@@ -616,3 +618,36 @@ def what_next(*, project: Project, policy: LearningPolicy) -> WhatNext:
         refusal=latest.outcome if latest is not None and latest.is_refused else "",
         again_at=end_of(run) + timedelta(days=policy.retrain_days) if run and policy.retrain_days else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class LiveVersion:
+    """Which version is live, and where its files are: all that serving has to know of it."""
+
+    project_id: int
+    version_id: int
+    number: int
+    sha256: str
+    path: str
+    schema_version: int
+
+
+def serving_state(*, project: Project) -> tuple[LiveVersion | None, ServingPolicy]:
+    """The live version, if there is one, and the policy under which it answers. Two short queries, asked anew by every
+    request: so a moved alias and a changed policy count at once, in every process."""
+    live = ModelVersion.objects.filter(project=project, state=ModelVersion.State.LIVE).values_list(
+        "pk", "number", "sha256", "path", "dataset__schema_version"
+    )
+    policy = ServingPolicy.objects.filter(project=project).first() or ServingPolicy(project=project)
+    row = next(iter(live[:1]), None)
+    return (None if row is None else LiveVersion(project.pk, *row)), policy
+
+
+def commonest_value(*, project: Project, rules: SchemaRules) -> Value:
+    """What most items were said to be when a model last learned; before that the first label, and of several none."""
+    counts = Dataset.objects.filter(project=project).order_by("-number").values_list("class_counts", flat=True).first()
+    if rules.kind == "choices":
+        chosen: list[str] = []
+        return chosen if not rules.min else sorted(rules.labels[: rules.min])
+    label = max(rules.labels, key=lambda label: (counts or {}).get(label, 0))
+    return int(label) if rules.kind == "rating" else label

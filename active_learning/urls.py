@@ -2,7 +2,8 @@
 
 from django.urls import path
 
-from active_learning import api
+from active_learning.api import models as api
+from active_learning.api import predict
 from active_learning.views import learning, replay, similar, versions
 
 app_name = "active_learning"
@@ -12,6 +13,8 @@ urlpatterns = [
     path("api/v1/projects/<slug:slug>/models/", api.ModelsView.as_view(), name="api-models"),
     path("api/v1/projects/<slug:slug>/models/<int:number>/promote/", api.PromoteView.as_view(), name="api-promote"),
     path("api/v1/projects/<slug:slug>/models/rollback/", api.RollbackView.as_view(), name="api-rollback"),
+    path("api/v1/projects/<slug:slug>/predict/", predict.PredictView.as_view(), name="api-predict"),
+    path("api/v1/projects/<slug:slug>/serving/", predict.ServingView.as_view(), name="api-serving"),
     path("projects/<slug:slug>/model/", learning.learning, name="learning"),
     path("projects/<slug:slug>/model/now/", learning.learning_now, name="learning-now"),
     path("projects/<slug:slug>/model/quality/<int:number>/", learning.quality, name="quality"),

@@ -1,9 +1,7 @@
 """The Celery application and its schedule. The queue of record is the Job table; these tasks keep it moving."""
 
 import gc
-import importlib
 import os
-import sys
 import time
 from typing import Any
 
@@ -21,6 +19,7 @@ from celery.signals import (
 from celery.worker import state as worker_state
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
+from active_learning.core.libraries import load_scikit_learn_without_pandas
 from config.supervisor import die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -32,17 +31,9 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 
 
 @import_modules.connect(sender=app, weak=False)
-def load_scikit_learn_without_pandas(**kwargs: Any) -> None:
-    """Before the tasks are imported. scikit-learn loads pandas and Arrow (80 MB) only to know a data frame when it
-    meets one, and here it meets arrays alone; the code that does need pandas still imports it.
-    """
-    if "sklearn" in sys.modules or "pandas" in sys.modules:
-        return
-    sys.modules["pandas"] = None  # type: ignore[assignment]
-    try:
-        importlib.import_module("sklearn.utils.fixes")
-    finally:
-        del sys.modules["pandas"]
+def load_the_numeric_libraries(**kwargs: Any) -> None:
+    """Before the tasks are imported, which want them."""
+    load_scikit_learn_without_pandas()
 
 
 app.autodiscover_tasks()

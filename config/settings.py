@@ -265,6 +265,8 @@ FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 # Query strategies of the operator's own, as dotted paths. Owners choose among them; nobody types a path in a browser.
 QUERY_STRATEGIES = env_list("QUERY_STRATEGIES", [])
 IMPORT_MAX_BYTES = env_int("IMPORT_MAX_MB", 2_000, low=1, high=1_000_000) * 1_000_000
+# Models that a process keeps in memory to answer with; those used longest ago make room.
+SERVING_MEMORY_BYTES = env_int("SERVING_MEMORY_MB", 256, low=1, high=1_000_000) * 1_000_000
 
 # Security
 

@@ -135,7 +135,7 @@ def flatten(data: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _number(value: Any) -> float | None:
+def as_number(value: Any) -> float | None:
     """`value` as a finite number, also from text such as "45"; None when it is none."""
     if isinstance(value, bool) or value is None:
         return None
@@ -148,7 +148,7 @@ def _number(value: Any) -> float | None:
     return None
 
 
-def _is_blank(value: Any) -> bool:
+def is_blank(value: Any) -> bool:
     return value is None or value == "" or value == []
 
 
@@ -169,7 +169,7 @@ def infer_spec(
     columns: dict[str, list[Any]] = {}
     for row in rows:
         for name, value in row.items():
-            if not _is_blank(value) and name not in left_out:
+            if not is_blank(value) and name not in left_out:
                 columns.setdefault(name, []).append(value)
     texts, categories, numbers = [], [], []
     for name in sorted(columns):
@@ -230,10 +230,10 @@ def columns_of(data: Sequence[Mapping[str, Any]], spec: FeaturizerSpec) -> dict[
     rows = [[flatten(side) for side in sides(one, spec.is_pair)] for one in data]
     found: dict[str, list[float | str | None]] = {}
     for field in spec.numeric_fields:
-        found[field.name] = [_difference([_number(side.get(field.name)) for side in row]) for row in rows]
+        found[field.name] = [_difference([as_number(side.get(field.name)) for side in row]) for row in rows]
     for name in spec.categorical_fields:
         values = [[side.get(name) for side in row] for row in rows]
-        found[name] = [None if all(map(_is_blank, row)) else " / ".join(map(_text, row)) for row in values]
+        found[name] = [None if all(map(is_blank, row)) else " / ".join(map(_text, row)) for row in values]
     return found
 
 
@@ -254,7 +254,7 @@ def content_key(item: RawItem, spec: FeaturizerSpec) -> bytes | None:
         text = unicodedata.normalize("NFKC", text_of(row, spec)[:MAX_HASHED_CHARACTERS]).casefold()
         shown.append(" ".join(text.split()))
         shown += [_text(row.get(name)) for name in spec.categorical_fields]
-        numbers = (_number(row.get(field.name)) for field in spec.numeric_fields)
+        numbers = (as_number(row.get(field.name)) for field in spec.numeric_fields)
         shown += ["" if number is None else repr(number) for number in numbers]
     vector = item.vector if spec.vector_dimension else None
     if vector is None and not any(shown):
@@ -269,7 +269,7 @@ def _kind_of(name: str, values: Sequence[Any]) -> str:
     scalars = [v for v in values if not isinstance(v, list)]
     if not scalars:
         return "category" if all(len(str(x)) <= 100 for v in values for x in v) else "text"
-    if all(_number(v) is not None for v in scalars):
+    if all(as_number(v) is not None for v in scalars):
         return "number"
     if all(isinstance(v, bool) for v in scalars):
         return "category"
@@ -286,7 +286,7 @@ def _kind_of(name: str, values: Sequence[Any]) -> str:
 
 
 def _numeric_field(name: str, values: Sequence[Any]) -> NumericField:
-    numbers = np.array([n for v in values if (n := _number(v)) is not None], dtype=np.float64)
+    numbers = np.array([n for v in values if (n := as_number(v)) is not None], dtype=np.float64)
     low, center, high = np.quantile(numbers, [0.25, 0.5, 0.75])
     scale = (high - low) / 1.349 or float(numbers.std()) or 1.0
     edges = np.unique(np.quantile(numbers, np.linspace(0.1, 0.9, 9)))
@@ -334,7 +334,7 @@ class Featurizer:
         self._put_vectors(dense, vectors)
         for column, field in enumerate(spec.numeric_fields, start=spec.dense_dimension - len(spec.numeric_fields)):
             for i, row in enumerate(rows):
-                number = _number(row.get(field.name))
+                number = as_number(row.get(field.name))
                 if number is not None:
                     dense[i, column] = min(max((number - field.center) / field.scale, -30.0), 30.0)
         return FeatureBlock(_tidy(sparse), dense.astype(np.float16))
@@ -355,7 +355,7 @@ class Featurizer:
             for one in value if isinstance(value, list) else [value]:
                 yield f"{_FIELD_MARK}{name}={'' if one is None else str(one)[:200]}"
         for field in self.spec.numeric_fields:
-            number = _number(row.get(field.name))
+            number = as_number(row.get(field.name))
             part = "none" if number is None else str(int(np.searchsorted(field.edges, number, side="right")))
             yield f"{_FIELD_MARK}{field.name}#{part}"
 

@@ -17,6 +17,8 @@ from active_learning.core.blocks import FeatureBlock
 
 # Rows of a dense block that are widened to float32 at a time: keeps the copy inside the cache.
 _CHUNK = 2_048
+# Up to so many stored numbers are searched for one by one; a table of all hashed columns would cost more than a row.
+_LOOKED_UP = 20_000
 # How much the dense part weighs beside the words, whose rows have length 1. Measured: docs/learning.md.
 DENSE_WEIGHT = 1.5
 # Up to this many rows the regression works on products between rows (see _Rows); with more than 20 labels, whose
@@ -144,11 +146,9 @@ class LinearModel:
     def scores(self, block: FeatureBlock) -> NDArray[np.float32]:
         """Uncalibrated scores, a column for each seen label."""
         # Unseen columns point at a last row of zeros.
-        place = np.full(block.sparse.shape[1], len(self.columns), dtype=np.int32)
-        place[self.columns] = np.arange(len(self.columns), dtype=np.int32)
         weights = np.vstack([self.sparse_weights, np.zeros((1, len(self.bias)), dtype=np.float32)])
         seen_only = sp.csr_matrix(
-            (block.sparse.data, place[block.sparse.indices], block.sparse.indptr),
+            (block.sparse.data, self._places(block.sparse), block.sparse.indptr),
             shape=(len(block), len(weights)),
             copy=False,
         )
@@ -158,6 +158,16 @@ class LinearModel:
                 part = slice(start, start + _CHUNK)
                 scores[part] += block.dense[part].astype(np.float32) @ self.dense_weights
         return scores
+
+    def _places(self, sparse: sp.csr_matrix) -> NDArray[np.int32]:
+        """Where each stored number's column stands among `columns`; after the last for a column that is not there."""
+        n = len(self.columns)
+        if not n or len(sparse.indices) > _LOOKED_UP:
+            table = np.full(sparse.shape[1], n, dtype=np.int32)
+            table[self.columns] = np.arange(n, dtype=np.int32)
+            return table[sparse.indices]
+        at = np.searchsorted(self.columns, sparse.indices).clip(max=n - 1)
+        return np.where(self.columns[at] == sparse.indices, at, n).astype(np.int32)
 
     def predict_proba(self, block: FeatureBlock) -> NDArray[np.float32]:
         scores = self.scores(block) / self.temperature

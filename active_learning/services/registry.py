@@ -19,12 +19,15 @@ from active_learning import selectors
 from active_learning.core.artifacts import Artifact, read_artifact, write_artifact
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.featurize import FeaturizerSpec
+from active_learning.core.inputs import InputSchema
 from active_learning.core.known import check_known, known_rows, pack_known
 from active_learning.core.learners import DenseScaling, LinearModel
 from active_learning.models import Dataset, ModelVersion
 from active_learning.services import files
 from labeling.models import Project
 
+# The document of the artifact that says what inputs a version was taught to see.
+INPUTS = "inputs"
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
 
 
@@ -57,9 +60,18 @@ class Recipe:
 
 
 def store_model(
-    *, recipe: Recipe, model: LinearModel, scaling: DenseScaling, learned: FeatureBlock, root: Path | None = None
+    *,
+    recipe: Recipe,
+    model: LinearModel,
+    scaling: DenseScaling,
+    learned: FeatureBlock,
+    inputs: InputSchema | None,
+    root: Path | None = None,
 ) -> tuple[str, Path]:
-    """Writes the model's files, some rows of what it learned from as known inputs among them: digest and folder."""
+    """Writes the model's files, some rows of what it learned from as known inputs among them: digest and folder.
+
+    `inputs` says what inputs it was taught to see; versions of before that was kept have None.
+    """
     arrays, about = model.to_arrays()
     return write_artifact(
         root or files.models_folder(),
@@ -73,7 +85,8 @@ def store_model(
         arrays=arrays
         | {"scaling_center": scaling.center, "scaling_scale": scaling.scale}
         | pack_known(model.predict_proba, known_rows(learned)),
-        documents={"model": about, "featurizer": recipe.spec.to_json()},
+        documents={"model": about, "featurizer": recipe.spec.to_json()}
+        | ({} if inputs is None else {INPUTS: inputs.to_json()}),
         key=files.signing_keys()[0],
     )
 
@@ -151,7 +164,11 @@ def live_model(*, project: Project) -> tuple[ModelVersion, LinearModel] | None:
 
 @lru_cache(maxsize=4)
 def _load(folder: str, sha256: str) -> LinearModel:
-    artifact = read_artifact(Path(folder), sha256=sha256, keys=files.signing_keys())
+    return model_of(read_artifact(Path(folder), sha256=sha256, keys=files.signing_keys()))
+
+
+def model_of(artifact: Artifact) -> LinearModel:
+    """The artifact's model, which has answered its known inputs. Raises ArtifactRefused when it answers otherwise."""
     model = LinearModel.from_arrays(artifact.arrays, artifact.documents["model"])
     check_known(model.predict_proba, artifact.arrays)
     return model

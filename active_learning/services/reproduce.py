@@ -16,7 +16,7 @@ from active_learning.core.learners import encode_targets
 from active_learning.models import ModelVersion
 from active_learning.services import archive, files, frozen, registry
 from active_learning.services.registry import Recipe
-from active_learning.services.training import Material, fit
+from active_learning.services.training import Material, fit, inputs_of
 from labeling.core.errors import Conflict
 
 
@@ -55,7 +55,12 @@ def rebuild_version(*, version: ModelVersion) -> Rebuilt:
     model = fit(recipe=recipe, material=material)
     with tempfile.TemporaryDirectory() as folder:
         sha256, made = registry.store_model(
-            recipe=recipe, model=model, scaling=material.scaling, learned=material.block, root=Path(folder)
+            recipe=recipe,
+            model=model,
+            scaling=material.scaling,
+            learned=material.block,
+            inputs=inputs_of(spec=recipe.spec, ids=learned.ids) if registry.INPUTS in artifact.documents else None,
+            root=Path(folder),
         )
         again = read_artifact(made, sha256=sha256, keys=files.signing_keys())
     return Rebuilt(version.sha256, sha256, _differing_files(artifact, again), _differing_circumstances(artifact, again))

@@ -26,14 +26,15 @@ from active_learning.core.audit import audit_share_of_queue
 from active_learning.core.composition import QueuePlace, compose_queue, count_reasons, draw
 from active_learning.core.diversity import CLUSTER_SAMPLE, typical_of_clusters
 from active_learning.core.featurize import FeaturizerSpec, explain_words, flatten, places_of_texts, text_of
-from active_learning.core.learners import LinearModel, decide
+from active_learning.core.learners import LinearModel
 from active_learning.core.manifest import ArtifactRefused
 from active_learning.core.start import floor_labels, is_cold
 from active_learning.core.strategies import RANDOM, RECOMMENDED
+from active_learning.core.values import likeliest_value
 from active_learning.models import LearningPolicy, ModelVersion, ScoringRun
 from active_learning.services import features, registry
 from labeling.core.errors import Invalid
-from labeling.core.schema import SchemaRules, Value
+from labeling.core.schema import SchemaRules
 from labeling.models import Item, Job, Project, QueueEntry
 from labeling.services.jobs import running_job
 from labeling.services.queue import QueueCandidate, replace_queue
@@ -318,7 +319,7 @@ def _suggest(
     suggestions = [
         ItemSuggestion(
             item_id=pk,
-            value=suggested_value(p, rules),
+            value=likeliest_value(p, rules),
             probabilities=_shown_probabilities(p, rules),
             source=version.source,
             words=words,
@@ -326,17 +327,6 @@ def _suggest(
         for pk, p, words in zip(known, probabilities, explained, strict=True)
     ]
     store_suggestions(project=project, suggestions=suggestions)
-
-
-def suggested_value(p: NDArray[np.float32], rules: SchemaRules) -> Value:
-    """The likeliest value that the schema allows."""
-    if rules.kind == "choices":
-        order = np.argsort(-p, kind="stable")
-        n = int(decide(p[None, :], is_multilabel=True).sum())
-        n = min(max(n, rules.min or 0), rules.max if rules.max is not None else len(rules.labels))
-        return sorted(rules.labels[i] for i in order[:n])
-    label = rules.labels[int(p.argmax())]
-    return int(label) if rules.kind == "rating" else label
 
 
 def _shown_probabilities(p: NDArray[np.float32], rules: SchemaRules) -> dict[str, float]:

@@ -17,6 +17,7 @@ from active_learning import selectors
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.evaluation import compare, evaluate, is_right, macro_f1_interval
 from active_learning.core.featurize import FeaturizerSpec, flatten, sides, text_of
+from active_learning.core.inputs import InputSchema, learn_inputs
 from active_learning.core.learners import (
     DenseScaling,
     LinearLearner,
@@ -160,7 +161,11 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
         )
     with watch.part("store"):
         sha256, folder = registry.store_model(
-            recipe=recipe, model=model, scaling=material.scaling, learned=material.block
+            recipe=recipe,
+            model=model,
+            scaling=material.scaling,
+            learned=material.block,
+            inputs=inputs_of(spec=spec, ids=labels.ids),
         )
         version = registry.register_version(
             project=project,
@@ -260,6 +265,12 @@ def _material(project: Project, spec: FeaturizerSpec, rules: SchemaRules, labels
     weights = np.array(_kept_weights(labels), dtype=np.float64)[found.places]
     scaling = features.pool_scaling(project=project, spec=spec, fallback=found.block)
     return Material(found.block, targets, weights, scaling)
+
+
+def inputs_of(*, spec: FeaturizerSpec, ids: list[int]) -> InputSchema:
+    """What inputs a model that learned from these items was taught to see. Their content never changes."""
+    parts = (selectors.item_data(ids=ids[start : start + 1_000]) for start in range(0, len(ids), 1_000))
+    return learn_inputs((data for part in parts for data in part.values()), spec)
 
 
 def fit(*, recipe: Recipe, material: Material) -> LinearModel:

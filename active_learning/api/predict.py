@@ -1,0 +1,200 @@
+"""Predictions for the owner's product, and the settings under which they are answered."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from active_learning import selectors
+from active_learning.core.redaction import KEEPINGS
+from active_learning.models import Prediction, ServingPolicy
+from active_learning.services.prediction import MAX_ROWS, Answered, Predicted, predict
+from active_learning.services.serving_policy import SETTINGS, change_serving
+from labeling import access
+from labeling.core.errors import Invalid
+from labeling.models import Membership
+
+BATCH = "items"
+
+_PREDICT_INPUT = {
+    "application/json": {
+        "oneOf": [
+            {
+                "type": "object",
+                "required": [BATCH],
+                "properties": {
+                    BATCH: {"type": "array", "items": {"type": "object"}, "minItems": 1, "maxItems": MAX_ROWS}
+                },
+                "additionalProperties": False,
+            },
+            {
+                "type": "object",
+                "description": "The fields of one input, such as {question: ...}.",
+                "additionalProperties": True,
+            },
+        ]
+    }
+}
+
+
+class ConfidenceOutput(serializers.Serializer):
+    probability = serializers.FloatField(help_text="The calibrated probability of the value.")
+    margin = serializers.FloatField(help_text="Its lead over the next value; of two labels |2p - 1|.")
+    banded = serializers.FloatField(help_text="The one of the two that the bands look at.")
+    scale = serializers.ChoiceField(choices=["probability", "margin"])
+
+
+class PredictionOutput(serializers.Serializer):
+    id = serializers.UUIDField()
+    value = serializers.JSONField()
+    probabilities = serializers.DictField(child=serializers.FloatField())
+    confidence = serializers.FloatField(allow_null=True, help_text="The calibrated probability of the value.")
+    certainty = ConfidenceOutput(allow_null=True)
+    wording = serializers.CharField()
+    reasons = serializers.ListField(child=serializers.JSONField(), help_text="{field, start, end, text, weight}")
+    decision = serializers.ChoiceField(choices=Prediction.Decision.choices)
+    why = serializers.CharField(help_text="sure, middle, unsure, edge, person or no_model")
+    model = serializers.IntegerField(allow_null=True)
+    source = serializers.ChoiceField(choices=["model", "rules"])
+    token = serializers.CharField(help_text="Lets the user of the answer say whether it was right, for 30 days.")
+
+
+class InputReport(serializers.Serializer):
+    n = serializers.IntegerField()
+    missing = serializers.DictField(child=serializers.IntegerField())
+    out_of_range = serializers.DictField(child=serializers.IntegerField())
+    unseen = serializers.DictField(child=serializers.IntegerField())
+
+
+class PredictOutput(serializers.Serializer):
+    predictions = PredictionOutput(many=True)
+    input = InputReport()
+    model = serializers.IntegerField(allow_null=True)
+    source = serializers.ChoiceField(choices=["model", "rules"])
+    notice = serializers.CharField(help_text="Why no model answered; empty when one did.")
+
+
+class BandsField(serializers.ListField):
+    """[review_below, auto_above]."""
+
+    child = serializers.FloatField(min_value=0.0, max_value=1.0)
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_length=2, max_length=2, **options)
+
+
+class ServingSettings(serializers.Serializer):
+    score_field = serializers.CharField(required=False, max_length=60)
+    score_label = serializers.CharField(required=False, max_length=200, allow_blank=True)
+    auto_above = serializers.FloatField(required=False, min_value=0.0, max_value=1.0)
+    review_below = serializers.FloatField(required=False, min_value=0.0, max_value=1.0)
+    label_bands = serializers.DictField(required=False, child=BandsField())
+    segment_field = serializers.CharField(required=False, max_length=100, allow_blank=True)
+    segment_bands = serializers.DictField(required=False, child=BandsField())
+    person_labels = serializers.ListField(required=False, child=serializers.CharField())
+    exploration_share = serializers.FloatField(required=False, min_value=0.0, max_value=1.0)
+    log_fields = serializers.DictField(required=False, child=serializers.ChoiceField(choices=list(KEEPINGS)))
+    keeps_input = serializers.BooleanField(required=False)
+    keep_days = serializers.IntegerField(required=False, min_value=1, max_value=3_650)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        unknown = sorted(set(self.initial_data) - set(self.fields))
+        if unknown:
+            raise serializers.ValidationError(dict.fromkeys(unknown, "There is no such setting."))
+        return attrs
+
+
+class PredictView(APIView):
+    """What the live model says: of a batch (`items`), or of one input whose fields are the body. Then the answer is one
+    prediction, which carries the project's score field too."""
+
+    scope = "predict"
+
+    @extend_schema(request=_PREDICT_INPUT, responses={200: PredictOutput}, operation_id="predict")
+    def post(self, request: Request, slug: str) -> Response:
+        # A program's key was given this scope on purpose; in a browser annotators must not see what the model says.
+        role = Membership.Role.ANNOTATOR if request.auth is not None else Membership.Role.REVIEWER
+        project = access.project_for(request.user, slug, role, request.auth)
+        body = request.data
+        if not isinstance(body, dict):
+            raise Invalid("Send an object: {items: [...]}, or the fields of one input.", fields={"": "not an object"})
+        if not isinstance(body.get(BATCH), list):
+            answered = predict(project=project, inputs=[body], is_batch=False)
+            one = answered.predictions[0]
+            return Response(_body(one) | {answered.policy.score_field: one.score, **_about(answered)})
+        extra = sorted(set(body) - {BATCH})
+        if extra:
+            raise Invalid(f"{extra[0]} does not belong beside items.", fields={extra[0]: "unknown"})
+        answered = predict(project=project, inputs=body[BATCH])
+        return Response({"predictions": [_body(one) for one in answered.predictions], **_about(answered)})
+
+
+class ServingView(APIView):
+    """How the project answers its product: bands, log and score field."""
+
+    scope = "manage"
+
+    @extend_schema(responses={200: ServingSettings}, operation_id="read_serving")
+    def get(self, request: Request, slug: str) -> Response:
+        project = access.project_for(request.user, slug, Membership.Role.REVIEWER, request.auth)
+        return Response(_settings(selectors.serving_state(project=project)[1]))
+
+    @extend_schema(request=ServingSettings, responses={200: ServingSettings}, operation_id="change_serving")
+    def patch(self, request: Request, slug: str) -> Response:
+        project = access.project_for(request.user, slug, Membership.Role.OWNER, request.auth)
+        body = ServingSettings(data=request.data)
+        body.is_valid(raise_exception=True)
+        return Response(_settings(change_serving(project=project, actor=request.user, **body.validated_data)))
+
+
+def _settings(policy: ServingPolicy) -> dict[str, Any]:
+    return {name: getattr(policy, name) for name in SETTINGS}
+
+
+def _body(one: Predicted) -> dict[str, Any]:
+    confidence = one.said.confidence
+    return {
+        "id": str(one.row.id),
+        "value": one.said.value,
+        "probabilities": one.said.probabilities,
+        "confidence": one.row.confidence,
+        "certainty": None
+        if confidence is None
+        else {
+            "probability": one.row.confidence,
+            "margin": round(confidence.margin, 4),
+            "banded": one.row.certainty,
+            "scale": confidence.scale,
+        },
+        "wording": one.wording,
+        "reasons": list(one.said.reasons),
+        "decision": one.row.decision,
+        "why": one.row.reason,
+        "model": one.model,
+        "source": one.source,
+        "token": one.token,
+    }
+
+
+def _about(answered: Answered) -> dict[str, Any]:
+    first = answered.predictions[0]
+    return {
+        "input": {"n": len(answered.predictions)} | _counts([one.row.unusual for one in answered.predictions]),
+        "model": first.model,
+        "source": first.source,
+        "notice": answered.why,
+    }
+
+
+def _counts(unusual: Sequence[dict[str, list[str]]]) -> dict[str, dict[str, int]]:
+    """How many inputs miss each field, have it out of range, or have an unseen category of it."""
+    found: dict[str, dict[str, int]] = {"missing": {}, "out_of_range": {}, "unseen": {}}
+    for one in unusual:
+        for name, fields in one.items():
+            for field in fields:
+                found[name][field] = found[name].get(field, 0) + 1
+    return found

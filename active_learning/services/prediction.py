@@ -1,0 +1,309 @@
+"""The live model answers. Light at import: what needs the numeric libraries is loaded at the first prediction."""
+
+import hashlib
+import hmac
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.utils import timezone
+
+from active_learning import selectors
+from active_learning.core.ids import time_ordered_id
+from active_learning.core.phrasing import phrase
+from active_learning.core.redaction import redacted
+from active_learning.core.routing import Bands, Confidence, Route, RoutingRules, confidence_of, route
+from active_learning.core.rules import parse_rules, rule_predictions
+from active_learning.models import Prediction, ServingPolicy
+from active_learning.selectors import LiveVersion
+from active_learning.services import prediction_log
+from active_learning.services.tokens import feedback_token
+from labeling.core.drafts import MAX_DATA_SIZE, BadValueError, canonical, pack_features
+from labeling.core.errors import Invalid, TooLarge
+from labeling.core.schema import SchemaRules, Value
+from labeling.models import Project
+
+log = structlog.get_logger(__name__)
+
+# One request; more are a batch file.
+MAX_ROWS = 1_000
+# So many wrong fields are named; the first is enough to act, all of them would be an answer of megabytes.
+MAX_ERRORS = 20
+# The field of an input that holds the owner's own vector, where the project has one.
+VECTOR_FIELD = "features"
+UNUSUAL = ("missing", "out_of_range", "unseen")
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One checked input: its fields, its digest, the owner's vector, and what is unusual about it."""
+
+    data: dict[str, Any]
+    digest: bytes
+    vector: Any = None
+    unusual: Mapping[str, Sequence[str]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What was found for an input, by a model or by the rules (then without probabilities)."""
+
+    value: Value
+    probabilities: dict[str, float]
+    confidence: Confidence | None
+    reasons: Sequence[dict[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """An answer to the owner's product."""
+
+    row: Prediction
+    said: Said
+    route: Route
+    wording: str
+    token: str
+    model: int | None
+    score: float | None
+
+    @property
+    def source(self) -> str:
+        return "rules" if self.model is None else "model"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Answers in the order asked. `why` says why no model gave them; empty when one did."""
+
+    predictions: list[Predicted]
+    policy: ServingPolicy
+    why: str
+
+
+def predict(*, project: Project, inputs: Sequence[object], is_batch: bool = True) -> Answered:
+    """Answers inputs from the live version, routes each answer, and logs them.
+
+    Without a live version, or when it cannot answer, the project's rules answer, else its commonest label. Raises
+    TooLarge for more than MAX_ROWS, and Invalid naming row and field of what no version could read; then nothing has
+    been answered.
+    """
+    began = time.perf_counter()
+    if len(inputs) > MAX_ROWS:
+        raise TooLarge(
+            f"{len(inputs):,} inputs in one request; the limit is {MAX_ROWS:,}. Send them in several requests."
+        )
+    if not inputs:
+        raise Invalid("There is nothing to predict.", fields={"items": "is empty"})
+    live, policy = selectors.serving_state(project=project)
+    found = [_readable(data, _place(place, is_batch)) for place, data in enumerate(inputs)]
+    why = "no model is live"
+    said: list[Said] | None = None
+    rules: SchemaRules | None = None
+    if live is not None:
+        found, said, rules, why = _by_model(live, found, is_batch)
+    if said is None or rules is None:
+        _, rules = selectors.current_rules(project)
+        said = _by_rules(project, rules, found)
+    routing = routing_rules(policy)
+    answers = [
+        _answer(project, policy, routing, rules, None if why else live, one, its)
+        for one, its in zip(found, said, strict=True)
+    ]
+    latency = round(1_000 * (time.perf_counter() - began), 3)
+    for answer in answers:
+        answer.row.latency_ms = latency
+    prediction_log.record(rows=[answer.row for answer in answers])
+    return Answered(answers, policy, why)
+
+
+def routing_rules(policy: ServingPolicy) -> RoutingRules:
+    """The policy as the routing reads it."""
+    return RoutingRules(
+        bands=Bands(policy.review_below, policy.auto_above),
+        by_label={label: Bands(*bands) for label, bands in policy.label_bands.items()},
+        by_segment={segment: Bands(*bands) for segment, bands in policy.segment_bands.items()},
+        person_labels=frozenset(map(str, policy.person_labels)),
+        exploration_share=policy.exploration_share,
+    )
+
+
+def _place(place: int, is_batch: bool) -> str:
+    return f"items[{place}]" if is_batch else ""
+
+
+def _readable(data: object, place: str) -> Input:
+    """An input that can be stored and hashed. Raises Invalid for what is none."""
+    if not isinstance(data, dict):
+        raise Invalid(f"{place or 'The body'} is not an object with fields.", fields={place: "not an object"})
+    try:
+        encoded = canonical(data, place or "The body")
+        if len(encoded) > MAX_DATA_SIZE:
+            raise BadValueError(place, f"{place or 'The body'} is larger than {MAX_DATA_SIZE // 2**20} MB.")
+    except BadValueError as error:
+        raise Invalid(error.message, fields={place: error.message}) from None
+    return Input(data, hashlib.sha256(encoded).digest())
+
+
+def _by_model(
+    live: LiveVersion, found: list[Input], is_batch: bool
+) -> tuple[list[Input], list[Said] | None, SchemaRules | None, str]:
+    """The inputs as the version reads them, what it says, by which schema; why it does not say anything."""
+    # Not at the top: 100 MB and a second or more, which a process that never predicts does not need.
+    from active_learning.core.libraries import load_scikit_learn_without_pandas
+
+    load_scikit_learn_without_pandas()
+    from active_learning.services import serving
+
+    try:
+        model = serving.served_model(live=live)
+        found = _checked(found, model, is_batch)
+        answers = model.answer([(one.digest, one.data, one.vector) for one in found])
+    except serving.CannotServe as error:
+        return found, None, None, f"model {live.number} cannot answer: {error}"
+    except Invalid:
+        raise
+    except Exception:
+        # A version that fails must not take the product down with it; the trace is in the log.
+        log.exception("model_failed", version=live.number, sha256=live.sha256)
+        return found, None, None, f"model {live.number} failed"
+    labels, several = model.rules.labels, model.rules.kind == "choices"
+    said = [
+        Said(
+            answer.value,
+            {label: round(p, 4) for label, p in zip(labels, answer.probabilities, strict=True)},
+            confidence_of(answer.probabilities, is_multilabel=several),
+            answer.reasons,
+        )
+        for answer in answers
+    ]
+    return found, said, model.rules, ""
+
+
+def _checked(found: list[Input], model: Any, is_batch: bool) -> list[Input]:
+    """The inputs against what the version was taught to see. Raises Invalid naming row and field."""
+    errors: dict[str, str] = {}
+    inputs = []
+    for place, one in enumerate(found):
+        prefix = _place(place, is_batch)
+        vector, problem = _vector(one.data, model.inputs.vector_dimension)
+        if problem:
+            errors[_name(prefix, VECTOR_FIELD)] = problem
+        result = model.check(one.data)
+        errors |= {_name(prefix, name): words for name, words in result.errors}
+        if len(errors) >= MAX_ERRORS:
+            break
+        unusual = {name: list(fields) for name in UNUSUAL if (fields := getattr(result, name))}
+        inputs.append(Input(one.data, one.digest, vector, unusual))
+    if errors:
+        name, words = next(iter(errors.items()))
+        raise Invalid(f"{name} {words}.", fields=dict(list(errors.items())[:MAX_ERRORS]))
+    return inputs
+
+
+def _vector(data: Mapping[str, Any], dimension: int) -> tuple[Any, str]:
+    if not dimension:
+        return None, ""
+    try:
+        packed = pack_features(data.get(VECTOR_FIELD))
+    except BadValueError as error:
+        return None, error.message.removeprefix(f"{VECTOR_FIELD} ").rstrip(".")
+    if len(packed) != 4 * dimension:
+        return None, f"has {len(packed) // 4} numbers; the model wants {dimension}"
+    import numpy as np
+
+    return np.frombuffer(packed, dtype="<f4"), ""
+
+
+def _name(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix and name else prefix or name
+
+
+def _by_rules(project: Project, rules: SchemaRules, found: Sequence[Input]) -> list[Said]:
+    """The first rule of the owner's that applies to each input's texts, else the commonest label."""
+    stored = parse_rules(selectors.policy_of(project).rules)
+    otherwise = selectors.commonest_value(project=project, rules=rules)
+    texts = ["\n".join(_texts(one.data)) for one in found]
+    return [Said(_allowed(value, rules, otherwise), {}, None) for value in rule_predictions(stored, texts, otherwise)]
+
+
+def _allowed(value: Any, rules: SchemaRules, otherwise: Value) -> Value:
+    """A rule's value may be of an older schema."""
+    try:
+        return rules.check(value)
+    except Invalid:
+        return otherwise
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    return [text for one in value for text in _texts(one)] if isinstance(value, list) else []
+
+
+def _answer(
+    project: Project,
+    policy: ServingPolicy,
+    routing: RoutingRules,
+    rules: SchemaRules,
+    live: LiveVersion | None,
+    one: Input,
+    said: Said,
+) -> Predicted:
+    labels = [str(label) for label in (said.value if isinstance(said.value, list) else [said.value])]
+    segment = str(one.data.get(policy.segment_field, ""))[:100] if policy.segment_field else ""
+    way = route(said.confidence, labels, routing, draw=random.random(), segment=segment)
+    row = Prediction(
+        id=time_ordered_id(),
+        project=project,
+        version_id=live.version_id if live else None,
+        value=said.value,
+        probabilities=said.probabilities,
+        confidence=round(said.confidence.probability, 4) if said.confidence else None,
+        certainty=round(said.confidence.banded, 4) if said.confidence else None,
+        decision=way.decision,
+        reason=way.reason,
+        segment=segment,
+        is_explored=way.is_explored,
+        propensity=way.propensity,
+        content_hash=hmac.new(_log_key(), one.digest, hashlib.sha256).hexdigest()[:32],
+        input=redacted(one.data, policy.log_fields, _log_key()) if policy.keeps_input else None,
+        unusual=one.unusual or {},
+        created_at=timezone.now(),
+    )
+    return Predicted(
+        row=row,
+        said=said,
+        route=way,
+        wording=phrase(said.value, said.confidence, way.decision),
+        token=feedback_token(prediction_id=row.id, project_id=project.pk),
+        model=live.number if live else None,
+        score=_score(said, rules, policy),
+    )
+
+
+def _score(said: Said, rules: SchemaRules, policy: ServingPolicy) -> float | None:
+    """One number from 0 to 1: how far up its scale a rating is expected, else the probability of one label."""
+    if not said.probabilities:
+        return None
+    if rules.kind == "rating" and not policy.score_label:
+        low, high = rules.min or 0, rules.max or 0
+        total = sum(said.probabilities.values()) or 1.0
+        expected = sum(int(label) * p for label, p in said.probabilities.items()) / total
+        return round((expected - low) / max(high - low, 1), 4)
+    return said.probabilities.get(policy.score_label or rules.labels[-1])
+
+
+@lru_cache(maxsize=4)
+def _derived(secret: str) -> bytes:
+    return hashlib.sha256(b"touchstone.predictions\0" + secret.encode()).digest()
+
+
+def _log_key() -> bytes:
+    return _derived(str(settings.SECRET_KEY))
