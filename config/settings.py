@@ -267,6 +267,8 @@ QUERY_STRATEGIES = env_list("QUERY_STRATEGIES", [])
 IMPORT_MAX_BYTES = env_int("IMPORT_MAX_MB", 2_000, low=1, high=1_000_000) * 1_000_000
 # Models that a process keeps in memory to answer with; those used longest ago make room.
 SERVING_MEMORY_BYTES = env_int("SERVING_MEMORY_MB", 256, low=1, high=1_000_000) * 1_000_000
+# Seconds for which logged predictions may wait in memory; a killed process takes them along. 0: written at once.
+PREDICTION_LOG_SECONDS = 0.5
 
 # Security
 

@@ -666,7 +666,8 @@ def review_pace(*, project: Project) -> ReviewPace:
 class ReviewFacts:
     """What a reviewer weighs: the live answers in order, remarks, what stands, and what the model proposes.
 
-    Of an audit item there is no suggestion: the model is measured by it, and so it is decided blind.
+    Of an audit item, and of a random check of the model's answers, there is no suggestion: the model is measured by it,
+    and so it is decided blind.
     """
 
     answers: list[Annotation]
@@ -696,10 +697,22 @@ def review_facts(*, reviews: Sequence[ReviewItem]) -> dict[int, ReviewFacts]:
             answers[review.item_id],
             said[review.item_id],
             settled.get(review.item_id),
-            suggested.get(review.item_id),
+            _suggestion_in(review, suggested.get(review.item_id)),
         )
         for review in reviews
     }
+
+
+def _suggestion_in(review: ReviewItem, stored: Suggestion | None) -> Suggestion | None:
+    """What the model said when it gave the item to a person, else what it proposes now."""
+    if ReviewItem.Reason.EXPLORE.value in review.evidence:
+        return None
+    for reason in (ReviewItem.Reason.UNSURE.value, ReviewItem.Reason.EDGE.value):
+        said = review.evidence.get(reason)
+        if said:
+            shown = {name: said[name] for name in ("value", "probabilities", "words", "source")}
+            return Suggestion(project_id=review.project_id, item_id=review.item_id, **shown)
+    return stored
 
 
 def reviews_with_majority(*, project: Project, wanted: ReviewFilter, n: int) -> list[tuple[ReviewItem, Any, int, int]]:

@@ -26,6 +26,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 # A slow hash protects real passwords; here it would take most of the suite's time.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
+# A thread with a connection of its own would not see what a test's transaction holds.
+PREDICTION_LOG_SECONDS = 0
+
 # Static files straight from their folders. tests/architecture collects them for real.
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 WHITENOISE_AUTOREFRESH = True

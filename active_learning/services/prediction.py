@@ -22,11 +22,13 @@ from active_learning.core.rules import parse_rules, rule_predictions
 from active_learning.models import Prediction, ServingPolicy
 from active_learning.selectors import LiveVersion
 from active_learning.services import prediction_log
+from active_learning.services.prediction_log import Logged
 from active_learning.services.tokens import feedback_token
 from labeling.core.drafts import MAX_DATA_SIZE, BadValueError, canonical, pack_features
 from labeling.core.errors import Invalid, TooLarge
 from labeling.core.schema import SchemaRules, Value
 from labeling.models import Project
+from labeling.services.routed import Routed
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +38,8 @@ MAX_ROWS = 1_000
 MAX_ERRORS = 20
 # The field of an input that holds the owner's own vector, where the project has one.
 VECTOR_FIELD = "features"
+# Of many labels so many probabilities are shown to a reviewer.
+MAX_SHOWN = 20
 UNUSUAL = ("missing", "out_of_range", "unseen")
 
 
@@ -117,7 +121,13 @@ def predict(*, project: Project, inputs: Sequence[object], is_batch: bool = True
     latency = round(1_000 * (time.perf_counter() - began), 3)
     for answer in answers:
         answer.row.latency_ms = latency
-    prediction_log.record(rows=[answer.row for answer in answers])
+    prediction_log.record(
+        project=project,
+        entries=[
+            Logged(answer.row, _for_person(policy, one, answer) if answer.route.needs_person else None)
+            for one, answer in zip(found, answers, strict=True)
+        ],
+    )
     return Answered(answers, policy, why)
 
 
@@ -286,6 +296,41 @@ def _answer(
         model=live.number if live else None,
         score=_score(said, rules, policy),
     )
+
+
+def _for_person(policy: ServingPolicy, one: Input, answer: Predicted) -> Routed:
+    """What a reviewer is shown: what may be kept of the input and, unless it is judged blind, what was answered."""
+    row = answer.row
+    data = redacted(one.data, policy.log_fields, _log_key())
+    features = data.pop(VECTOR_FIELD, None) if one.vector is not None else None
+    return Routed(
+        data=data,
+        reason=prediction_log.reason_for(row),
+        evidence={
+            "prediction": str(row.id),
+            "value": row.value,
+            "probabilities": dict(sorted(row.probabilities.items(), key=lambda pair: -pair[1])[:MAX_SHOWN]),
+            "words": _shown_words(one, answer, data),
+            "source": f"model {answer.model}" if answer.model else "rules",
+            "certainty": row.certainty,
+            "why": row.reason,
+            "detail": answer.route.detail,
+        },
+        # The less sure, the sooner; what a rule wants first of all.
+        priority=1.0 - (row.certainty or 0.0) if row.reason == "unsure" else 1.0,
+        meta={policy.segment_field: row.segment} if row.segment else {},
+        features=features,
+        is_blind=row.is_explored,
+    )
+
+
+def _shown_words(one: Input, answer: Predicted, shown: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The words behind the answer, of the fields that are shown as they came."""
+    return [
+        {"field": word["field"], "start": word["start"], "end": word["end"], "weight": word["weight"]}
+        for word in answer.said.reasons
+        if shown.get(word["field"]) == one.data.get(word["field"])
+    ]
 
 
 def _score(said: Said, rules: SchemaRules, policy: ServingPolicy) -> float | None:

@@ -14,6 +14,9 @@ class ReviewItem(models.Model):
         DISPUTE = "dispute", "People differ"
         FLAG = "flag", "Somebody flagged it"
         DOUBT = "doubt", "Its settled value is doubtful"
+        UNSURE = "unsure", "The model is not sure of its answer"
+        EDGE = "edge", "A rule gives it to a person"
+        EXPLORE = "explore", "A random check of the model's answers"
 
     class State(models.TextChoices):
         OPEN = "open", "Waiting"

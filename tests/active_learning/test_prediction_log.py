@@ -1,0 +1,146 @@
+"""What becomes of a prediction after it was answered: the log, and the reviewers' inbox."""
+
+import threading
+import time
+
+import pytest
+from django.db import OperationalError
+from rest_framework.test import APIClient
+
+from active_learning import selectors
+from active_learning.models import Prediction, ServingPolicy
+from active_learning.services import prediction_log, serving
+from labeling.core.drafts import canonical, content_hash
+from labeling.models import Item, Project, ReviewItem
+from labeling.services import review as reviewing
+from tests.active_learning.pools import answer, audit_items, make_pool, pool_items, run_training
+from tests.factories import make_key
+
+
+@pytest.fixture(autouse=True)
+def _nothing_in_memory():
+    serving.forget_models()
+
+
+def trained(owner, **policy) -> Project:
+    project = make_pool(owner, 120)
+    answer(pool_items(project, 60))
+    answer(audit_items(project))
+    run_training(project)
+    ServingPolicy.objects.create(project=project, **({"exploration_share": 0.0} | policy))
+    return project
+
+
+def by_content(item, **changes):
+    """The item as an import would have stored it: found by its content."""
+    hashed = content_hash(canonical(item.data, "data"), None)
+    Item.objects.filter(pk=item.pk).update(content_hash=hashed, **changes)
+    return item
+
+
+def predict(owner, project, items):
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {make_key(owner, scopes=['predict'])}")
+    response = client.post(f"/api/v1/projects/{project.slug}/predict/", {"items": items})
+    assert response.status_code == 200, response.json()
+    return response.json()["predictions"]
+
+
+@pytest.mark.django_db
+def test_what_the_model_is_unsure_of_waits_in_the_inbox_and_teaches_once_decided(client, owner):
+    project = trained(owner, review_below=1.0, auto_above=1.0, segment_field="channel")
+    texts = [{"text": "a stew of unknown things", "channel": "mail"}, {"text": "a goal for the bank"}]
+    said = predict(owner, project, [*texts, texts[0]])
+    reviews = ReviewItem.objects.filter(project=project, reason="unsure").order_by("pk")
+    assert len(reviews) == 2, "the same content twice is one thing to judge"
+    item = reviews[0].item
+    assert (item.split, item.meta, item.data) == ("pool", {"channel": "mail"}, texts[0])
+    assert list(item.predictions.values_list("pk", flat=True)) != []
+    client.force_login(owner)
+    page = client.get(f"/review/{project.slug}/?at={reviews[0].pk}").content.decode()
+    assert "the model is not sure of its answer" in page
+    assert "model 1" in page
+    listed = client.get(f"/api/v1/projects/{project.slug}/review/").json()["items"]
+    evidence = next(one["evidence"]["unsure"] for one in listed if one["item"]["id"] == item.pk)
+    assert evidence["value"] == said[0]["value"]
+    assert evidence["prediction"] in {said[0]["id"], said[2]["id"]}
+    other = "sport" if said[0]["value"] != "sport" else "food"
+    reviewing.decide(review=reviews[0], value=other, user=owner)
+    _, rules = selectors.current_rules(project)
+    learned = selectors.training_labels(project=project, rules=rules)
+    assert dict(zip(learned.ids, learned.values, strict=True))[item.pk] == other
+    predict(owner, project, [texts[0]])
+    assert not ReviewItem.objects.filter(item=item, state="open").exists(), "what is settled is not asked again"
+
+
+@pytest.mark.django_db
+def test_the_random_share_is_judged_blind_and_never_trained_on(client, owner):
+    project = trained(owner, exploration_share=1.0, review_below=1.0, auto_above=1.0)
+    fresh, old = {"text": "a stew of unknown things"}, by_content(pool_items(project, 1, offset=80)[0])
+    audited = by_content(audit_items(project, 1)[0], state="open")
+    said = predict(owner, project, [fresh, old.data, audited.data])
+    rows = Prediction.objects.in_bulk([one["id"] for one in said], field_name="pk")
+    assert {(row.is_explored, row.propensity) for row in rows.values()} == {(True, 1.0)}
+    assert set(ReviewItem.objects.filter(project=project).values_list("reason", "priority")) == {("explore", 0.5)}
+    assert ReviewItem.objects.filter(project=project).first().evidence == {"explore": {}}
+    item = Item.objects.get(project=project, origin="prediction")
+    assert item.split == "audit"
+    client.force_login(owner)
+    for one in client.get(f"/api/v1/projects/{project.slug}/review/").json()["items"]:
+        assert one["suggestion"] is None
+    reviewing.decide(review=ReviewItem.objects.get(item=item), value="food", user=owner)
+    _, rules = selectors.current_rules(project)
+    assert item.pk not in selectors.training_labels(project=project, rules=rules).ids
+
+
+@pytest.mark.django_db
+def test_an_audit_item_is_not_shown_with_what_the_model_said(owner):
+    project = trained(owner, review_below=1.0, auto_above=1.0)
+    audited = by_content(audit_items(project, 1)[0], state="open")
+    predict(owner, project, [audited.data])
+    found = ReviewItem.objects.get(item=audited)
+    assert (found.reason, found.evidence) == ("explore", {"explore": {}})
+
+
+@pytest.mark.django_db
+def test_what_may_not_be_kept_does_not_reach_the_inbox_either(owner):
+    project = trained(owner, review_below=1.0, auto_above=1.0, log_fields={"mail": "never"})
+    predict(owner, project, [{"text": "a stew", "mail": "a@b.c"}])
+    item = Item.objects.get(project=project, origin="prediction")
+    assert item.data == {"text": "a stew"}
+    nothing = trained(owner, review_below=1.0, auto_above=1.0, log_fields={"text": "never"})
+    said = predict(owner, nothing, [{"text": "a stew"}])
+    assert Prediction.objects.get(pk=said[0]["id"]).item is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_rest_is_written_soon_and_waits_for_the_database(owner, settings, monkeypatch):
+    settings.PREDICTION_LOG_SECONDS = 0.05
+    project = trained(owner, review_below=0.0, auto_above=0.0)
+    n_failed = 3
+    insert = prediction_log._insert
+
+    def fail_at_first(rows):
+        nonlocal n_failed
+        if n_failed:
+            n_failed -= 1
+            raise OperationalError("database is locked")
+        insert(rows)
+
+    monkeypatch.setattr(prediction_log, "_insert", fail_at_first)
+    said = predict(owner, project, [{"text": f"a stew {i}"} for i in range(30)])
+    assert {one["decision"] for one in said} == {"auto"}
+    threads = [threading.Thread(target=predict, args=(owner, project, [{"text": f"{i}"}])) for i in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    until = time.monotonic() + 10
+    while Prediction.objects.count() < 33 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert set(Prediction.objects.values_list("version__number", flat=True)) == {1}
+    assert Prediction.objects.count() == 33
+    # A full buffer does not drop: the request writes for itself.
+    monkeypatch.setattr(prediction_log, "MAX_WAITING", 0)
+    predict(owner, project, [{"text": "one more"}])
+    assert Prediction.objects.count() == 34
