@@ -1,5 +1,6 @@
 """The model chooses what to ask: what it learns from, what came of it, and who moved which version where."""
 
+import secrets
 from typing import Any
 
 from django.conf import settings
@@ -308,6 +309,10 @@ class ScoringRun(models.Model):
         return f"scoring {self.pk}: {self.n_queued} of {self.n_scored}"
 
 
+def new_stamp() -> str:
+    return secrets.token_hex(8)
+
+
 class ServingPolicy(models.Model):
     """How a project answers its product: who decides at which certainty, what is logged and for how long."""
 
@@ -348,6 +353,14 @@ class ServingPolicy(models.Model):
         validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
         help_text="The share of predictions, drawn by chance, that a person judges blind.",
     )
+    max_wrong = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.001), MaxValueValidator(0.5)],
+        help_text="The promise: at most this share of what the model decides alone is wrong. Empty: the bands decide.",
+    )
+    # What was shown of that promise (active_learning.services.certificates), of which version and when.
+    certificate = models.JSONField(default=dict, blank=True, editable=False)
     log_fields = models.JSONField(
         default=dict, blank=True, help_text='Fields that the log does not keep as they are: {field: "never"|...}.'
     )
@@ -357,6 +370,8 @@ class ServingPolicy(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(3_650)],
         help_text="Days after which logged predictions leave the database for files.",
     )
+    # Another one with every change: processes keep the policy as long as this is the same.
+    stamp = models.CharField(max_length=16, default=new_stamp, editable=False)
 
     class Meta:
         verbose_name_plural = "serving policies"

@@ -4,11 +4,13 @@ import statistics
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Max, Min, Q, QuerySet, Sum
 
 from active_learning.core.audit import MIN_AUDITED
@@ -21,6 +23,7 @@ from active_learning.models import (
     FeatureShard,
     LearningPolicy,
     ModelVersion,
+    Prediction,
     ScoringRun,
     ServingPolicy,
     TrainingRun,
@@ -632,15 +635,35 @@ class LiveVersion:
     schema_version: int
 
 
+_SERVING_STATE = """
+SELECT version.id, version.number, version.sha256, version.path, dataset.schema_version, policy.stamp
+FROM labeling_project AS project
+LEFT JOIN active_learning_modelversion AS version ON version.project_id = project.id AND version.state = 'live'
+LEFT JOIN active_learning_dataset AS dataset ON dataset.id = version.dataset_id
+LEFT JOIN active_learning_servingpolicy AS policy ON policy.project_id = project.id
+WHERE project.id = %s
+"""
+
+
 def serving_state(*, project: Project) -> tuple[LiveVersion | None, ServingPolicy]:
-    """The live version, if there is one, and the policy under which it answers. Two short queries, asked anew by every
-    request: so a moved alias and a changed policy count at once, in every process."""
-    live = ModelVersion.objects.filter(project=project, state=ModelVersion.State.LIVE).values_list(
-        "pk", "number", "sha256", "path", "dataset__schema_version"
-    )
-    policy = ServingPolicy.objects.filter(project=project).first() or ServingPolicy(project=project)
-    row = next(iter(live[:1]), None)
-    return (None if row is None else LiveVersion(project.pk, *row)), policy
+    """The live version, if there is one, and the policy under which it answers.
+
+    One short query, asked anew by every request: a moved alias and a changed policy count at once, in every process.
+    Written out, because putting it together took longer than asking it. The policy is shared: read it only.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_SERVING_STATE, [project.pk])
+        row = cursor.fetchone()
+    if row is None:
+        raise NotFound("This project was deleted.")
+    *version, stamp = row
+    policy = ServingPolicy(project=project) if stamp is None else _policy_at(project.pk, stamp)
+    return (None if version[0] is None else LiveVersion(project.pk, *version)), policy
+
+
+@lru_cache(maxsize=1_000)
+def _policy_at(project_id: int, stamp: str) -> ServingPolicy:
+    return ServingPolicy.objects.get(project_id=project_id)
 
 
 def commonest_value(*, project: Project, rules: SchemaRules) -> Value:
@@ -651,3 +674,49 @@ def commonest_value(*, project: Project, rules: SchemaRules) -> Value:
         return chosen if not rules.min else sorted(rules.labels[: rules.min])
     label = max(rules.labels, key=lambda label: (counts or {}).get(label, 0))
     return int(label) if rules.kind == "rating" else label
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPrediction:
+    """A prediction that was drawn by chance and has been judged blind."""
+
+    certainty: float
+    reason: str
+    is_right: bool
+    propensity: float
+    created_at: datetime
+
+
+def judged_predictions(
+    *, project: Project, version_id: int | None = None, since: datetime | None = None, most: int = 20_000
+) -> list[JudgedPrediction]:
+    """The newest random draws whose item has a settled value by now: all that is known of accuracy in production
+    without bias."""
+    drawn = Prediction.objects.filter(project=project, is_explored=True, item__isnull=False, certainty__isnull=False)
+    if version_id is not None:
+        drawn = drawn.filter(version_id=version_id)
+    if since is not None:
+        drawn = drawn.filter(created_at__gt=since)
+    rows = list(
+        drawn.order_by("-created_at").values_list(
+            "item_id", "value", "certainty", "reason", "propensity", "created_at"
+        )[:most]
+    )
+    settled: dict[int, Any] = {}
+    ids = sorted({row[0] for row in rows})
+    for start in range(0, len(ids), 1_000):
+        current = Resolution.objects.filter(
+            item_id__in=ids[start : start + 1_000], superseded_at__isnull=True, value__isnull=False
+        )
+        settled |= dict(current.values_list("item_id", "value"))
+    return [
+        JudgedPrediction(certainty, reason, value == settled[item_id], propensity, at)
+        for item_id, value, certainty, reason, propensity, at in rows
+        if item_id in settled and certainty is not None
+    ]
+
+
+def latest_predictions(*, project: Project, n: int) -> list[Prediction]:
+    """The last logged predictions of models, the newest first."""
+    found = Prediction.objects.filter(project=project, certainty__isnull=False)
+    return list(found.order_by("-created_at")[:n])

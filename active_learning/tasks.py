@@ -2,7 +2,17 @@
 
 from celery import shared_task
 
-from active_learning.services import features, replay, scoring, similar, training, triggers, voting, watching
+from active_learning.services import (
+    certificates,
+    features,
+    replay,
+    scoring,
+    similar,
+    training,
+    triggers,
+    voting,
+    watching,
+)
 
 
 @shared_task(name="active_learning.check_triggers")
@@ -43,3 +53,8 @@ def run_similar(job_id: str) -> None:
 @shared_task(name="active_learning.run_accuracy_check")
 def run_accuracy_check(job_id: str) -> None:
     watching.check_accuracy(job_id=job_id)
+
+
+@shared_task(name="active_learning.recheck_promises")
+def recheck_promises() -> dict[str, int]:
+    return certificates.recheck_promises()

@@ -15,6 +15,11 @@ urlpatterns = [
     path("api/v1/projects/<slug:slug>/models/rollback/", api.RollbackView.as_view(), name="api-rollback"),
     path("api/v1/projects/<slug:slug>/predict/", predict.PredictView.as_view(), name="api-predict"),
     path("api/v1/projects/<slug:slug>/serving/", predict.ServingView.as_view(), name="api-serving"),
+    path(
+        "api/v1/projects/<slug:slug>/serving/preview/",
+        predict.ServingPreviewView.as_view(),
+        name="api-serving-preview",
+    ),
     path("projects/<slug:slug>/model/", learning.learning, name="learning"),
     path("projects/<slug:slug>/model/now/", learning.learning_now, name="learning-now"),
     path("projects/<slug:slug>/model/quality/<int:number>/", learning.quality, name="quality"),

@@ -49,6 +49,7 @@ app.conf.beat_schedule = {
         "labeling.check_consensus": 30.0,
         "labeling.check_agreement": 45.0,
         "active_learning.check_triggers": 5.0,
+        "active_learning.recheck_promises": 600.0,
     }.items()
 }
 

@@ -1,6 +1,7 @@
 """Predictions for the owner's product, and the settings under which they are answered."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -11,12 +12,14 @@ from rest_framework.views import APIView
 
 from active_learning import selectors
 from active_learning.core.redaction import KEEPINGS
-from active_learning.models import Prediction, ServingPolicy
+from active_learning.models import Prediction
+from active_learning.services.certificates import recheck
 from active_learning.services.prediction import MAX_ROWS, Answered, Predicted, predict
 from active_learning.services.serving_policy import SETTINGS, change_serving
+from active_learning.services.serving_preview import accuracy_in_production, preview
 from labeling import access
 from labeling.core.errors import Invalid
-from labeling.models import Membership
+from labeling.models import Membership, Project
 
 BATCH = "items"
 
@@ -87,7 +90,15 @@ class BandsField(serializers.ListField):
         super().__init__(min_length=2, max_length=2, **options)
 
 
+class EdgeRuleField(serializers.Serializer):
+    when = serializers.CharField(max_length=1_000, trim_whitespace=False)
+    why = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+
+
 class ServingSettings(serializers.Serializer):
+    # What reading the settings also tells: sent back as it was read, it does no harm.
+    TOLD = frozenset({"certificate", "accuracy"})
+
     score_field = serializers.CharField(required=False, max_length=60)
     score_label = serializers.CharField(required=False, max_length=200, allow_blank=True)
     auto_above = serializers.FloatField(required=False, min_value=0.0, max_value=1.0)
@@ -96,16 +107,35 @@ class ServingSettings(serializers.Serializer):
     segment_field = serializers.CharField(required=False, max_length=100, allow_blank=True)
     segment_bands = serializers.DictField(required=False, child=BandsField())
     person_labels = serializers.ListField(required=False, child=serializers.CharField())
+    edge_rules = EdgeRuleField(required=False, many=True)
+    max_wrong = serializers.FloatField(required=False, allow_null=True, min_value=0.001, max_value=0.5)
     exploration_share = serializers.FloatField(required=False, min_value=0.0, max_value=1.0)
     log_fields = serializers.DictField(required=False, child=serializers.ChoiceField(choices=list(KEEPINGS)))
     keeps_input = serializers.BooleanField(required=False)
     keep_days = serializers.IntegerField(required=False, min_value=1, max_value=3_650)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        unknown = sorted(set(self.initial_data) - set(self.fields))
+        unknown = sorted(set(self.initial_data) - set(self.fields) - self.TOLD)
         if unknown:
             raise serializers.ValidationError(dict.fromkeys(unknown, "There is no such setting."))
         return attrs
+
+
+class ServingOutput(ServingSettings):
+    certificate = serializers.JSONField(help_text="What was shown of the promise `max_wrong`; empty without one.")
+    accuracy = serializers.JSONField(
+        allow_null=True, help_text="In production, from random draws judged blind: {value, low, high, n, effective_n}."
+    )
+
+
+class PreviewOutput(serializers.Serializer):
+    n = serializers.IntegerField()
+    now = serializers.DictField(child=serializers.IntegerField())
+    then = serializers.DictField(child=serializers.IntegerField())
+    moved = serializers.IntegerField()
+    edge_rules = serializers.ListField(child=serializers.JSONField(), help_text="{when, taken, unknown, examples}")
+    error_now = serializers.JSONField(allow_null=True)
+    error_then = serializers.JSONField(allow_null=True)
 
 
 class PredictView(APIView):
@@ -138,21 +168,44 @@ class ServingView(APIView):
 
     scope = "manage"
 
-    @extend_schema(responses={200: ServingSettings}, operation_id="read_serving")
+    @extend_schema(responses={200: ServingOutput}, operation_id="read_serving")
     def get(self, request: Request, slug: str) -> Response:
         project = access.project_for(request.user, slug, Membership.Role.REVIEWER, request.auth)
-        return Response(_settings(selectors.serving_state(project=project)[1]))
+        return Response(_settings(project))
 
-    @extend_schema(request=ServingSettings, responses={200: ServingSettings}, operation_id="change_serving")
+    @extend_schema(request=ServingSettings, responses={200: ServingOutput}, operation_id="change_serving")
     def patch(self, request: Request, slug: str) -> Response:
         project = access.project_for(request.user, slug, Membership.Role.OWNER, request.auth)
         body = ServingSettings(data=request.data)
         body.is_valid(raise_exception=True)
-        return Response(_settings(change_serving(project=project, actor=request.user, **body.validated_data)))
+        change_serving(project=project, actor=request.user, **body.validated_data)
+        recheck(project=project)
+        return Response(_settings(project))
 
 
-def _settings(policy: ServingPolicy) -> dict[str, Any]:
-    return {name: getattr(policy, name) for name in SETTINGS}
+class ServingPreviewView(APIView):
+    """What changed settings would do to the last 2,000 predictions. Nothing is changed."""
+
+    scope = "manage"
+
+    @extend_schema(request=ServingSettings, responses={200: PreviewOutput}, operation_id="preview_serving")
+    def post(self, request: Request, slug: str) -> Response:
+        project = access.project_for(request.user, slug, Membership.Role.REVIEWER, request.auth)
+        body = ServingSettings(data=request.data)
+        body.is_valid(raise_exception=True)
+        return Response(preview(project=project, **body.validated_data))
+
+
+def _settings(project: Project) -> dict[str, Any]:
+    _, policy = selectors.serving_state(project=project)
+    found = accuracy_in_production(project=project)
+    return {name: getattr(policy, name) for name in SETTINGS} | {
+        "certificate": policy.certificate if policy.max_wrong is not None else {},
+        # Without the naive share: it is biased, and a number that is shown is believed.
+        "accuracy": None
+        if found is None
+        else {name: value for name, value in asdict(found).items() if name != "naive"},
+    }
 
 
 def _body(one: Predicted) -> dict[str, Any]:

@@ -17,12 +17,13 @@ from active_learning import selectors
 from active_learning.core.ids import time_ordered_id
 from active_learning.core.phrasing import phrase
 from active_learning.core.redaction import redacted
-from active_learning.core.routing import Bands, Confidence, Route, RoutingRules, confidence_of, route
+from active_learning.core.routing import Confidence, Route, RoutingRules, confidence_of, route
 from active_learning.core.rules import parse_rules, rule_predictions
 from active_learning.models import Prediction, ServingPolicy
 from active_learning.selectors import LiveVersion
 from active_learning.services import prediction_log
 from active_learning.services.prediction_log import Logged
+from active_learning.services.serving_policy import EdgeRule, edge_rules_of, routing_rules, segment_of
 from active_learning.services.tokens import feedback_token
 from labeling.core.drafts import MAX_DATA_SIZE, BadValueError, canonical, pack_features
 from labeling.core.errors import Invalid, TooLarge
@@ -113,9 +114,9 @@ def predict(*, project: Project, inputs: Sequence[object], is_batch: bool = True
     if said is None or rules is None:
         _, rules = selectors.current_rules(project)
         said = _by_rules(project, rules, found)
-    routing = routing_rules(policy)
+    routing, edges = routing_rules(policy, live), edge_rules_of(policy)
     answers = [
-        _answer(project, policy, routing, rules, None if why else live, one, its)
+        _answer(project, policy, routing, edges, rules, None if why else live, one, its)
         for one, its in zip(found, said, strict=True)
     ]
     latency = round(1_000 * (time.perf_counter() - began), 3)
@@ -129,17 +130,6 @@ def predict(*, project: Project, inputs: Sequence[object], is_batch: bool = True
         ],
     )
     return Answered(answers, policy, why)
-
-
-def routing_rules(policy: ServingPolicy) -> RoutingRules:
-    """The policy as the routing reads it."""
-    return RoutingRules(
-        bands=Bands(policy.review_below, policy.auto_above),
-        by_label={label: Bands(*bands) for label, bands in policy.label_bands.items()},
-        by_segment={segment: Bands(*bands) for segment, bands in policy.segment_bands.items()},
-        person_labels=frozenset(map(str, policy.person_labels)),
-        exploration_share=policy.exploration_share,
-    )
 
 
 def _place(place: int, is_batch: bool) -> str:
@@ -261,14 +251,16 @@ def _answer(
     project: Project,
     policy: ServingPolicy,
     routing: RoutingRules,
+    edges: Sequence[EdgeRule],
     rules: SchemaRules,
     live: LiveVersion | None,
     one: Input,
     said: Said,
 ) -> Predicted:
     labels = [str(label) for label in (said.value if isinstance(said.value, list) else [said.value])]
-    segment = str(one.data.get(policy.segment_field, ""))[:100] if policy.segment_field else ""
-    way = route(said.confidence, labels, routing, draw=random.random(), segment=segment)
+    segment = segment_of(policy, one.data)
+    edge = next((rule.why for rule in edges if rule.when.applies(one.data)), "")
+    way = route(said.confidence, labels, routing, draw=random.random(), segment=segment, edge=edge)
     row = Prediction(
         id=time_ordered_id(),
         project=project,
