@@ -5,6 +5,7 @@ from celery import shared_task
 from active_learning.services import (
     certificates,
     features,
+    prediction_archive,
     replay,
     scoring,
     similar,
@@ -58,3 +59,8 @@ def run_accuracy_check(job_id: str) -> None:
 @shared_task(name="active_learning.recheck_promises")
 def recheck_promises() -> dict[str, int]:
     return certificates.recheck_promises()
+
+
+@shared_task(name="active_learning.archive_predictions")
+def archive_predictions() -> dict[str, int]:
+    return prediction_archive.archive_predictions()
