@@ -91,5 +91,4 @@ class PredictionAdmin(LookingAdmin):
     list_display = ("id", "project", "version", "value", "certainty", "decision", "is_explored", "created_at")
     list_filter = ("decision", "is_explored", "reason")
     list_select_related = ("project", "version")
-    list_select_related = ("project", "version")
     search_fields = ("=id", "=content_hash")

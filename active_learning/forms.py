@@ -145,3 +145,73 @@ class PolicyForm(forms.Form):
 
 def _names(text: str) -> list[str]:
     return [name for part in text.split(",") if (name := part.strip())]
+
+
+class LiveForm(forms.Form):
+    """One input, a field for each that the live version looks at; without a live version a text."""
+
+    def __init__(self, data: Any = None, *, schema: Any) -> None:
+        super().__init__(data)
+        self.text_fields: tuple[str, ...] = ("text",) if schema is None else schema.texts
+        self._is_pair = schema is not None and schema.is_pair
+        sides = ("a.", "b.") if self._is_pair else ("",)
+        for side in sides:
+            for name in self.text_fields:
+                self.fields[side + name] = forms.CharField(
+                    label=_called(side + name),
+                    required=False,
+                    strip=False,
+                    widget=forms.Textarea(attrs={"rows": 4, "maxlength": 100_000}),
+                )
+            for name, (low, high) in (schema.ranges if schema else {}).items():
+                self.fields[side + name] = forms.FloatField(
+                    label=_called(side + name), required=False, help_text=f"It has seen {low:g} to {high:g}."
+                )
+            for name, known in (schema.categories if schema else {}).items():
+                seen = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
+                self.fields[side + name] = forms.CharField(
+                    label=_called(side + name), required=False, help_text=f"It has seen {seen}." if known else ""
+                )
+        if schema is not None and schema.vector_dimension:
+            self.fields["features"] = forms.CharField(
+                label="Features", help_text=f"{schema.vector_dimension} numbers.", widget=forms.Textarea({"rows": 2})
+            )
+
+        if len(self.fields) == 1:
+            next(iter(self.fields.values())).required = True
+
+    def data_of_input(self) -> dict[str, Any]:
+        """The input as a program would send it."""
+        data: dict[str, Any] = {}
+        for name, value in self.cleaned_data.items():
+            if value in ("", None):
+                continue
+            if name == "features":
+                data[name] = [float(word) for word in str(value).strip("[]").replace(",", " ").split()]
+                continue
+            side, _, rest = name.partition(".") if self._is_pair else ("", "", name)
+            inner = data.setdefault(side, {}) if side else data
+            *outer, last = rest.split(".")
+            for part in outer:
+                inner = inner.setdefault(part, {})
+            inner[last] = value
+        return data
+
+    def add_errors(self, error: Any) -> None:
+        """What the service refused, at the fields that it named."""
+        for name, words in error.fields.items():
+            self.add_error(name if name in self.fields else None, words)
+        if not error.fields:
+            self.add_error(None, error.message)
+
+    def clean_features(self) -> str:
+        value: str = self.cleaned_data["features"]
+        try:
+            [float(word) for word in value.strip("[] ").replace(",", " ").split()]
+        except ValueError:
+            raise forms.ValidationError("Write numbers with spaces or commas between them.") from None
+        return value
+
+
+def _called(name: str) -> str:
+    return name[:1].upper() + name[1:]

@@ -4,7 +4,7 @@ from django.urls import path
 
 from active_learning.api import models as api
 from active_learning.api import predict
-from active_learning.views import learning, replay, similar, versions
+from active_learning.views import learning, live, replay, similar, versions
 
 app_name = "active_learning"
 
@@ -20,6 +20,7 @@ urlpatterns = [
         predict.ServingPreviewView.as_view(),
         name="api-serving-preview",
     ),
+    path("projects/<slug:slug>/live/", live.live, name="live"),
     path("projects/<slug:slug>/model/", learning.learning, name="learning"),
     path("projects/<slug:slug>/model/now/", learning.learning_now, name="learning-now"),
     path("projects/<slug:slug>/model/quality/<int:number>/", learning.quality, name="quality"),
