@@ -1,13 +1,16 @@
 """What becomes of a prediction after it was answered: the log, and the reviewers' inbox."""
 
+import multiprocessing
 import threading
 import time
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connections
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from active_learning import selectors
+from active_learning.core.ids import time_ordered_id
 from active_learning.models import Prediction, ServingPolicy
 from active_learning.services import prediction_log, serving
 from labeling.core.drafts import canonical, content_hash
@@ -144,3 +147,33 @@ def test_the_rest_is_written_soon_and_waits_for_the_database(owner, settings, mo
     monkeypatch.setattr(prediction_log, "MAX_WAITING", 0)
     predict(owner, project, [{"text": "one more"}])
     assert Prediction.objects.count() == 34
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_that_ends_properly_writes_what_waits(owner, settings):
+    settings.PREDICTION_LOG_SECONDS = 60
+    project = make_pool(owner, 4)
+    connections.close_all()  # a connection must not be shared with the child
+
+    def serve_and_end():
+        rows = [
+            Prediction(
+                id=time_ordered_id(),
+                project=project,
+                value="food",
+                decision="auto",
+                reason="sure",
+                propensity=0.0,
+                content_hash="",
+                latency_ms=1.0,
+                created_at=timezone.now(),
+            )
+            for _ in range(3)
+        ]
+        prediction_log.record(project=project, entries=[prediction_log.Logged(row) for row in rows])
+
+    child = multiprocessing.get_context("fork").Process(target=serve_and_end)
+    child.start()
+    child.join(30)
+    assert child.exitcode == 0
+    assert Prediction.objects.count() == 3
