@@ -18,6 +18,7 @@ from labeling.models import Membership
 
 MAX_LISTED = 500
 RUNS_LISTED = 50
+MAX_EXPLAINED = 20
 
 
 class PromoteInput(serializers.Serializer):
@@ -195,3 +196,93 @@ class RollbackView(APIView):
         body.is_valid(raise_exception=True)
         version = promotion.roll_back(project=project, actor=request.user, **body.validated_data)
         return Response({"model": version_body(version)})
+
+
+class ExplainInput(serializers.Serializer):
+    items = serializers.ListField(
+        child=serializers.DictField(), required=False, default=list, max_length=MAX_EXPLAINED, help_text="Items' data."
+    )
+    ids = serializers.ListField(
+        child=serializers.IntegerField(min_value=1, max_value=2**62),
+        required=False,
+        default=list,
+        max_length=MAX_EXPLAINED,
+        help_text="Numbers of stored items.",
+    )
+    version = serializers.IntegerField(
+        min_value=1, max_value=2**31 - 1, required=False, help_text="Without it the live version answers."
+    )
+    label = serializers.CharField(
+        max_length=200, required=False, help_text="Reasons for this label instead of the answer."
+    )
+    more = serializers.BooleanField(
+        default=False, help_text="Also passages, what would change the answer, and the nearest learned items."
+    )
+
+    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
+        if not 1 <= len(given["items"]) + len(given["ids"]) <= MAX_EXPLAINED:
+            raise serializers.ValidationError({"items": f"1 to {MAX_EXPLAINED} items at once, by data or by number."})
+        return given
+
+
+class SpanOutput(serializers.Serializer):
+    side = serializers.CharField(help_text='"a" or "b" in a pair, else empty')
+    field = serializers.CharField(help_text="nested ones with dots")
+    start = serializers.IntegerField()
+    end = serializers.IntegerField()
+
+
+class ReasonOutput(serializers.Serializer):
+    text = serializers.CharField()
+    kind = serializers.ChoiceField(choices=["word", "number", "category", "meaning", "vector"])
+    name = serializers.CharField()
+    value = serializers.CharField()
+    direction = serializers.ChoiceField(choices=["for", "against"])
+    strength = serializers.ChoiceField(choices=["strongly", "somewhat", "slightly", "hardly"])
+    log_odds = serializers.FloatField()
+    spans = SpanOutput(many=True)
+
+
+class ExplanationOutput(serializers.Serializer):
+    item = serializers.IntegerField(allow_null=True)
+    value = serializers.JSONField()
+    probabilities = serializers.DictField(child=serializers.FloatField())
+    confidence = serializers.JSONField(help_text="{p, confidence, level: high|middle|low}: both scales")
+    wording = serializers.CharField()
+    reasons = ReasonOutput(many=True)
+    more = serializers.JSONField(allow_null=True, help_text="{passages, changes, nearest}, where asked for")
+
+
+class ExplanationsOutput(serializers.Serializer):
+    model = serializers.IntegerField()
+    explanations = ExplanationOutput(many=True)
+
+
+class ExplainView(APIView):
+    """Why the model says what it says: the top three reasons of each item, and on request those that cost more.
+
+    For reviewers. Audit items that are still judged blind are refused (409 `blind`).
+    """
+
+    scope = "predict"
+
+    @extend_schema(request=ExplainInput, responses={200: ExplanationsOutput}, operation_id="explain")
+    def post(self, request: Request, slug: str) -> Response:
+        membership = access.membership_for(request.user, slug, Membership.Role.REVIEWER, request.auth)
+        body = ExplainInput(data=request.data)
+        body.is_valid(raise_exception=True)
+        given = body.validated_data
+        items = [access.item_for(membership, pk) for pk in given["ids"]]
+        # Models are asked here: the numeric libraries are loaded now, and not when the process starts.
+        from active_learning.services import explain
+
+        return Response(
+            explain.explanations(
+                project=membership.project,
+                number=given.get("version"),
+                items=items,
+                data=given["items"],
+                label=given.get("label"),
+                more=given["more"],
+            )
+        )

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from active_learning import api
-from active_learning.views import learning, replay, similar, versions
+from active_learning.views import explain, learning, replay, similar, versions
 
 app_name = "active_learning"
 
@@ -12,6 +12,7 @@ urlpatterns = [
     path("api/v1/projects/<slug:slug>/models/", api.ModelsView.as_view(), name="api-models"),
     path("api/v1/projects/<slug:slug>/models/<int:number>/promote/", api.PromoteView.as_view(), name="api-promote"),
     path("api/v1/projects/<slug:slug>/models/rollback/", api.RollbackView.as_view(), name="api-rollback"),
+    path("api/v1/projects/<slug:slug>/explain/", api.ExplainView.as_view(), name="api-explain"),
     path("projects/<slug:slug>/model/", learning.learning, name="learning"),
     path("projects/<slug:slug>/model/now/", learning.learning_now, name="learning-now"),
     path("projects/<slug:slug>/model/quality/<int:number>/", learning.quality, name="quality"),
@@ -24,9 +25,12 @@ urlpatterns = [
     path("projects/<slug:slug>/model/compare/", versions.compare, name="compare"),
     path("projects/<slug:slug>/model/<int:number>/", versions.version, name="version"),
     path("projects/<slug:slug>/model/<int:number>/card.md", versions.card, name="card"),
+    path("projects/<slug:slug>/model/<int:number>/why/", explain.version_why, name="version-why"),
     path("projects/<slug:slug>/model/<int:number>/promote/", versions.promote, name="promote"),
     path("projects/<slug:slug>/model/<int:number>/reject/", versions.reject, name="reject"),
     path("projects/<slug:slug>/model/<int:number>/retire/", versions.retire, name="retire"),
     path("projects/<slug:slug>/items/<int:pk>/similar/", similar.similar, name="similar"),
     path("projects/<slug:slug>/items/<int:pk>/similar/now/", similar.similar_now, name="similar-now"),
+    path("projects/<slug:slug>/items/<int:pk>/why/", explain.why, name="why"),
+    path("projects/<slug:slug>/items/<int:pk>/why/more/", explain.why_more, name="why-more"),
 ]

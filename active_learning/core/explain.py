@@ -186,8 +186,8 @@ def explain(
 
 def _place(model: Linear, label: int | None) -> int | None:
     """The column of a label's weights; None for one without examples, or none at all."""
-    found = np.flatnonzero(model.seen == label) if label is not None else ()
-    return int(found[0]) if len(found) else None
+    found: list[int] = [] if label is None else np.flatnonzero(model.seen == label).tolist()
+    return found[0] if found else None
 
 
 def _exact(
