@@ -143,7 +143,8 @@ def _smallest_number_change(
         for field in explainer.spec.numeric_fields:
             now = number_of(row.get(field.name))
             start = field.center if now is None else now
-            is_whole = isinstance(row.get(field.name), int)
+            # Ages come in years: a whole number, also as text, is changed to a whole number.
+            is_whole = start.is_integer() and "." not in str(row.get(field.name, "."))
             values = _candidates(field, start)
             for _ in range(3):  # ever finer between what does not change the answer and the nearest that does
                 values = sorted({float(round(v)) if is_whole else float(f"{v:.4g}") for v in values} - {start})

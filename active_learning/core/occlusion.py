@@ -29,8 +29,8 @@ from active_learning.core.explain import (
 from active_learning.core.featurize import Featurizer, FeaturizerSpec, words_of
 
 MAX_PASSAGES = 24
-# A shorter text is taken apart word by word.
-FEW_WORDS = 12
+# Fewer sentences or clauses would say too little; then groups of words do, so many of them.
+ENOUGH, GROUPS = 8, 16
 _SENTENCE_ENDS = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
 _CLAUSE_ENDS = re.compile(r"(?<=[,;:)])\s+|(?<=[，、；：])|\s+[–—-]\s+")
 
@@ -55,13 +55,13 @@ def passages_of(text: str, most: int = MAX_PASSAGES) -> list[tuple[int, int]]:
     """
     text = text[:MAX_EMBEDDED_CHARACTERS]
     words = [match.span() for match in words_of(text) if match.group()[0].isalnum()]
-    if len(words) <= min(FEW_WORDS, most):
+    if len(words) <= most:
         return words
     pieces = _cut(text, _SENTENCE_ENDS)
-    if len(pieces) < 4:
+    if len(pieces) < ENOUGH:
         pieces = [piece for whole in pieces for piece in _cut(text, _CLAUSE_ENDS, *whole)]
-    if len(pieces) < 3:
-        size = -(-len(words) // 8)
+    if len(pieces) < ENOUGH:
+        size = -(-len(words) // GROUPS)
         pieces = [(words[i][0], words[min(i + size, len(words)) - 1][1]) for i in range(0, len(words), size)]
     if len(pieces) > most:  # neighbours together, evenly
         edges = np.linspace(0, len(pieces), most + 1).astype(int)

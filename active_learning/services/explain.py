@@ -20,6 +20,7 @@ from active_learning.core.blocks import FeatureBlock
 from active_learning.core.counterfactual import ColumnChange, WordsChange, fewest_words, smallest_column_change
 from active_learning.core.embedding import EmbeddingUnavailable
 from active_learning.core.explain import (
+    WORD,
     Contrast,
     Explainer,
     Explanation,
@@ -36,6 +37,8 @@ from active_learning.core.occlusion import PassageEffect, occlude
 from active_learning.core.shards import rows_of
 from active_learning.core.similar import NONE, likeness_to, merge_nearest, nearest
 from active_learning.core.wording import (
+    HARDLY,
+    SOMEWHAT,
     Certainty,
     certainty,
     certainty_of_several,
@@ -53,6 +56,8 @@ from labeling.core.wording import first_words, value_words
 from labeling.models import Item, LabelSchema, Project
 
 TOP = 3
+# So many are looked through for the three that people read.
+_LOOKED_THROUGH = 10
 N_NEAREST = 3
 # Items that are read for the words behind the columns, and looked through for proxies.
 READ_FOR_DRIVERS, READ_FOR_PROXIES = 500, 2_000
@@ -172,11 +177,17 @@ def reasons_for(
     """
     model = explainer.model
     contrast = contrast_of(probabilities, is_multilabel=model.is_multilabel, label=label)
-    found = explain(explainer, rows_of_item(data, explainer.spec), block, contrast, top=top)
-    return _told(found.reasons, name(model.labels[contrast.first]))
+    found = explain(explainer, rows_of_item(data, explainer.spec), block, contrast, top=top + _LOOKED_THROUGH)
+    return _told(found.reasons, name(model.labels[contrast.first]), top)
 
 
-def _told(reasons: Sequence[Reason], label: str) -> list[dict[str, Any]]:
+def _told(reasons: Sequence[Reason], label: str, top: int = TOP) -> list[dict[str, Any]]:
+    """The heaviest that mean something to people: a comma or a slash has to weigh more than a word to be told."""
+    telling = [
+        reason
+        for reason in reasons
+        if abs(reason.weight) >= (SOMEWHAT if reason.kind == WORD and not reason.name[:1].isalnum() else HARDLY)
+    ]
     return [
         {
             "text": reason_sentence(reason.kind, reason.name, reason.value, reason.side, reason.weight, label),
@@ -190,7 +201,7 @@ def _told(reasons: Sequence[Reason], label: str) -> list[dict[str, Any]]:
                 {"side": span.side, "field": span.field, "start": span.start, "end": span.end} for span in reason.spans
             ],
         }
-        for reason in reasons
+        for reason in telling[:top]
     ]
 
 
@@ -268,7 +279,7 @@ def answer(
         certainty=_certainty(explainer, names, p, said or "none of the labels"),
         contrast=contrast,
         explanation=found,
-        reasons=_told(found.reasons[:TOP], names.short(model.labels[contrast.first])),
+        reasons=_told(found.reasons, names.short(model.labels[contrast.first])),
     )
 
 
@@ -399,7 +410,9 @@ def explanations(
     ids += [None] * len(data)
     found = []
     for pk, one in zip(ids, seen, strict=True):
-        told = answer(explainer=explainer, names=names, seen=one, label=label, top=None if more else TOP)
+        told = answer(
+            explainer=explainer, names=names, seen=one, label=label, top=None if more else TOP + _LOOKED_THROUGH
+        )
         sure = told.certainty
         found.append(
             {

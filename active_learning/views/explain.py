@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from active_learning import selectors
-from active_learning.core.wording import HARDLY, label_list, percent_words, strength
+from active_learning.core.wording import HARDLY, SOMEWHAT, label_list, percent_words, strength
 from active_learning.models import ModelVersion
 from labeling import access
 from labeling.core.errors import DomainError
@@ -134,6 +134,7 @@ def _answered(request: HttpRequest, project: Project, item: Item) -> dict[str, A
         "label_name": names.short(labels[contrast.first]),
         "other_name": "" if contrast.second is None else names.short(labels[contrast.second]),
         "is_multilabel": contrast.second is None,
+        "leaning": _leaning(told.explanation.bias, names.short(labels[contrast.first])),
         "chances": [
             {"name": names.full(label), "label": label, "p": p, "words": percent_words(p)}
             for label, p in told.probabilities.items()
@@ -152,6 +153,13 @@ def _answered(request: HttpRequest, project: Project, item: Item) -> dict[str, A
         "near": [{"one": one, "said": _said(names, one.value)} for one in near],
         "near_words": _near_words(names, near, told.value),
     }
+
+
+def _leaning(bias: float, label: str) -> str:
+    """What the answer owes to nothing in the item, where that is much."""
+    if abs(bias) < SOMEWHAT:
+        return ""
+    return f"Before it reads anything it leans {strength(bias)} {'to' if bias > 0 else 'away from'} {label}."
 
 
 def _said(names: "Names", value: Any) -> str:

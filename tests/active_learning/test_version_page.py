@@ -203,6 +203,7 @@ PAGES = {
     "version": ("get", 200, 200, 200),
     "card": ("get", 200, 200, 200),
     "compare": ("get", 200, 200, 200),
+    "version-why": ("get", 200, 200, 200),
     "promote": ("post", 422, 403, 403),
     "reject": ("post", 422, 403, 403),
     "retire": ("post", 422, 403, 403),
@@ -211,7 +212,7 @@ PAGES = {
 # Tested with the model page.
 ELSEWHERE = {
     "learning", "learning-now", "train", "learning-settings", "quality", "fresh-audit", "replay", "replay-now",
-    "similar", "similar-now",
+    "similar", "similar-now", "why", "why-more",
 }  # fmt: skip
 
 

@@ -164,7 +164,8 @@ def test_the_api_explains_what_is_stored_and_what_is_not(client, owner, trained)
     assert against["value"] == one.meta["topic"] and any(r["direction"] == "against" for r in against["reasons"])
     for body, status in (
         ({}, 422), ({"items": [{}] * 21}, 422), ({"items": "x"}, 422), ({"items": [3]}, 422), ({"ids": [10**19]}, 422),
-        ({"items": [{"text": "\ud800"}]}, 422), ({"items": [{"text": "\0"}]}, 422), ({"ids": [999_999]}, 404), ({"items": [{}], "version": 99}, 404), ({"items": [{}], "label": "nope"}, 422),
+        ({"items": [{"text": "\ud800"}]}, 422), ({"items": [{"text": "\0"}]}, 422),
+        ({"ids": [999_999]}, 404), ({"items": [{}], "version": 99}, 404), ({"items": [{}], "label": "nope"}, 422),
     ):  # fmt: skip
         assert ask(**body).status_code == status, body
 
