@@ -19,8 +19,10 @@ import numpy as np
 from active_learning.core.counterfactual import fewest_words
 from active_learning.core.explain import Explainer, contrast_of, explain, rows_of_item
 from active_learning.core.featurize import Featurizer, RawItem, infer_spec
-from active_learning.core.learners import LinearLearner, dense_scaling, encode_targets
+from active_learning.core.linear import LinearLearner
 from active_learning.core.occlusion import occlude
+from active_learning.core.scaling import dense_scaling
+from active_learning.core.targets import encode_targets
 from benchmarks.text_sets import text_sets
 
 LEARNED, ASKED = 500, 60

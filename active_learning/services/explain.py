@@ -28,6 +28,7 @@ from active_learning.core.explain import (
     Rows,
     contrast_of,
     explain,
+    is_linear,
     item_of_rows,
     rows_of_item,
 )
@@ -172,10 +173,13 @@ def reasons_for(
 ) -> list[dict[str, Any]]:
     """The heaviest reasons for an answer that was just made from `block`, one row: sentences, spans and figures.
 
-    `probabilities` is what the model said; `name` puts a label into words. No query and, of a linear model, a fraction
-    of the answer's own cost (docs/explanation.md).
+    `probabilities` is what the model said; `name` puts a label into words. No query, and a fraction of the answer's
+    own cost (docs/explanation.md). None for a model that is no sum: there reasons cost more than the answer, and
+    `answer` makes them on request.
     """
     model = explainer.model
+    if not is_linear(model):
+        return []
     contrast = contrast_of(probabilities, is_multilabel=model.is_multilabel, label=label)
     found = explain(explainer, rows_of_item(data, explainer.spec), block, contrast, top=top + _LOOKED_THROUGH)
     return _told(found.reasons, name(model.labels[contrast.first]), top)

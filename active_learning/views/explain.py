@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # Words that are marked in the text: more would hide the heavy ones.
 MARKED = 24
 LABELS_AT_ONCE = 6
+FOR_SHOWN, AGAINST_SHOWN = 3, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,14 +218,14 @@ def _more(request: HttpRequest, project: Project, item: Item) -> dict[str, Any]:
     label = names.short(explainer.model.labels[told.contrast.first])
     told_passages = [one for one in found.passages if abs(one.effect) >= HARDLY]
     heaviest = sorted(told_passages, key=lambda one: -abs(one.effect))
+    telling = [one for one in heaviest if one.effect > 0][:FOR_SHOWN]
+    telling += [one for one in heaviest if one.effect < 0][:AGAINST_SHOWN]
     return {
         "version": version,
         "label_name": label,
         "texts": _marked_texts(explainer.spec.text_fields, seen.rows, [one.span for one in told_passages]),
-        "passages": [
-            {"text": one.text, "way": _way(one.effect), "strength": strength(one.effect), "one": one}
-            for one in heaviest
-        ],
+        "passages": [{"text": one.text, "way": _way(one.effect), "strength": strength(one.effect)} for one in telling],
+        "every_passage": heaviest,
         "has_text": bool(found.passages),
         "changes": [
             sentence

@@ -20,8 +20,9 @@ from active_learning.core.explain import (
     without,
 )
 from active_learning.core.featurize import Featurizer, FeaturizerSpec, NumericField, RawItem
-from active_learning.core.learners import LinearLearner, encode_targets
+from active_learning.core.linear import LinearLearner
 from active_learning.core.occlusion import MAX_PASSAGES, occlude, passages_of
+from active_learning.core.targets import encode_targets
 from tests.core.active_learning.synthetic import LetterEmbedder, scaling_of, topic_texts
 
 AMOUNT = NumericField("amount", 30.0, 20.0, (10.0, 20.0, 40.0, 60.0))
