@@ -139,11 +139,15 @@ def _confusions(cases: Cases) -> list[Group]:
     found: list[Group] = []
     if cases.is_multilabel:
         for place, label in enumerate(cases.labels):
-            true, said = cases.truth[:, place], cases.said[:, place]
-            nobody = np.zeros(len(true), dtype=bool)
+            is_true, was_said = cases.truth[:, place], cases.said[:, place]
+            nobody = np.zeros_like(is_true)
             missed, added = float(cases.table[place, -1]), float(cases.table[-1, place])
-            found.append(Group(CONFUSION, {"true": label, "said": ABSENT}, true, true & ~said, nobody, nobody, missed))
-            found.append(Group(CONFUSION, {"true": ABSENT, "said": label}, ~true, ~true & said, nobody, nobody, added))
+            found.append(
+                Group(CONFUSION, {"true": label, "said": ABSENT}, is_true, is_true & ~was_said, nobody, nobody, missed)
+            )
+            found.append(
+                Group(CONFUSION, {"true": ABSENT, "said": label}, ~is_true, ~is_true & was_said, nobody, nobody, added)
+            )
         return found
     wrong = cases.is_wrong
     for true, said in sorted({(int(a), int(b)) for a, b in zip(cases.truth[wrong], cases.said[wrong], strict=True)}):
@@ -168,9 +172,9 @@ def _segments(cases: Cases, metas: Sequence[Mapping[str, Any]]) -> list[Group]:
 def _lengths(cases: Cases, lengths: NDArray[np.int64]) -> list[Group]:
     """Quarters of the audit items by length, of all cases where there are few."""
     basis = lengths[cases.is_audit] if cases.is_audit.sum() >= MIN_AUDITED else lengths
-    inner = np.unique(np.quantile(basis, np.arange(1, N_LENGTHS) / N_LENGTHS).astype(np.int64)) if len(basis) else []
-    starts = [0, *(int(edge) + 1 for edge in inner)]
-    ends = [*(int(edge) for edge in inner), None]
+    inner = np.unique(np.quantile(basis, np.arange(1, N_LENGTHS) / N_LENGTHS).astype(np.int64)).tolist()
+    starts: list[int] = [0, *(edge + 1 for edge in inner)]
+    ends: list[int | None] = [*inner, None]
     found = []
     for start, end in zip(starts, ends, strict=True):
         member = (lengths >= start) & (lengths <= (lengths.max() if end is None else end))

@@ -5,8 +5,9 @@ from typing import Any
 from active_learning import selectors
 from active_learning.core.error_words import group_words, guideline_section
 from labeling.core.errors import Invalid
+from labeling.core.search import MAX_QUERY
 from labeling.core.wording import first_words, value_words
-from labeling.models import Item, Job, Project
+from labeling.models import Job, Project
 from labeling.services.ask_next import MOST_AT_ONCE, take_out
 from labeling.services.jobs import enqueue_job
 from labeling.services.label_errors import LabelSuspect, SuspectsSent, send_label_errors, withdraw_label_errors
@@ -63,7 +64,7 @@ def _about(row: dict[str, Any]) -> dict[str, Any]:
 
 def slice_detail(*, version: int, row: dict[str, Any]) -> dict[str, Any]:
     """How items of a slice are named in the queue and in the trail."""
-    return {"errors": f"{group_words(row)} (model {version})"}
+    return {"errors": f"{group_words(row)} (model {version})"[:MAX_QUERY]}
 
 
 def take_slice_out(*, project: Project, key: str, user: Any) -> int:
@@ -133,8 +134,3 @@ def prepare_guideline(*, project: Project, key: str) -> str:
         if one["item"] in data
     ]
     return guideline_section(row, examples)
-
-
-def items_shown(*, project: Project, ids: list[int]) -> dict[int, Item]:
-    """The items of a list as they are now, without their vectors."""
-    return {item.pk: item for item in Item.objects.filter(project=project, pk__in=ids).defer("features")}

@@ -91,11 +91,11 @@ def _analyse(job: RunningJob) -> dict[str, Any]:
     job.report(0.6, "asking of the audit split")
     try:
         model = registry.load_model(version=version)
-    except ArtifactRefused as error:
+    except ArtifactRefused as refused:
         raise Invalid(
-            f"The files of {version.source} are not in place (it may have been retired meanwhile): {error} "
+            f"The files of {version.source} are not in place (it may have been retired meanwhile): {refused} "
             "Look again: the live version is then looked at."
-        ) from error
+        ) from refused
     audit = _audited(project, spec, rules, model)
     is_learned_right = is_right(
         learned.material.targets.y,
@@ -304,7 +304,7 @@ def _group_json(
         "words": [{"word": one.word, "n": one.n} for one in words],
         "examples": [
             {
-                "item": int(ids[row]),
+                "item": ids[int(row)],
                 "is_audit": bool(cases.is_audit[row]),
                 "given": _value(cases.truth[row], cases.labels),
                 "said": _value(cases.said[row], cases.labels),
