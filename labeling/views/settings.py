@@ -51,6 +51,8 @@ def schema(request: HttpRequest, slug: str) -> HttpResponse:
     prepared = kept_section(session=request.session, project=membership.project) if "prepared" in request.GET else ""
     initial = {"guidelines": f"{current.guidelines.rstrip()}\n\n{prepared}".lstrip()} if prepared else {}
     form = SchemaForm(request.POST or None, schema=current, initial=initial)
+    if prepared:  # it stands at the end: the field should show it
+        form.fields["guidelines"].widget.attrs["rows"] = 28
     preview = None
     if "preview" in request.POST:  # without JavaScript the preview button sends the whole form
         preview = mark_safe(render_guidelines(request.POST.get("guidelines", "")))
