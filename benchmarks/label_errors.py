@@ -16,7 +16,8 @@ import numpy as np
 
 from active_learning.core.crossfit import cross_fitted_probabilities
 from active_learning.core.label_errors import Suspects, label_errors
-from active_learning.core.learners import LinearLearner, Targets
+from active_learning.core.linear import LinearLearner
+from active_learning.core.targets import Targets
 from benchmarks.text_sets import TextSet, features_of, prepared, text_sets
 
 

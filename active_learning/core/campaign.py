@@ -16,9 +16,11 @@ from active_learning.core.acquisition import Candidates, Search, Strategy, geome
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.diversity import CLUSTER_SAMPLE, typical_of_clusters
 from active_learning.core.evaluation import evaluate
-from active_learning.core.learners import DenseScaling, Learner, Targets, decide
+from active_learning.core.learners import Learner
+from active_learning.core.scaling import DenseScaling
 from active_learning.core.start import floor_labels, is_cold
 from active_learning.core.strategies import RANDOM, RECOMMENDED
+from active_learning.core.targets import Targets, decide
 
 # Labeled items that a strategy which measures distances keeps away from.
 MAX_COVERED = 500

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from active_learning.core.blocks import FeatureBlock
-from active_learning.core.learners import DenseScaling, LinearLearner, LinearModel, Targets, decide
+from active_learning.core.linear import LinearLearner, LinearModel
+from active_learning.core.scaling import DenseScaling
+from active_learning.core.targets import Targets, decide
 
 FOLDS = 5
 

@@ -29,9 +29,10 @@ from active_learning.core.error_words import group_words
 from active_learning.core.evaluation import is_right
 from active_learning.core.featurize import FeaturizerSpec, flatten, sides, text_of, words_of
 from active_learning.core.label_errors import Suspects, label_errors, several_label_errors
-from active_learning.core.learners import LinearLearner, decide, encode_targets
+from active_learning.core.linear import LinearLearner
 from active_learning.core.manifest import ArtifactRefused
 from active_learning.core.stopping import stable_sample
+from active_learning.core.targets import decide, encode_targets
 from active_learning.core.telling import telling_words
 from active_learning.models import ModelVersion
 from active_learning.services import features, registry

@@ -19,7 +19,7 @@ from active_learning.core.costs import cost_report
 from active_learning.core.evaluation import confusion, f1_intervals, indicators, is_right
 from active_learning.core.featurize import FeaturizerSpec
 from active_learning.core.forecast import Measured, forecast
-from active_learning.core.learners import LinearModel, decide
+from active_learning.core.linear import LinearModel
 from active_learning.core.manifest import ArtifactRefused
 from active_learning.core.segments import groups_of, keys_of, segment
 from active_learning.core.stopping import (
@@ -32,6 +32,7 @@ from active_learning.core.stopping import (
     kappa,
     stable_sample,
 )
+from active_learning.core.targets import decide
 from active_learning.models import LearningPolicy, ModelVersion
 from active_learning.services import features, registry
 from labeling.core.schema import SchemaRules

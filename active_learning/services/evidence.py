@@ -20,10 +20,11 @@ from active_learning.core.embedding import EmbeddingUnavailable
 from active_learning.core.evaluation import is_right
 from active_learning.core.featurize import FeaturizerSpec, column_of, flatten, sides, text_of, tokens
 from active_learning.core.gate import Evidence, Figure
-from active_learning.core.learners import LinearModel, Targets, decide, encode_targets
+from active_learning.core.linear import LinearModel
 from active_learning.core.manifest import ArtifactRefused, canonical_json
 from active_learning.core.paired import accuracy_difference, calibration_difference, calibration_error, time_ratio
 from active_learning.core.shards import write_atomically
+from active_learning.core.targets import Targets, decide, encode_targets
 from active_learning.models import ModelVersion
 from active_learning.selectors import LabelSet
 from active_learning.services import features, files, registry

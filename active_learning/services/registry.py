@@ -20,7 +20,8 @@ from active_learning.core.artifacts import Artifact, read_artifact, write_artifa
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.featurize import FeaturizerSpec
 from active_learning.core.known import check_known, known_rows, pack_known
-from active_learning.core.learners import DenseScaling, LinearModel
+from active_learning.core.linear import LinearModel
+from active_learning.core.scaling import DenseScaling
 from active_learning.models import Dataset, ModelVersion
 from active_learning.services import files
 from labeling.models import Project

@@ -12,7 +12,7 @@ import numpy as np
 from active_learning.core.artifacts import Artifact, read_artifact
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.featurize import FeaturizerSpec
-from active_learning.core.learners import encode_targets
+from active_learning.core.targets import encode_targets
 from active_learning.models import ModelVersion
 from active_learning.services import archive, files, frozen, registry
 from active_learning.services.registry import Recipe

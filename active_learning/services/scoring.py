@@ -26,10 +26,11 @@ from active_learning.core.audit import audit_share_of_queue
 from active_learning.core.composition import QueuePlace, compose_queue, count_reasons, draw
 from active_learning.core.diversity import CLUSTER_SAMPLE, typical_of_clusters
 from active_learning.core.featurize import FeaturizerSpec, explain_words, flatten, places_of_texts, text_of
-from active_learning.core.learners import LinearModel, decide
+from active_learning.core.linear import LinearModel
 from active_learning.core.manifest import ArtifactRefused
 from active_learning.core.start import floor_labels, is_cold
 from active_learning.core.strategies import RANDOM, RECOMMENDED
+from active_learning.core.targets import decide
 from active_learning.models import LearningPolicy, ModelVersion, ScoringRun
 from active_learning.services import features, registry
 from labeling.core.errors import Invalid

@@ -14,22 +14,16 @@ from django.db.models import Max
 from numpy.typing import NDArray
 
 from active_learning import selectors
+from active_learning.core.baselines import majority_prediction, random_predictions
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.evaluation import compare, evaluate, is_right, macro_f1_interval
 from active_learning.core.featurize import FeaturizerSpec, flatten, sides, text_of
-from active_learning.core.learners import (
-    DenseScaling,
-    LinearLearner,
-    LinearModel,
-    Targets,
-    decide,
-    encode_targets,
-    majority_prediction,
-    random_predictions,
-)
+from active_learning.core.linear import LinearLearner, LinearModel
 from active_learning.core.manifest import canonical_json
 from active_learning.core.rules import parse_rules, rule_predictions
+from active_learning.core.scaling import DenseScaling
 from active_learning.core.shards import write_atomically
+from active_learning.core.targets import Targets, decide, encode_targets
 from active_learning.core.validation import Finding, check_features, refusal
 from active_learning.models import Dataset, LearningPolicy, ModelVersion, TrainingRun
 from active_learning.selectors import LabelSet

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from active_learning import selectors
 from active_learning.core.crossfit import cross_fitted
-from active_learning.core.learners import LinearLearner, decide
+from active_learning.core.linear import LinearLearner
+from active_learning.core.targets import decide
 from active_learning.models import ModelVersion
 from active_learning.services import features, registry
 from active_learning.services.reproduce import Learned, what_was_learned

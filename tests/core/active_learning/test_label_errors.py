@@ -4,7 +4,8 @@ import numpy as np
 
 from active_learning.core.crossfit import cross_fitted_probabilities
 from active_learning.core.label_errors import label_errors, several_label_errors
-from active_learning.core.learners import LinearLearner, encode_targets
+from active_learning.core.linear import LinearLearner
+from active_learning.core.targets import encode_targets
 from tests.core.active_learning.synthetic import block_of, scaling_of, topic_texts
 
 
