@@ -186,6 +186,7 @@ def test_who_may_come_in(client, owner, pool, outsider):
     assert {client.get(one).status_code for one in addresses} | {client.post(one).status_code for one in acts} == {404}
     client.logout()
     assert client.get(addresses[1]).status_code == 401
+    assert {client.get(addresses[0]).status_code, *(client.post(one).status_code for one in acts)} == {302}
 
 
 def test_without_a_model_or_audit_labels_it_says_what_to_do(client, owner):
