@@ -211,8 +211,8 @@ PAGES = {
 # Tested with the model page, and in test_errors.
 ELSEWHERE = {
     "learning", "learning-now", "train", "learning-settings", "quality", "fresh-audit", "replay", "replay-now",
-    "similar", "similar-now", "errors", "errors-now", "error-label", "error-label-back", "error-check", "error-check-back",
-    "error-guideline",
+    "similar", "similar-now", "errors", "errors-now", "error-label", "error-label-back", "error-check",
+    "error-check-back", "error-guideline",
 }  # fmt: skip
 
 
