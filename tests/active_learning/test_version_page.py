@@ -209,10 +209,11 @@ PAGES = {
     "retire": ("post", 422, 403, 403),
     "roll-back": ("post", 422, 403, 403),
 }
-# Tested with the model page.
+# Tested with the model page, and in test_errors.
 ELSEWHERE = {
     "learning", "learning-now", "train", "learning-settings", "quality", "fresh-audit", "replay", "replay-now",
-    "similar", "similar-now", "why", "why-more",
+    "similar", "similar-now", "errors", "errors-now", "error-label", "error-label-back", "error-check",
+    "error-check-back", "error-guideline", "why", "why-more",
 }  # fmt: skip
 
 
