@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from active_learning.core.blocks import FeatureBlock
-from active_learning.core.linear import LinearLearner
+from active_learning.core.learners import Learner
 from active_learning.core.scaling import DenseScaling
 from active_learning.core.targets import Targets, decide
 
@@ -12,7 +12,7 @@ FOLDS = 5
 
 
 def cross_fitted(
-    learner: LinearLearner,
+    learner: Learner,
     block: FeatureBlock,
     targets: Targets,
     sample_weight: NDArray[np.float64],

@@ -26,7 +26,7 @@ from active_learning.core.audit import audit_share_of_queue
 from active_learning.core.composition import QueuePlace, compose_queue, count_reasons, draw
 from active_learning.core.diversity import CLUSTER_SAMPLE, typical_of_clusters
 from active_learning.core.featurize import FeaturizerSpec, explain_words, flatten, places_of_texts, text_of
-from active_learning.core.linear import LinearModel
+from active_learning.core.learners import Model
 from active_learning.core.manifest import ArtifactRefused
 from active_learning.core.start import floor_labels, is_cold
 from active_learning.core.strategies import RANDOM, RECOMMENDED
@@ -150,7 +150,7 @@ def _n_explored(policy: LearningPolicy, pool: _Pool) -> int:
 
 def _newest_model(
     project: Project, spec: FeaturizerSpec, rules: SchemaRules
-) -> tuple[ModelVersion | None, LinearModel | None]:
+) -> tuple[ModelVersion | None, Model | None]:
     """The newest version that fits today's features and labels. A refused file is as good as none, and is said."""
     version = selectors.newest_version(project=project)
     if version is None or version.parameters.get("fingerprint") != spec.fingerprint:
@@ -197,7 +197,7 @@ def _label_counts(version: ModelVersion | None, rules: SchemaRules) -> list[int]
 
 
 def _pass_over(
-    project: Project, spec: FeaturizerSpec, model: LinearModel | None, search: Search | None, taken: NDArray[np.int64]
+    project: Project, spec: FeaturizerSpec, model: Model | None, search: Search | None, taken: NDArray[np.int64]
 ) -> _Pool:
     """One pass over all shards. Memory holds one of them, the ids, and the best candidates so far."""
     n = 0
@@ -302,7 +302,7 @@ def _torn_between(p: NDArray[np.float32], rules: SchemaRules) -> list[list[Any]]
 
 
 def _suggest(
-    project: Project, spec: FeaturizerSpec, rules: SchemaRules, version: ModelVersion | None, model: LinearModel | None
+    project: Project, spec: FeaturizerSpec, rules: SchemaRules, version: ModelVersion | None, model: Model | None
 ) -> None:
     """Proposes a value for every queued item of the pool. Audit items are judged blind, so they get none."""
     if version is None or model is None:
@@ -346,10 +346,11 @@ def _shown_probabilities(p: NDArray[np.float32], rules: SchemaRules) -> dict[str
 
 
 def _explained(
-    spec: FeaturizerSpec, model: LinearModel, ids: Sequence[int], probabilities: NDArray[np.float32]
+    spec: FeaturizerSpec, model: Model, ids: Sequence[int], probabilities: NDArray[np.float32]
 ) -> Iterator[list[dict[str, Any]]]:
     """The words behind each suggestion, as places in the item's own text fields; none in the two things of a pair."""
-    if spec.is_pair or not spec.text_fields:
+    linear = model.linear_part
+    if linear is None or spec.is_pair or not spec.text_fields:
         yield from ([] for _ in ids)
         return
     data = selectors.item_data(ids=ids)
@@ -357,7 +358,7 @@ def _explained(
     for pk, p in zip(ids, probabilities, strict=True):
         label = int(p.argmax())
         if label not in weights:
-            weights[label] = model.word_weights(label)
+            weights[label] = linear.word_weights(label)
         row = flatten(data[pk])
         places = [place for place in places_of_texts(row, spec) if isinstance(data[pk].get(place[0]), str)]
         yield [
