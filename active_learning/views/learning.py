@@ -93,7 +93,8 @@ def quality(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """All that was measured of one version."""
     membership = access.membership_for(request.user, slug)
     version = selectors.version_numbered(project=membership.project, number=number)
-    return render(request, "active_learning/quality.html", _quality(membership.project, version))
+    context = _quality(membership.project, version) | {"sees_errors": membership.role != Membership.Role.ANNOTATOR}
+    return render(request, "active_learning/quality.html", context)
 
 
 @login_required

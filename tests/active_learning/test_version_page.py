@@ -208,10 +208,11 @@ PAGES = {
     "retire": ("post", 422, 403, 403),
     "roll-back": ("post", 422, 403, 403),
 }
-# Tested with the model page.
+# Tested with the model page, and in test_errors.
 ELSEWHERE = {
     "learning", "learning-now", "train", "learning-settings", "quality", "fresh-audit", "replay", "replay-now",
-    "similar", "similar-now",
+    "similar", "similar-now", "errors", "errors-now", "error-label", "error-label-back", "error-check",
+    "error-check-back", "error-guideline",
 }  # fmt: skip
 
 
