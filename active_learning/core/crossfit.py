@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from active_learning.core.blocks import FeatureBlock
-from active_learning.core.linear import LinearLearner, LinearModel
+from active_learning.core.learners import Learner, Model
 from active_learning.core.scaling import DenseScaling
 from active_learning.core.targets import Targets, decide
 
@@ -14,7 +14,7 @@ FOLDS = 5
 
 
 def cross_fitted(
-    learner: LinearLearner,
+    learner: Learner,
     block: FeatureBlock,
     targets: Targets,
     sample_weight: NDArray[np.float64],
@@ -32,7 +32,7 @@ def cross_fitted(
 
 
 def cross_fitted_probabilities(
-    learner: LinearLearner,
+    learner: Learner,
     block: FeatureBlock,
     targets: Targets,
     sample_weight: NDArray[np.float64],
@@ -51,7 +51,7 @@ def cross_fitted_probabilities(
 
 
 def _models(
-    learner: LinearLearner,
+    learner: Learner,
     block: FeatureBlock,
     targets: Targets,
     sample_weight: NDArray[np.float64],
@@ -59,7 +59,7 @@ def _models(
     rng: np.random.Generator,
     *,
     is_calibrated: bool,
-) -> Iterator[tuple[NDArray[np.intp], LinearModel]]:
+) -> Iterator[tuple[NDArray[np.intp], Model]]:
     """The rows of each fold, and a model of the others.
 
     Rows fall into folds by chance alone: to deal out the labels evenly would let a row's own label into its model.

@@ -1,28 +1,49 @@
-"""What a learner and a model are, whatever their kind."""
+"""What a learner and a model are, and which ones there are by name."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from active_learning.core.blocks import FeatureBlock
+from active_learning.core.boosting import BoostingLearner, TreeModel
+from active_learning.core.linear import LinearLearner, LinearModel
+from active_learning.core.naive_bayes import NaiveBayesLearner
+from active_learning.core.ordinal import OrdinalLearner, OrdinalModel
+from active_learning.core.pairwise import PairLearner
 from active_learning.core.scaling import DenseScaling
 from active_learning.core.targets import Targets
 
 
 class Model(Protocol):
-    """A fitted model. Probabilities have one column for each of `labels`; those of a single label sum to 1."""
+    """A fitted model. Probabilities have one column for each of `labels`; those of a single label sum to 1.
+
+    They are the softmax (of several labels: the sigmoid) of the scores divided by `temperature`. `linear_part` says
+    what speaks for each label, exactly where the model is linear; None where no words can be named.
+    """
 
     @property
     def labels(self) -> tuple[str, ...]: ...
     @property
     def is_multilabel(self) -> bool: ...
+    @property
+    def seen(self) -> NDArray[np.int64]: ...
+    @property
+    def temperature(self) -> float: ...
+    @property
+    def linear_part(self) -> LinearModel | None: ...
+    def scores(self, block: FeatureBlock) -> NDArray[Any]: ...
     def predict_proba(self, block: FeatureBlock) -> NDArray[np.float32]: ...
     def to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]: ...
 
 
 class Learner(Protocol):
-    """Something that can be fitted. The same block, targets, weights and `rng` state give the same model."""
+    """Something that can be fitted. The same block, targets, weights and `rng` state give the same model.
+
+    Calibration takes most of the time and does not change which label a model prefers.
+    """
 
     def fit(
         self,
@@ -31,4 +52,42 @@ class Learner(Protocol):
         sample_weight: NDArray[np.float64],
         rng: np.random.Generator,
         scaling: DenseScaling,
+        *,
+        is_calibrated: bool = True,
     ) -> Model: ...
+
+
+_LEARNERS: dict[str, Callable[..., Any]] = {
+    "linear": LinearLearner,
+    "ordinal": OrdinalLearner,
+    "pairwise": PairLearner,
+    "naive_bayes": NaiveBayesLearner,
+    "boosting": BoostingLearner,
+}
+_MODELS: dict[str, Callable[[Mapping[str, NDArray[Any]], Mapping[str, Any]], Model]] = {
+    "linear": LinearModel.from_arrays,
+    "ordinal": OrdinalModel.from_arrays,
+    "boosting": TreeModel.from_arrays,
+}
+
+
+def recipe_of(learner: Any) -> dict[str, Any]:
+    """The learner's kind and parameters, in a form that can be stored."""
+    kind = next(name for name, cls in _LEARNERS.items() if type(learner) is cls)
+    return {"kind": kind} | asdict(learner)
+
+
+def learner_of(parameters: Mapping[str, Any]) -> Learner:
+    """The learner of a stored recipe. Raises KeyError for a kind that is not known here."""
+    options = dict(parameters)
+    kind = options.pop("kind", "linear")  # there was only one kind at first
+    learner: Learner = _LEARNERS[kind](**options)
+    return learner
+
+
+def restore(arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> Model:
+    """The model that gave these with `to_arrays`: from plain arrays, nothing is ever unpickled.
+
+    Raises KeyError for a kind that is not known here.
+    """
+    return _MODELS[about["kind"]](arrays, about)

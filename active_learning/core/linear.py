@@ -8,21 +8,17 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
-from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.gram import Design, Rows
+from active_learning.core.regression import balanced, regress
 from active_learning.core.scaling import DenseScaling
-from active_learning.core.targets import Targets, stratified_folds
-from active_learning.core.temperature import fit_temperature
+from active_learning.core.targets import Targets, check_learnable
+from active_learning.core.temperature import out_of_fold_temperature
 
 # Rows of a dense block that are widened to float32 at a time: keeps the copy inside the cache.
 _CHUNK = 2_048
-# Up to this many rows the regression works on products between rows (see Rows); with more than 20 labels, whose
-# weights are many, up to the second number.
-FOLD_UP_TO = 1_500
-FOLD_UP_TO_WITH_MANY_LABELS = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +64,11 @@ class LinearModel:
         full = np.zeros((len(block), len(self.labels)), dtype=np.float32)
         full[:, self.seen] = inner
         return full
+
+    @property
+    def linear_part(self) -> "LinearModel":
+        """The model itself: all of it is linear."""
+        return self
 
     def word_weights(self, label: int) -> dict[int, float]:
         """What one unit of each hashed column adds to the score of a label, against the average of the others."""
@@ -130,31 +131,14 @@ class LinearLearner:
 
         Calibration takes most of the time and does not change which label a model prefers.
         """
-        counts = targets.counts()
-        if len(targets) == 0:
-            raise ValueError("no labels to learn from")
-        if not targets.is_multilabel and np.count_nonzero(counts) < 2:
-            raise ValueError("all labels are the same")
+        check_learnable(targets)
         # One thread: sums in another order would give another model from the same data.
         with threadpool_limits(limits=1):
-            columns = np.unique(block.sparse.indices).astype(np.int64)
-            fold_up_to = FOLD_UP_TO if len(targets.labels) <= 20 else FOLD_UP_TO_WITH_MANY_LABELS
-            rows = Rows.of(block, columns, scaling, is_folded=len(block) <= fold_up_to)
+            rows = Rows.of(block, scaling, n_labels=len(targets.labels))
             temperature = self._temperature(rows.design, targets, sample_weight, rng) if is_calibrated else 1.0
             inner, bias, seen = self._weights(rows.design, targets, sample_weight)
-            weights = rows.unfold(inner)
-        sparse_weights = weights[: len(columns)]
-        scaled = weights[len(columns) :] * scaling.scale[:, None]
-        return LinearModel(
-            labels=targets.labels,
-            is_multilabel=targets.is_multilabel,
-            seen=seen,
-            columns=columns,
-            sparse_weights=sparse_weights.astype(np.float32),
-            dense_weights=scaled.astype(np.float32),
-            bias=(bias - scaling.center @ scaled).astype(np.float32),
-            temperature=temperature,
-        )
+            arrays = rows.as_arrays(inner, bias, scaling)
+        return LinearModel(targets.labels, targets.is_multilabel, seen, **arrays, temperature=temperature)
 
     def _weights(
         self, design: Design, targets: Targets, sample_weight: NDArray[np.float64]
@@ -187,45 +171,16 @@ class LinearLearner:
     def _regress(
         self, design: Design, y: NDArray[np.int64], sample_weight: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        totals = np.bincount(y, weights=sample_weight)
-        by_class = (totals.sum() / (len(totals) * np.maximum(totals, 1e-9))) ** self.balance
-        weight = sample_weight * by_class[y]
-        weight *= len(y) / weight.sum()
-        regression = LogisticRegression(C=self.C, max_iter=self.max_iterations)
-        regression.fit(design, y, sample_weight=weight)
-        return regression.coef_.T, regression.intercept_
+        weight = balanced(y, sample_weight, self.balance)
+        return regress(design, y, weight, C=self.C, max_iterations=self.max_iterations)
 
     def _temperature(
         self, design: Design, targets: Targets, sample_weight: NDArray[np.float64], rng: np.random.Generator
     ) -> float:
-        """The divisor of the scores that makes out-of-fold probabilities fit best; 1 when too few to tell."""
-        n = len(targets)
-        if n < 20:
-            return 1.0
-        folds = stratified_folds(targets, 5 if n < 1_000 else 3, rng)
-        # Beyond this one held-out fold says enough, and the fits would take most of the time.
-        judged = range(1) if n > 1_500 else range(int(folds.max()) + 1)
-        scores, truths, weights = [], [], []
-        for fold in judged:
-            inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-            part = targets.take(inside)
-            if not targets.is_multilabel and np.count_nonzero(part.counts()) < 2:
-                continue
-            fitted, bias, seen = self._weights(design[inside], part, sample_weight[inside])
-            raw = np.asarray(design[outside] @ fitted) + bias
-            if targets.is_multilabel:
-                scores.append(raw)
-                truths.append(targets.y[outside])
-            else:
-                # A label without examples in this fold has no score; its rows say nothing about the temperature.
-                place = np.searchsorted(seen, targets.y[outside]).clip(max=len(seen) - 1)
-                known = seen[place] == targets.y[outside]
-                full = np.full((len(outside), len(targets.labels)), -np.inf)
-                full[:, seen] = raw
-                scores.append(full[known])
-                truths.append(targets.y[outside][known])
-                outside = outside[known]
-            weights.append(sample_weight[outside])
-        if not scores or sum(len(s) for s in scores) < 20:
-            return 1.0
-        return fit_temperature(np.concatenate(scores), np.concatenate(truths), np.concatenate(weights))
+        def score_part(
+            inside: NDArray[np.int64], outside: NDArray[np.int64]
+        ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+            fitted, bias, seen = self._weights(design[inside], targets.take(inside), sample_weight[inside])
+            return np.asarray(design[outside] @ fitted) + bias, seen
+
+        return out_of_fold_temperature(score_part, targets, sample_weight, rng)

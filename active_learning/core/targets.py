@@ -48,6 +48,14 @@ def encode_targets(values: Sequence[object], labels: Sequence[str], *, is_multil
     return Targets(tuple(labels), np.array([position[str(v)] for v in values], dtype=np.int64))
 
 
+def check_learnable(targets: Targets) -> None:
+    """Raises ValueError without rows or with one class only: nothing can be told apart."""
+    if len(targets) == 0:
+        raise ValueError("no labels to learn from")
+    if not targets.is_multilabel and np.count_nonzero(targets.counts()) < 2:
+        raise ValueError("all labels are the same")
+
+
 def decide(probabilities: NDArray[np.float32], *, is_multilabel: bool) -> NDArray[Any]:
     """Predictions in the form of `Targets.y`: the likeliest label, or every label above a half."""
     if is_multilabel:

@@ -1,11 +1,14 @@
 """One divisor of a model's scores that makes its confidence fit."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
+
+from active_learning.core.targets import Targets, stratified_folds
 
 
 def fit_temperature(scores: NDArray[Any], truth: NDArray[Any], weight: NDArray[np.float64]) -> float:
@@ -32,3 +35,43 @@ def fit_temperature(scores: NDArray[Any], truth: NDArray[Any], weight: NDArray[n
 
     best = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded", options={"xatol": 1e-3})
     return float(np.exp(best.x))
+
+
+# Given the rows to learn from and the rows to score: uncalibrated scores, a column for each label that was seen, and
+# the positions of these labels.
+ScorePart = Callable[[NDArray[np.int64], NDArray[np.int64]], tuple[NDArray[Any], NDArray[np.int64]]]
+
+
+def out_of_fold_temperature(
+    score_part: ScorePart, targets: Targets, sample_weight: NDArray[np.float64], rng: np.random.Generator
+) -> float:
+    """The divisor of the scores that makes out-of-fold probabilities fit best; 1 when too few to tell."""
+    n = len(targets)
+    if n < 20:
+        return 1.0
+    folds = stratified_folds(targets, 5 if n < 1_000 else 3, rng)
+    # Beyond this one held-out fold says enough, and the fits would take most of the time.
+    judged = range(1) if n > 1_500 else range(int(folds.max()) + 1)
+    scores, truths, weights = [], [], []
+    for fold in judged:
+        inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        part = targets.take(inside)
+        if not targets.is_multilabel and np.count_nonzero(part.counts()) < 2:
+            continue
+        raw, seen = score_part(inside, outside)
+        if targets.is_multilabel:
+            scores.append(raw)
+            truths.append(targets.y[outside])
+        else:
+            # A label without examples in this fold has no score; its rows say nothing about the temperature.
+            place = np.searchsorted(seen, targets.y[outside]).clip(max=len(seen) - 1)
+            known = seen[place] == targets.y[outside]
+            full = np.full((len(outside), len(targets.labels)), -np.inf)
+            full[:, seen] = raw
+            scores.append(full[known])
+            truths.append(targets.y[outside][known])
+            outside = outside[known]
+        weights.append(sample_weight[outside])
+    if not scores or sum(len(s) for s in scores) < 20:
+        return 1.0
+    return fit_temperature(np.concatenate(scores), np.concatenate(truths), np.concatenate(weights))

@@ -29,7 +29,7 @@ from active_learning.core.error_words import group_words
 from active_learning.core.evaluation import is_right
 from active_learning.core.featurize import FeaturizerSpec, flatten, sides, text_of, words_of
 from active_learning.core.label_errors import Suspects, label_errors, several_label_errors
-from active_learning.core.linear import LinearLearner
+from active_learning.core.learners import learner_of
 from active_learning.core.manifest import ArtifactRefused
 from active_learning.core.stopping import stable_sample
 from active_learning.core.targets import decide, encode_targets
@@ -37,7 +37,7 @@ from active_learning.core.telling import telling_words
 from active_learning.models import ModelVersion
 from active_learning.services import features, registry
 from active_learning.services.evaluation import rounded
-from active_learning.services.reproduce import Learned, what_was_learned
+from active_learning.services.material import Learned, what_was_learned
 from labeling.core.errors import Conflict, Invalid
 from labeling.core.schema import SchemaRules
 from labeling.core.shares import wilson
@@ -178,7 +178,7 @@ def _picked(learned: Learned) -> _Judged:
     rows = np.sort(rng.permutation(len(learned.ids))[:MOST_PICKED])
     block, targets = material.block.take(rows), material.targets.take(rows)
     p = cross_fitted_probabilities(
-        LinearLearner(**recipe.parameters), block, targets, material.weights[rows], material.scaling, rng
+        learner_of(recipe.parameters), block, targets, material.weights[rows], material.scaling, rng
     )
     kept = np.flatnonzero(~np.isnan(p).any(axis=1))
     return _Judged([learned.ids[row] for row in rows[kept]], targets.y[kept], p[kept], block.take(kept))

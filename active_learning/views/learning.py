@@ -285,6 +285,7 @@ def _row(version: ModelVersion) -> dict[str, Any]:
         "points_high": 100 * best[2]["high"] if best and "high" in best[2] else None,
         "p_value": best[2]["p_value"] if best else None,
         "mean_auc": version.metrics.get("mean_auc"),
+        "rating": version.metrics.get("rating"),
         "calibration": version.metrics.get("calibration"),
         "has_detail": "by_label" in version.metrics,
     }
