@@ -192,7 +192,10 @@ def test_a_pair_speaks_of_its_sides(fitted):
     [
         ("", []),
         ("... !!", []),
-        ("Die Suppe war kalt. Der Kellner kam nicht.", "Die Suppe war kalt Der Kellner kam nicht".split()),
+        (
+            "Die Suppe war kalt. Der Kellner kam nicht.",
+            ["Die", "Suppe", "war", "kalt", "Der", "Kellner", "kam", "nicht"],
+        ),
         ("Sie kam, sah und ging. " * 12, 12),
         ("one, two three; four five six, " * 5, 15),
         ("so many words without any end " * 6, 12),
