@@ -26,6 +26,9 @@ from active_learning.core.strategies import RANDOM, RECOMMENDED
 BREADTH = 10
 # How many batches are spread before the rest follows in plain order: far more than is labeled before the next model.
 SPREAD_BATCHES = 5
+# From so many labels on, the most torn items are taken as they come: beside an embedding a spread of them was measured
+# to gain nothing any more (docs/learning.md).
+SPREAD_UP_TO = 200
 FLOOR_PER_LABEL = 5
 # Every so many places, one goes to a label that has too few examples.
 FLOOR_EVERY = 8
@@ -93,6 +96,7 @@ class PoolEstimator:
         is_multilabel: bool,
         seed: int,
         labeled: NDArray[Any] | None = None,
+        n_labels: int = 0,
         floor_labels: Sequence[int] = (),
     ) -> None:
         self.ids = candidates.ids
@@ -100,6 +104,7 @@ class PoolEstimator:
         self.X = geometry(candidates.block)
         self.is_multilabel = is_multilabel
         self.seed = seed
+        self.n_labels = n_labels
         self.floor_labels = tuple(floor_labels)
         self.classes_ = np.arange(candidates.probabilities.shape[1])
         # modAL's ranked batch keeps away from what is labeled already.
@@ -195,7 +200,9 @@ def random_query(estimator: PoolEstimator, X: Any, n_instances: int = 1, **_: An
 def recommended_query(
     estimator: PoolEstimator, X: Any, n_instances: int = 1, *, batch: int = 20, **_: Any
 ) -> NDArray[np.intp]:
-    """Margin, spread by k-means over ever the ten batches the model is least sure of; near-duplicates last.
+    """Margin; with few labels spread by k-means over ever the ten batches the model is least sure of.
+
+    Near-duplicates come last.
 
     Labels in `estimator.floor_labels` get every eighth place, by the probability that an item has them: a rare
     label that the model hardly knows is never torn, so margin alone would not find it.
@@ -209,7 +216,7 @@ def recommended_query(
     fresh = order[~is_repeat[order]]
     rng = np.random.default_rng(estimator.seed)
     chosen: list[NDArray[np.intp]] = []
-    for _batch in range(SPREAD_BATCHES):
+    for _batch in range(SPREAD_BATCHES if estimator.n_labels < SPREAD_UP_TO else 0):
         if len(fresh) <= batch:
             break
         wide = fresh[: BREADTH * batch]
@@ -304,13 +311,17 @@ def strategy_at(path: str) -> Strategy:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """One search through the pool: how, for how many, and what may be looked at beside the rows."""
+    """One search through the pool: how, for how many, and what may be looked at beside the rows.
+
+    `n_labels` are the labeled items that the model learned from.
+    """
 
     strategy: Strategy
     n: int
     is_multilabel: bool
     seed: int
     batch: int = 20
+    n_labels: int = 0
     floor_labels: tuple[int, ...] = ()
 
     @property
@@ -325,6 +336,7 @@ class Search:
             is_multilabel=self.is_multilabel,
             seed=self.seed,
             labeled=labeled,
+            n_labels=self.n_labels,
             floor_labels=self.floor_labels,
         )
 

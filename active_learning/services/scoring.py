@@ -180,6 +180,7 @@ def _search_of(
         is_multilabel=rules.kind == "choices",
         seed=int(rng.integers(2**31)),
         batch=min(max(policy.retrain_after, 10), 100),
+        n_labels=version.dataset.n_items if version else 0,
         floor_labels=floor_labels(counts) if policy.strategy == RECOMMENDED else (),
     )
 
