@@ -37,7 +37,8 @@ def judge_version(*, version: ModelVersion, evidence: Evidence, measured: Mappin
         if version.state != CANDIDATE:
             return version
         baselines = {name: entry["comparison"] for name, entry in version.metrics["baselines"].items()}
-        verdict = judge(replace(evidence, baselines=baselines))
+        own = (version.metrics.get("calibration") or {}).get("after")
+        verdict = judge(replace(evidence, baselines=baselines, own_calibration=own))
         version.gate = verdict.to_json() | {"measured": dict(measured)}
         version.state_reason = verdict.reason
         if verdict.state == State.FAILED:

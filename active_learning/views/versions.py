@@ -198,7 +198,19 @@ def _checklist(found: ModelVersion) -> list[Line]:
     # What the last approver vouched for. Versions that became live by themselves have no ticks.
     approvals = [event for event in selectors.alias_events(version=found) if event.to_number == found.number]
     ticked: list[str] = next((event.evidence["ticked"] for event in approvals if event.evidence.get("ticked")), [])
-    return fill(gate=found.gate, explains=True, recent=recent, rollback_to=fallback, ticked=ticked)
+    return fill(
+        gate=found.gate,
+        calibration=_calibration(found),
+        explains=True,
+        recent=recent,
+        rollback_to=fallback,
+        ticked=ticked,
+    )
+
+
+def _calibration(found: ModelVersion) -> dict[str, Any] | None:
+    """The calibration error as the version answers, with interval, n and what chance alone gives."""
+    return (found.metrics.get("calibration") or {}).get("after")
 
 
 def _files_of(found: ModelVersion) -> tuple[dict[str, str], str]:
@@ -291,6 +303,7 @@ def _side_by_side(first: ModelVersion, second: ModelVersion) -> list[dict[str, A
                 "macro_f1": audit.get("macro_f1") if enough else None,
                 "macro_f1_interval": audit.get("macro_f1_interval"),
                 "n_audited": one.metrics.get("n_audited", 0),
+                "calibration": _calibration(one),
                 "measured": one.gate.get("measured", {}),
             }
         )
