@@ -95,7 +95,7 @@ def _found(place: str) -> tuple[Any, str]:
 def consistent(project: Any) -> int:
     """The live version's number, after a look at all that must be true however a process ended."""
     [live] = ModelVersion.objects.filter(project=project, state="live")
-    events = list(AliasEvent.objects.filter(project_id=project.pk).order_by("id"))
+    events = list(AliasEvent.objects.filter(project_id=project.pk, alias="live").order_by("id"))
     assert events[-1].to_number == live.number
     for before, event in zip(events, events[1:], strict=False):
         assert event.from_number == before.to_number
