@@ -22,7 +22,7 @@ def storage() -> Any:
     return settings.STORAGE_ROOT
 
 
-def test_train_compare_approve_roll_back(page: Page, owner: Any, sign_in: Any, start_worker: Any, axe: Any) -> None:
+def test_train_compare_approve_roll_back(page: Page, owner: Any, sign_in: Any, worker: Any, axe: Any) -> None:
     project = make_pool(owner, 260)
     run_features(project)
     answer(audit_items(project, 60))
@@ -30,7 +30,6 @@ def test_train_compare_approve_roll_back(page: Page, owner: Any, sign_in: Any, s
     run_training(project, reason="the first labels")
     change_policy(project=project, actor=owner, promotion="approval")
     answer(pool_items(project, 60, offset=12))
-    start_worker()
     cache.set(WORKER_ALIVE_KEY, timezone.now().isoformat(), 60)
     sign_in(owner)
 
