@@ -13,20 +13,15 @@ from active_learning.services.triggers import request_training
 from labeling.core.errors import Conflict
 from labeling.models import AuditEntry, Membership
 from tests.active_learning.pools import answer, audit_items, make_pool, pool_items, run_features, run_training
-from tests.active_learning.remembered import olga, remembered
+from tests.active_learning.remembered import remembered
 from tests.factories import make_key, make_member, make_user
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def waiting(db, storage):
-    return remembered(storage, one_waiting)
-
-
-@pytest.fixture
-def owner(waiting):
-    return olga()
+def waiting(owner, storage):
+    return remembered(storage, owner, one_waiting)
 
 
 def one_waiting(owner):

@@ -10,15 +10,15 @@ from active_learning.models import ModelVersion
 from active_learning.services import archive, files, promotion
 from active_learning.services.policy import change_policy
 from tests.active_learning.pools import answer, audit_items, make_pool, pool_items, run_features, run_training
-from tests.active_learning.remembered import olga, remembered
+from tests.active_learning.remembered import remembered
 from tests.factories import make_member, make_user
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def trained(db, storage):
-    return remembered(storage, three_live_and_one_waiting)
+def trained(owner, storage):
+    return remembered(storage, owner, three_live_and_one_waiting)
 
 
 def three_live_and_one_waiting(owner):
@@ -34,11 +34,6 @@ def three_live_and_one_waiting(owner):
     answer(pool_items(project, 20, offset=60))
     run_training(project)
     return project
-
-
-@pytest.fixture
-def owner(trained):
-    return olga()
 
 
 @pytest.fixture
