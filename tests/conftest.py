@@ -101,7 +101,7 @@ def broker(has_valkey: bool) -> Iterator[redis.Redis]:
 
 def _empty(client: redis.Redis) -> None:
     """Takes every message away. Which queue an exchange leads to stays: a standing worker says it only once."""
-    if names := [name for name in client.keys() if not name.startswith(b"_kombu.")]:
+    if names := [name for name in client.scan_iter() if not name.startswith(b"_kombu.")]:
         client.delete(*names)
 
 
