@@ -19,9 +19,16 @@ class LearningPolicy(models.Model):
         APPROVAL = "approval", "It waits for an owner's approval"
         AUTOMATIC = "automatic", "It becomes live by itself"
 
+    class Learner(models.TextChoices):
+        AUTOMATIC = "automatic", "Automatic: what does best on held-out labels"
+        LINEAR = "linear", "Linear: words, embedding and columns added up"
+        NAIVE_BAYES = "naive_bayes", "Naive Bayes: words alone, very quick"
+        BOOSTING = "boosting", "Boosted trees: for tables"
+
     project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="learning_policy")
     is_enabled = models.BooleanField(default=True, help_text="Retrain and order the queue by itself.")
     strategy = models.CharField(max_length=60, default=RECOMMENDED)
+    learner = models.CharField(max_length=11, choices=Learner, default=Learner.AUTOMATIC)
     exploration_share = models.FloatField(
         default=0.1,
         validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],

@@ -2,7 +2,18 @@
 
 from celery import shared_task
 
-from active_learning.services import features, replay, scoring, similar, training, triggers, voting, watching
+from active_learning.services import (
+    error_slice,
+    errors,
+    features,
+    replay,
+    scoring,
+    similar,
+    training,
+    triggers,
+    voting,
+    watching,
+)
 
 
 @shared_task(name="active_learning.check_triggers")
@@ -43,3 +54,13 @@ def run_similar(job_id: str) -> None:
 @shared_task(name="active_learning.run_accuracy_check")
 def run_accuracy_check(job_id: str) -> None:
     watching.check_accuracy(job_id=job_id)
+
+
+@shared_task(name="active_learning.run_error_analysis")
+def run_error_analysis(job_id: str) -> None:
+    errors.analyse_errors(job_id=job_id)
+
+
+@shared_task(name="active_learning.run_error_slice")
+def run_error_slice(job_id: str) -> None:
+    error_slice.fill_slice(job_id=job_id)

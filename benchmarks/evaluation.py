@@ -29,7 +29,7 @@ from scipy import stats
 
 from active_learning.core.acquisition import Search, best_of_shard, order_candidates, strategy_named
 from active_learning.core.calibration import calibration, undo_temperature
-from active_learning.core.learners import LinearLearner, LinearModel
+from active_learning.core.linear import LinearLearner, LinearModel
 from benchmarks.text_sets import TextSet, features_of, prepared, text_sets
 from labeling.core.shares import wilson
 

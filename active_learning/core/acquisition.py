@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.stats import entropy as shannon_entropy
 
 from active_learning.core.blocks import FeatureBlock, stack_blocks
+from active_learning.core.committee import disagreement
 from active_learning.core.diversity import near_duplicates, spread
 from active_learning.core.strategies import RANDOM, RECOMMENDED
 
@@ -45,7 +46,8 @@ class Strategy:
     """A way to order the pool. `narrow` picks the best of many cheaply; `query` puts those in order.
 
     `is_ordered` says that `query` returns the best first; otherwise its order is found by asking for ever more.
-    `narrowest` bounds what `query` sees where its cost grows faster than its input.
+    `narrowest` bounds what `query` sees where its cost grows faster than its input. `asks_committee` says that the
+    probabilities it sees are to be the shares of a committee's votes (active_learning.core.committee).
     """
 
     name: str
@@ -53,6 +55,7 @@ class Strategy:
     narrow: Query
     is_ordered: bool = True
     narrowest: int | None = None
+    asks_committee: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +237,12 @@ def _with_floor(line: NDArray[np.intp], p: NDArray[np.floating], labels: Sequenc
     return np.array(result, dtype=np.intp)
 
 
+def committee_query(estimator: PoolEstimator, X: Any, n_instances: int = 1, **_: Any) -> NDArray[np.intp]:
+    """What the members disagree about most, by modAL's vote entropy. Five votes tie often: chance decides then."""
+    torn = disagreement(estimator.predict_proba(X), X)
+    return top(torn + 1e-6 * random_keys(estimator.ids, estimator.seed), n_instances)
+
+
 def modal_query(module: str, function: str, estimator: Any, X: Any, n_instances: int = 1, **_: Any) -> Any:
     """Calls one of modAL's query functions.
 
@@ -264,6 +273,7 @@ STRATEGIES: dict[str, Strategy] = {
         _modal("uncertainty", "uncertainty_sampling"),
         # Its cost grows with candidates x picks, so it sees the 500 most torn.
         _modal("batch", "uncertainty_batch_sampling", narrow=margin_query, is_ordered=True, narrowest=500),
+        Strategy("modal:vote_entropy", committee_query, committee_query, asks_committee=True),
         _modal("multilabel", "min_confidence"),
         _modal("multilabel", "avg_confidence"),
         _modal("multilabel", "max_score"),

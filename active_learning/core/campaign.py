@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 
 from active_learning.core.acquisition import Candidates, Search, Strategy, geometry, order_candidates
 from active_learning.core.blocks import FeatureBlock
+from active_learning.core.committee import fit_committee
 from active_learning.core.diversity import CLUSTER_SAMPLE, typical_of_clusters
 from active_learning.core.evaluation import evaluate
-from active_learning.core.learners import DenseScaling, Learner, Targets, decide
+from active_learning.core.learners import Learner
+from active_learning.core.scaling import DenseScaling
 from active_learning.core.start import floor_labels, is_cold
 from active_learning.core.strategies import RANDOM, RECOMMENDED
+from active_learning.core.targets import Targets, decide
 
 # Labeled items that a strategy which measures distances keeps away from.
 MAX_COVERED = 500
@@ -84,6 +87,9 @@ def play(
             model = learner.fit(pool.block.take(rows), part, np.ones(len(rows)), np.random.default_rng(seed), scaling)
             fitted = time.process_time()
             probabilities = model.predict_proba(pool.block)
+            if strategy.asks_committee:
+                learned = (pool.block.take(rows), part, np.ones(len(rows)), scaling)
+                probabilities = fit_committee(learner, *learned, np.random.default_rng(seed)).vote_shares(pool.block)
             said = decide(model.predict_proba(exam.block), is_multilabel=part.is_multilabel)
         judged = evaluate(exam.targets.y, said, exam.targets.labels)
         yield Round(

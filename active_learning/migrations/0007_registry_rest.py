@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('active_learning', '0004_triggers'),
+        ('active_learning', '0005_learners'),
     ]
 
     operations = [

@@ -18,7 +18,7 @@ from active_learning import selectors
 from active_learning.core.blocks import FeatureBlock, stack_blocks
 from active_learning.core.embedding import EmbeddingUnavailable, embedder_for
 from active_learning.core.featurize import Featurizer, FeaturizerSpec, RawItem, infer_spec
-from active_learning.core.learners import DenseScaling, dense_scaling
+from active_learning.core.scaling import DenseScaling, dense_scaling
 from active_learning.core.shards import (
     SHARD_SIZE,
     Shard,

@@ -19,7 +19,8 @@ from active_learning.core.artifacts import Artifact, read_artifact, write_artifa
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.featurize import FeaturizerSpec
 from active_learning.core.known import check_known, known_rows, pack_known
-from active_learning.core.learners import DenseScaling, LinearModel
+from active_learning.core.learners import Model, restore
+from active_learning.core.scaling import DenseScaling
 from active_learning.core.sources import OF_A_FIT, digest_of
 from active_learning.models import Dataset, ModelVersion
 from active_learning.services import files
@@ -54,7 +55,7 @@ class Recipe:
 
 
 def store_model(
-    *, recipe: Recipe, model: LinearModel, scaling: DenseScaling, learned: FeatureBlock, root: Path | None = None
+    *, recipe: Recipe, model: Model, scaling: DenseScaling, learned: FeatureBlock, root: Path | None = None
 ) -> tuple[str, Path]:
     """Writes the model's files, some rows of what it learned from as known inputs among them: digest and folder."""
     arrays, about = model.to_arrays()
@@ -119,7 +120,7 @@ def load_artifact(*, version: ModelVersion) -> Artifact:
     return read_artifact(files.absolute(version.path), sha256=version.sha256, keys=files.signing_keys())
 
 
-def load_model(*, version: ModelVersion) -> LinearModel:
+def load_model(*, version: ModelVersion) -> Model:
     """The version's model, which has answered its known inputs; the last few stay in memory.
 
     Raises ArtifactRefused like load_artifact, and when it answers its known inputs otherwise than when it was made.
@@ -137,7 +138,7 @@ def try_loading(*, version: ModelVersion) -> dict[str, int]:
     return {"known_inputs": check_known(model.predict_proba, artifact.arrays), "bytes": size}
 
 
-def live_model(*, project: Project) -> tuple[ModelVersion, LinearModel] | None:
+def live_model(*, project: Project) -> tuple[ModelVersion, Model] | None:
     """The live version and its model, None without one. One query each time, so a move of the alias counts at once.
 
     Raises ArtifactRefused like load_model.
@@ -147,9 +148,9 @@ def live_model(*, project: Project) -> tuple[ModelVersion, LinearModel] | None:
 
 
 @lru_cache(maxsize=4)
-def _load(folder: str, sha256: str) -> LinearModel:
+def _load(folder: str, sha256: str) -> Model:
     artifact = read_artifact(Path(folder), sha256=sha256, keys=files.signing_keys())
-    model = LinearModel.from_arrays(artifact.arrays, artifact.documents["model"])
+    model = restore(artifact.arrays, artifact.documents["model"])
     check_known(model.predict_proba, artifact.arrays)
     return model
 

@@ -14,6 +14,7 @@ from active_learning import selectors
 from active_learning.core.audit import MIN_AUDITED
 from active_learning.core.card import CardFacts, card_markdown
 from active_learning.core.checklist import BY_PERSON, Line, fill
+from active_learning.core.choice import choice_words, tried_rows
 from active_learning.core.manifest import ArtifactRefused, read_sealed
 from active_learning.core.versus import Common, Versus, compare_reports, compare_words
 from active_learning.models import LearningPolicy, ModelVersion
@@ -150,6 +151,7 @@ def _page(membership: Membership, number: int, user: Any) -> dict[str, Any]:
     asked_by = selectors.asked_for_by(version=found)
     others = selectors.versions_of(project=project, n=OTHERS_SHOWN)
     audit = found.metrics.get("audit") or {}
+    search = found.metrics.get("search")
     return {
         "project": project,
         "membership": membership,
@@ -168,6 +170,8 @@ def _page(membership: Membership, number: int, user: Any) -> dict[str, Any]:
         "n_more_labels": max(0, len(counts) - LABELS_SHOWN),
         "events": selectors.alias_events(version=found),
         "acts": selectors.acts_on(version=found),
+        "choice": choice_words(search) if search else "",
+        "tried": tried_rows(search) if search else [],
         "parameters": sorted(found.parameters.items()),
         "environment": sorted(found.environment.items()),
         "files": sorted(sha256_of.items()),
@@ -218,7 +222,7 @@ def _checklist(found: ModelVersion) -> list[Line]:
     return fill(
         gate=found.gate,
         calibration=_calibration(found),
-        explains=True,
+        explains=found.parameters.get("kind") != "boosting",
         recent=recent,
         rollback_to=fallback,
         ticked=ticked,

@@ -152,6 +152,8 @@ def _how_found(request: HttpRequest) -> dict[str, Any]:
     like = request.POST.get("like", "")
     if like.isascii() and like.isdigit() and len(like) < 19:
         return {"like": int(like)}
+    if errors := request.POST.get("errors", ""):
+        return {"errors": errors[:MAX_QUERY]}
     return {"query": request.POST.get("query", "").strip()[:MAX_QUERY]}
 
 

@@ -226,16 +226,18 @@ PAGES = {
     "version": ("get", 200, 200, 200),
     "card": ("get", 200, 200, 200),
     "compare": ("get", 200, 200, 200),
+    "version-why": ("get", 200, 200, 200),
     "promote": ("post", 422, 403, 403),
     "reject": ("post", 422, 403, 403),
     "retire": ("post", 422, 403, 403),
     "roll-back": ("post", 422, 403, 403),
     "set-shadow": ("post", 422, 403, 403),
 }
-# Tested with the model page.
+# Tested with the model page, and in test_errors.
 ELSEWHERE = {
     "learning", "learning-now", "train", "learning-settings", "quality", "fresh-audit", "replay", "replay-now",
-    "similar", "similar-now",
+    "similar", "similar-now", "errors", "errors-now", "error-label", "error-label-back", "error-check",
+    "error-check-back", "error-guideline", "why", "why-more",
 }  # fmt: skip
 
 
