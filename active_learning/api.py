@@ -14,7 +14,7 @@ from active_learning.models import ModelVersion, TrainingRun
 from active_learning.services import error_work, promotion
 from active_learning.services.triggers import request_training
 from labeling import access
-from labeling.models import Membership
+from labeling.models import Membership, Project
 from labeling.services.ask_next import MOST_AT_ONCE
 
 MAX_LISTED = 500
@@ -30,6 +30,15 @@ class PromoteInput(serializers.Serializer):
         help_text="What of the checklist you vouch for.",
     )
     note = serializers.CharField(max_length=1_000, default="", allow_blank=True)
+
+
+class ReasonInput(serializers.Serializer):
+    reason = serializers.CharField(max_length=200, help_text="Kept with the version.")
+
+
+class ShadowInput(serializers.Serializer):
+    reason = serializers.CharField(max_length=200)
+    to = serializers.IntegerField(min_value=1, allow_null=True, help_text="The version's number; null for none.")
 
 
 class RollbackInput(serializers.Serializer):
@@ -90,12 +99,23 @@ class VersionOutput(serializers.Serializer):
     created_at = serializers.DateTimeField()
 
 
+class AliasesOutput(serializers.Serializer):
+    live = serializers.IntegerField(allow_null=True)
+    candidate = serializers.IntegerField(allow_null=True, help_text="The newest that may be approved now.")
+    shadow = serializers.IntegerField(allow_null=True, help_text="Tried beside the live one, unseen.")
+
+
 class ModelsOutput(serializers.Serializer):
     models = VersionOutput(many=True)
+    aliases = AliasesOutput()
 
 
 class ModelOutput(serializers.Serializer):
     model = VersionOutput()
+
+
+class ShadowOutput(serializers.Serializer):
+    model = VersionOutput(allow_null=True)
 
 
 def version_body(version: ModelVersion) -> dict[str, Any]:
@@ -120,6 +140,16 @@ def version_body(version: ModelVersion) -> dict[str, Any]:
         "code_version": version.code_version,
         "created_at": version.created_at.isoformat(),
     }
+
+
+def aliases_body(project: Project) -> dict[str, int | None]:
+    live = selectors.live_version(project=project)
+    standing = {
+        "live": live,
+        "candidate": selectors.candidate_version(project=project, live=live),
+        "shadow": selectors.shadow_version(project=project),
+    }
+    return {alias: version.number if version else None for alias, version in standing.items()}
 
 
 def run_body(run: TrainingRun) -> dict[str, Any]:
@@ -159,7 +189,7 @@ class TrainView(APIView):
 
 
 class ModelsView(APIView):
-    """The versions, newest first, at most 500."""
+    """The versions, newest first, at most 500, and at which number each alias stands."""
 
     scope = "annotate"
 
@@ -167,7 +197,8 @@ class ModelsView(APIView):
     def get(self, request: Request, slug: str) -> Response:
         project = access.project_for(request.user, slug, key=request.auth)
         versions = selectors.versions_of(project=project, n=MAX_LISTED)
-        return Response({"models": [version_body(version) for version in versions]})
+        models = [version_body(version) for version in versions]
+        return Response({"models": models, "aliases": aliases_body(project)})
 
 
 class PromoteView(APIView):
@@ -183,6 +214,48 @@ class PromoteView(APIView):
         body.is_valid(raise_exception=True)
         version = promotion.promote(project=project, number=number, actor=request.user, **body.validated_data)
         return Response({"model": version_body(version)})
+
+
+class RejectView(APIView):
+    """Turns a candidate down. The reason stays with it, and it never becomes live."""
+
+    scope = "manage"
+
+    @extend_schema(request=ReasonInput, responses={200: ModelOutput}, operation_id="reject_model")
+    def post(self, request: Request, slug: str, number: int) -> Response:
+        project = access.project_for(request.user, slug, Membership.Role.OWNER, request.auth)
+        body = ReasonInput(data=request.data)
+        body.is_valid(raise_exception=True)
+        version = promotion.reject(project=project, number=number, actor=request.user, **body.validated_data)
+        return Response({"model": version_body(version)})
+
+
+class RetireView(APIView):
+    """Puts the files of a version that is neither live nor the newest into one archive; again changes nothing."""
+
+    scope = "manage"
+
+    @extend_schema(request=ReasonInput, responses={200: ModelOutput}, operation_id="retire_model")
+    def post(self, request: Request, slug: str, number: int) -> Response:
+        project = access.project_for(request.user, slug, Membership.Role.OWNER, request.auth)
+        body = ReasonInput(data=request.data)
+        body.is_valid(raise_exception=True)
+        version = promotion.retire(project=project, number=number, actor=request.user, **body.validated_data)
+        return Response({"model": version_body(version)})
+
+
+class ShadowView(APIView):
+    """Moves the alias `shadow` to a version, or takes it away with `to` null."""
+
+    scope = "manage"
+
+    @extend_schema(request=ShadowInput, responses={200: ShadowOutput}, operation_id="set_shadow")
+    def post(self, request: Request, slug: str) -> Response:
+        project = access.project_for(request.user, slug, Membership.Role.OWNER, request.auth)
+        body = ShadowInput(data=request.data)
+        body.is_valid(raise_exception=True)
+        version = promotion.set_shadow(project=project, actor=request.user, **body.validated_data)
+        return Response({"model": version_body(version) if version else None})
 
 
 class RollbackView(APIView):

@@ -305,6 +305,21 @@ def live_version(*, project: Project) -> ModelVersion | None:
     return live.select_related("dataset").first()
 
 
+def candidate_version(*, project: Project, live: ModelVersion | None) -> ModelVersion | None:
+    """Where the alias `candidate` stands: the newest version that may be approved, measured beside the one now live."""
+    waiting = ModelVersion.objects.filter(project=project, state=ModelVersion.State.CANDIDATE)
+    beside = Q(gate__live=live.number) if live else Q(gate__live=None) | Q(gate__live__isnull=True)
+    return waiting.filter(beside).order_by("-number").first()
+
+
+def shadow_version(*, project: Project) -> ModelVersion | None:
+    return ModelVersion.objects.filter(project=project, is_shadow=True).select_related("dataset").first()
+
+
+def last_move(*, project: Project, alias: str) -> AliasEvent | None:
+    return AliasEvent.objects.filter(project_id=project.pk, alias=alias).order_by("-id").first()
+
+
 def live_before(*, project: Project, live: ModelVersion | None) -> int | None:
     """The number of the version that `live` replaced when it first became live; None without one."""
     if live is None:
@@ -318,7 +333,7 @@ def was_live(*, project: Project, number: int) -> bool:
 
 
 def _moves_to(project: Project, number: int) -> QuerySet[AliasEvent]:
-    return AliasEvent.objects.filter(project_id=project.pk, alias="live", to_number=number)
+    return AliasEvent.objects.filter(project_id=project.pk, alias=AliasEvent.Alias.LIVE, to_number=number)
 
 
 def asked_for_by(*, version: ModelVersion) -> Any:
@@ -355,7 +370,7 @@ def lineage_of(*, version: ModelVersion, most: int = 20) -> Lineage:
 
 
 def alias_events(*, version: ModelVersion, most: int = 50) -> list[AliasEvent]:
-    """The moves of the live alias that this version had a part in, newest first."""
+    """The moves of aliases that this version had a part in, newest first."""
     part = Q(to_number=version.number) | Q(from_number=version.number)
     events = AliasEvent.objects.filter(part, project_id=version.project_id).select_related("actor")
     return list(events.order_by("-id")[:most])

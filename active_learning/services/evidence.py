@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from active_learning import selectors
 from active_learning.core.blocks import FeatureBlock
+from active_learning.core.calibration import calibration_difference
 from active_learning.core.embedding import EmbeddingUnavailable
 from active_learning.core.evaluation import is_right
 from active_learning.core.featurize import FeaturizerSpec, column_of, flatten, sides, text_of, tokens
 from active_learning.core.gate import Evidence, Figure
 from active_learning.core.learners import Model
 from active_learning.core.manifest import ArtifactRefused, canonical_json
-from active_learning.core.paired import accuracy_difference, calibration_difference, calibration_error, time_ratio
+from active_learning.core.paired import accuracy_difference, time_ratio
 from active_learning.core.shards import write_atomically
 from active_learning.core.targets import Targets, decide, encode_targets
 from active_learning.models import ModelVersion
@@ -44,7 +45,7 @@ MAX_LABELS_WITH_WORDS = 200
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Evidence for the gate (without baselines: `_measure` has them), other figures, and where the report is."""
+    """Evidence for the gate (without what the metrics of the version say), other figures, and where the report is."""
 
     evidence: Evidence
     measured: dict[str, Any]
@@ -87,8 +88,6 @@ def collect(
         truth = encode_targets(audit.values, rules.labels, is_multilabel=several)
         said = decide(own.probabilities, is_multilabel=several)
         report["audit"] = _told(audit, truth, own, said)
-        outcome = _outcomes(own.probabilities, truth.take(own.places))
-        measured["calibration_error"] = round(calibration_error(*outcome), 4)
         measured["n_audited"] = len(own.places)
         seconds = _seconds(own, None)[0]
         measured["latency_ms"] = round(1000 * float(np.median(seconds)), 3)
@@ -151,17 +150,10 @@ def _paired(
         len(own.places),
         live=live,
         accuracy=accuracy_difference(own_right, other_right, rng),
-        calibration=calibration_difference(_outcomes(first, asked), _outcomes(second, asked), rng),
+        calibration=calibration_difference(first, second, asked.y, rng),
         latency=time_ratio(*_seconds(own, other)),
         segments=by_segment,
     )
-
-
-def _outcomes(probabilities: NDArray[np.float32], truth: Targets) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """How sure a model was and whether it was right: of the label it chose, or of each of several."""
-    if truth.is_multilabel:
-        return probabilities, truth.y
-    return probabilities.max(axis=1, initial=0.0), probabilities.argmax(axis=1) == truth.y
 
 
 def _seconds(own: _Answers, other: _Answers | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,6 +1,5 @@
 """Model versions: stored and loaded. What becomes of them is decided in active_learning.services.promotion."""
 
-import hashlib
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Max
 from numpy.typing import NDArray
 
-import active_learning.core
 from active_learning import selectors
 from active_learning.core.artifacts import Artifact, read_artifact, write_artifact
 from active_learning.core.blocks import FeatureBlock
@@ -22,6 +21,7 @@ from active_learning.core.featurize import FeaturizerSpec
 from active_learning.core.known import check_known, known_rows, pack_known
 from active_learning.core.learners import Model, restore
 from active_learning.core.scaling import DenseScaling
+from active_learning.core.sources import OF_A_FIT, digest_of
 from active_learning.models import Dataset, ModelVersion
 from active_learning.services import files
 from labeling.models import Project
@@ -32,10 +32,7 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn")
 @lru_cache(maxsize=1)
 def code_version() -> str:
     """A digest of the code that decides what a model becomes: the same on every machine with the same code."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(active_learning.core.__path__[0]).glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return f"core-{digest.hexdigest()[:16]}"
+    return f"fit-{digest_of(settings.BASE_DIR, OF_A_FIT)[:16]}"
 
 
 def environment(spec: FeaturizerSpec) -> dict[str, str]:

@@ -89,11 +89,24 @@ def retire(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 
 @login_required
 @require_POST
-def roll_back(request: HttpRequest, slug: str) -> HttpResponse:
+def set_shadow(request: HttpRequest, slug: str) -> HttpResponse:
+    """`to` names the version, empty for none; `shown` the one on whose page it was asked for."""
+    to, shown = _posted_number(request, "to"), _posted_number(request, "shown")
+    said = f"Model {to} is the shadow." if to else "No version is the shadow now."
+    return _act(request, slug, to or shown or 0, promotion.set_shadow, said, {"to": to})
+
+
+def _posted_number(request: HttpRequest, name: str) -> int | None:
     try:
-        to = int(request.POST["to"]) if request.POST.get("to") else None
+        return int(request.POST[name]) if request.POST.get(name) else None
     except ValueError:
-        raise Invalid("A version has a number.", fields={"to": "not a number"}) from None
+        raise Invalid("A version has a number.", fields={name: "not a number"}) from None
+
+
+@login_required
+@require_POST
+def roll_back(request: HttpRequest, slug: str) -> HttpResponse:
+    to = _posted_number(request, "to")
     membership = access.membership_for(request.user, slug, Role.OWNER)
     live = selectors.live_version(project=membership.project)
     shown = live.number if live else (to or 0)
@@ -104,7 +117,7 @@ def _act(
     request: HttpRequest,
     slug: str,
     number: int,
-    act: Callable[..., ModelVersion],
+    act: Callable[..., ModelVersion | None],
     said: str,
     arguments: Mapping[str, Any],
 ) -> HttpResponse:
@@ -117,8 +130,10 @@ def _act(
             raise
         page = _page(membership, number, request.user) | {"refused": error.message, "typed": request.POST}
         return render(request, "active_learning/version.html", page, status=error.status)
-    messages.success(request, said or f"Model {done.number} is live again.")
-    back: HttpResponseRedirect = redirect("active_learning:version", slug, done.number)
+    shown = done.number if done else number
+    messages.success(request, said or f"Model {shown} is live again.")
+    back: HttpResponseRedirect
+    back = redirect("active_learning:version", slug, shown) if shown else redirect("active_learning:learning", slug)
     return back
 
 
@@ -169,6 +184,8 @@ def _page(membership: Membership, number: int, user: Any) -> dict[str, Any]:
         "may_approve": is_owner and is_candidate,
         "back_to": before if is_owner and is_live else None,
         "may_return": is_owner and not is_live and selectors.was_live(project=project, number=number),
+        "may_shadow": is_owner and not is_live and found.state != ModelVersion.State.REJECTED,
+        "newer_candidate": selectors.candidate_version(project=project, live=live) if is_candidate else None,
         "may_retire": is_owner
         and not is_live
         and found.archived_at is None
@@ -204,11 +221,17 @@ def _checklist(found: ModelVersion) -> list[Line]:
     ticked: list[str] = next((event.evidence["ticked"] for event in approvals if event.evidence.get("ticked")), [])
     return fill(
         gate=found.gate,
+        calibration=_calibration(found),
         explains=found.parameters.get("kind") != "boosting",
         recent=recent,
         rollback_to=fallback,
         ticked=ticked,
     )
+
+
+def _calibration(found: ModelVersion) -> dict[str, Any] | None:
+    """The calibration error as the version answers, with interval, n and what chance alone gives."""
+    return (found.metrics.get("calibration") or {}).get("after")
 
 
 def _files_of(found: ModelVersion) -> tuple[dict[str, str], str]:
@@ -301,6 +324,7 @@ def _side_by_side(first: ModelVersion, second: ModelVersion) -> list[dict[str, A
                 "macro_f1": audit.get("macro_f1") if enough else None,
                 "macro_f1_interval": audit.get("macro_f1_interval"),
                 "n_audited": one.metrics.get("n_audited", 0),
+                "calibration": _calibration(one),
                 "measured": one.gate.get("measured", {}),
             }
         )

@@ -37,8 +37,7 @@ ITEMS_A_PAGE = 50
 def items(request: HttpRequest, slug: str) -> HttpResponse:
     membership = access.membership_for(request.user, slug)
     project = membership.project
-    # PostgreSQL knows no text with a NUL, so no item has one.
-    words = request.GET.get("find", "").replace("\0", "").strip()[:200]
+    words = request.GET.get("find", "").strip()[:200]
     if words:
         found = selectors.find_item(project=project, words=words)
         if found is not None:

@@ -1,6 +1,7 @@
 """Projects with texts of known topics, answered through the services as people would."""
 
 import itertools
+import time
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,11 @@ def run_ordering(project: Project) -> Job:
 
 
 def done(job: Job) -> Job:
-    job.refresh_from_db()
+    """The job at its end, which a worker that was faster may still be coming to."""
+    while True:
+        job.refresh_from_db()
+        if job.state != "running":
+            break
+        time.sleep(0.1)
     assert job.state == "succeeded", job.error
     return job
