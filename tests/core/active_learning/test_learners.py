@@ -5,19 +5,13 @@ import pytest
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
-from active_learning.core import learners
+from active_learning.core import gram
+from active_learning.core.baselines import majority_prediction, random_predictions
 from active_learning.core.featurize import Featurizer, RawItem, infer_spec
-from active_learning.core.learners import (
-    LinearLearner,
-    LinearModel,
-    Targets,
-    decide,
-    dense_scaling,
-    encode_targets,
-    fit_temperature,
-    majority_prediction,
-    random_predictions,
-)
+from active_learning.core.linear import LinearLearner, LinearModel
+from active_learning.core.scaling import dense_scaling
+from active_learning.core.targets import Targets, decide, encode_targets
+from active_learning.core.temperature import fit_temperature
 from tests.core.active_learning.synthetic import LetterEmbedder, block_of, scaling_of, topic_texts
 
 TOPICS = ("food", "money", "sport")
@@ -104,7 +98,7 @@ def test_a_sample_weight_of_two_counts_like_two_rows():
 
 def test_many_and_few_rows_are_solved_alike(monkeypatch):
     folded, block, _ = fitted()
-    monkeypatch.setattr(learners, "FOLD_UP_TO", 10)
+    monkeypatch.setattr(gram, "FOLD_UP_TO", 10)
     plain = fitted()[0]
     assert np.allclose(folded.predict_proba(block), plain.predict_proba(block), atol=5e-3)
 

@@ -1,0 +1,77 @@
+"""One divisor of a model's scores that makes its confidence fit."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from active_learning.core.targets import Targets, stratified_folds
+
+
+def fit_temperature(scores: NDArray[Any], truth: NDArray[Any], weight: NDArray[np.float64]) -> float:
+    """The T in [0.05, 20] under which `scores / T` give `truth` the highest likelihood.
+
+    `truth` holds positions for a softmax, or a boolean matrix for one sigmoid a column. Scores of minus infinity
+    stand for labels that cannot be.
+    """
+
+    # As in Platt's scaling, a truth is held to be slightly less than certain: a handful of rows that are all right
+    # would otherwise make every confidence 1.
+    doubt = 1.0 / (len(truth) + 2.0)
+    possible = np.isfinite(scores)
+
+    def loss(log_t: float) -> float:
+        scaled = scores / np.exp(log_t)
+        if truth.ndim == 2:
+            wrong = np.logaddexp(0.0, np.where(truth, -scaled, scaled))
+            right = np.logaddexp(0.0, np.where(truth, scaled, -scaled))
+            return float((weight[:, None] * ((1 - doubt) * wrong + doubt * right)).sum())
+        log_p = log_softmax(scaled, axis=1)
+        spread = np.where(possible, log_p, 0.0).sum(axis=1) / possible.sum(axis=1)
+        return float(-(weight * ((1 - doubt) * log_p[np.arange(len(truth)), truth] + doubt * spread)).sum())
+
+    best = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded", options={"xatol": 1e-3})
+    return float(np.exp(best.x))
+
+
+# Given the rows to learn from and the rows to score: uncalibrated scores, a column for each label that was seen, and
+# the positions of these labels.
+ScorePart = Callable[[NDArray[np.int64], NDArray[np.int64]], tuple[NDArray[Any], NDArray[np.int64]]]
+
+
+def out_of_fold_temperature(
+    score_part: ScorePart, targets: Targets, sample_weight: NDArray[np.float64], rng: np.random.Generator
+) -> float:
+    """The divisor of the scores that makes out-of-fold probabilities fit best; 1 when too few to tell."""
+    n = len(targets)
+    if n < 20:
+        return 1.0
+    folds = stratified_folds(targets, 5 if n < 1_000 else 3, rng)
+    # Beyond this one held-out fold says enough, and the fits would take most of the time.
+    judged = range(1) if n > 1_500 else range(int(folds.max()) + 1)
+    scores, truths, weights = [], [], []
+    for fold in judged:
+        inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        part = targets.take(inside)
+        if not targets.is_multilabel and np.count_nonzero(part.counts()) < 2:
+            continue
+        raw, seen = score_part(inside, outside)
+        if targets.is_multilabel:
+            scores.append(raw)
+            truths.append(targets.y[outside])
+        else:
+            # A label without examples in this fold has no score; its rows say nothing about the temperature.
+            place = np.searchsorted(seen, targets.y[outside]).clip(max=len(seen) - 1)
+            known = seen[place] == targets.y[outside]
+            full = np.full((len(outside), len(targets.labels)), -np.inf)
+            full[:, seen] = raw
+            scores.append(full[known])
+            truths.append(targets.y[outside][known])
+            outside = outside[known]
+        weights.append(sample_weight[outside])
+    if not scores or sum(len(s) for s in scores) < 20:
+        return 1.0
+    return fit_temperature(np.concatenate(scores), np.concatenate(truths), np.concatenate(weights))
