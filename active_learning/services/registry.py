@@ -1,7 +1,7 @@
 """Model versions: stored and loaded. What becomes of them is decided in active_learning.services.promotion."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
@@ -55,7 +55,13 @@ class Recipe:
 
 
 def store_model(
-    *, recipe: Recipe, model: Model, scaling: DenseScaling, learned: FeatureBlock, root: Path | None = None
+    *,
+    recipe: Recipe,
+    model: Model,
+    scaling: DenseScaling,
+    pool_leads: Sequence[float],
+    learned: FeatureBlock,
+    root: Path | None = None,
 ) -> tuple[str, Path]:
     """Writes the model's files, some rows of what it learned from as known inputs among them: digest and folder."""
     arrays, about = model.to_arrays()
@@ -70,6 +76,7 @@ def store_model(
         },
         arrays=arrays
         | {"scaling_center": scaling.center, "scaling_scale": scaling.scale}
+        | {"pool_leads": np.array(pool_leads, dtype=np.float64)}
         | pack_known(model.predict_proba, known_rows(learned)),
         documents={"model": about, "featurizer": recipe.spec.to_json()},
         key=files.signing_keys()[0],
@@ -158,3 +165,8 @@ def _load(folder: str, sha256: str) -> Model:
 def stored_scaling(artifact: Artifact) -> DenseScaling:
     center: NDArray[np.float64] = artifact.arrays["scaling_center"]
     return DenseScaling(center, artifact.arrays["scaling_scale"])
+
+
+def stored_pool_leads(artifact: Artifact) -> tuple[float, ...]:
+    """Of a version made before they were kept: none."""
+    return tuple(artifact.arrays.get("pool_leads", np.zeros(0)).tolist())

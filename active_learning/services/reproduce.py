@@ -45,7 +45,12 @@ def rebuild_version(*, version: ModelVersion) -> Rebuilt:
     model = fit(recipe=recipe, material=material)
     with tempfile.TemporaryDirectory() as folder:
         sha256, made = registry.store_model(
-            recipe=recipe, model=model, scaling=material.scaling, learned=material.block, root=Path(folder)
+            recipe=recipe,
+            model=model,
+            scaling=material.scaling,
+            pool_leads=material.pool_leads,
+            learned=material.block,
+            root=Path(folder),
         )
         again = read_artifact(made, sha256=sha256, keys=files.signing_keys())
     return Rebuilt(version.sha256, sha256, _differing_files(artifact, again), _differing_circumstances(artifact, again))
