@@ -1,6 +1,6 @@
 """Histogram gradient boosting for tables: numbers and categories, which a linear model can only add up."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -90,6 +90,7 @@ class BoostingLearner:
         scaling: DenseScaling,
         *,
         is_calibrated: bool = True,
+        pool_leads: Sequence[float] = (),
     ) -> TreeModel:
         """The model. Raises ValueError without rows, with one class only, and for several labels an item."""
         check_learnable(targets)
@@ -112,7 +113,9 @@ class BoostingLearner:
         # One thread: sums in another order would give another model from the same data.
         with threadpool_limits(limits=1):
             whole = part(np.arange(len(targets)))
-            temperature = out_of_fold_temperature(score_part, targets, sample_weight, rng) if is_calibrated else 1.0
+            temperature = 1.0
+            if is_calibrated:
+                temperature = out_of_fold_temperature(score_part, targets, sample_weight, rng, pool_leads)
         return TreeModel(targets.labels, whole.seen, columns, self.first_dense, whole.forest, temperature)
 
     def _grow(self, table: NDArray[np.float64], y: NDArray[np.int64], sample_weight: NDArray[np.float64]) -> Forest:

@@ -1,6 +1,6 @@
 """What a learner and a model are, and which ones there are by name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -15,6 +15,10 @@ from active_learning.core.ordinal import OrdinalLearner, OrdinalModel
 from active_learning.core.pairwise import PairLearner
 from active_learning.core.scaling import DenseScaling
 from active_learning.core.targets import Targets
+from active_learning.core.temperature import leads
+
+# Fewer unlabeled items say nothing of how sure a model is of the rest.
+LEAST_POOL = 20
 
 
 class Model(Protocol):
@@ -42,7 +46,8 @@ class Model(Protocol):
 class Learner(Protocol):
     """Something that can be fitted. The same block, targets, weights and `rng` state give the same model.
 
-    Calibration takes most of the time and does not change which label a model prefers.
+    Calibration takes most of the time and does not change which label a model prefers. `pool_leads`, as
+    `pool_leads_of` finds them, make it fit the whole pool where what was labeled is harder.
     """
 
     def fit(
@@ -54,7 +59,18 @@ class Learner(Protocol):
         scaling: DenseScaling,
         *,
         is_calibrated: bool = True,
+        pool_leads: Sequence[float] = (),
     ) -> Model: ...
+
+
+def pool_leads_of(model: Model, pool: FeatureBlock) -> tuple[float, ...]:
+    """The quartiles of how far an uncalibrated model's first label leads on unlabeled items drawn from the pool.
+
+    Empty where they would say nothing: with several labels an item, or few items.
+    """
+    if model.is_multilabel or len(pool) < LEAST_POOL:
+        return ()
+    return tuple(float(edge) for edge in np.quantile(leads(model.scores(pool)), (0.25, 0.5, 0.75)))
 
 
 _LEARNERS: dict[str, Callable[..., Any]] = {

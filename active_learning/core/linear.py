@@ -1,6 +1,6 @@
 """Logistic regression over hashed words and a dense part, calibrated by a temperature."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -136,6 +136,7 @@ class LinearLearner:
         scaling: DenseScaling,
         *,
         is_calibrated: bool = True,
+        pool_leads: Sequence[float] = (),
     ) -> LinearModel:
         """The model. Raises ValueError without rows or with one class only: nothing can be told apart.
 
@@ -145,7 +146,9 @@ class LinearLearner:
         # One thread: sums in another order would give another model from the same data.
         with threadpool_limits(limits=1):
             rows = Rows.of(block, scaling, n_labels=len(targets.labels))
-            temperature = self._temperature(rows.design, targets, sample_weight, rng) if is_calibrated else 1.0
+            temperature = 1.0
+            if is_calibrated:
+                temperature = self._temperature(rows.design, targets, sample_weight, rng, pool_leads)
             inner, bias, seen = self._weights(rows.design, targets, sample_weight)
             arrays = rows.as_arrays(inner, bias, scaling)
         return LinearModel(targets.labels, targets.is_multilabel, seen, **arrays, temperature=temperature)
@@ -185,7 +188,12 @@ class LinearLearner:
         return regress(design, y, weight, C=self.C, max_iterations=self.max_iterations)
 
     def _temperature(
-        self, design: Design, targets: Targets, sample_weight: NDArray[np.float64], rng: np.random.Generator
+        self,
+        design: Design,
+        targets: Targets,
+        sample_weight: NDArray[np.float64],
+        rng: np.random.Generator,
+        pool_leads: Sequence[float],
     ) -> float:
         def score_part(
             inside: NDArray[np.int64], outside: NDArray[np.int64]
@@ -193,4 +201,4 @@ class LinearLearner:
             fitted, bias, seen = self._weights(design[inside], targets.take(inside), sample_weight[inside])
             return np.asarray(design[outside] @ fitted) + bias, seen
 
-        return out_of_fold_temperature(score_part, targets, sample_weight, rng)
+        return out_of_fold_temperature(score_part, targets, sample_weight, rng, pool_leads)

@@ -4,6 +4,7 @@ Of each label it counts the words of all other items, so a rare label is judged 
 words, so what comes out is a LinearModel without dense weights: stored, loaded and explained like one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,7 @@ class NaiveBayesLearner:
         scaling: DenseScaling,
         *,
         is_calibrated: bool = True,
+        pool_leads: Sequence[float] = (),
     ) -> LinearModel:
         """The model. Raises ValueError without rows, with one class only, and for counts below 0 (those of pairs)."""
         check_learnable(targets)
@@ -54,7 +56,9 @@ class NaiveBayesLearner:
         # One thread: sums in another order would give another model from the same data.
         with threadpool_limits(limits=1):
             weights, bias, seen = self._weights(words, targets, sample_weight)
-            temperature = out_of_fold_temperature(score_part, targets, sample_weight, rng) if is_calibrated else 1.0
+            temperature = 1.0
+            if is_calibrated:
+                temperature = out_of_fold_temperature(score_part, targets, sample_weight, rng, pool_leads)
         return LinearModel(
             labels=targets.labels,
             is_multilabel=targets.is_multilabel,

@@ -3,7 +3,7 @@
 Against one that takes the points for mere names, it is nearer to the truth and right more often (docs/learning.md).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -91,6 +91,7 @@ class OrdinalLearner:
         scaling: DenseScaling,
         *,
         is_calibrated: bool = True,
+        pool_leads: Sequence[float] = (),
     ) -> OrdinalModel:
         """The model. Raises ValueError without rows and with one class only."""
         check_learnable(targets)
@@ -104,7 +105,9 @@ class OrdinalLearner:
         # One thread: sums in another order would give another model from the same data.
         with threadpool_limits(limits=1):
             rows = Rows.of(block, scaling, n_labels=len(targets.labels))
-            temperature = out_of_fold_temperature(score_part, targets, sample_weight, rng) if is_calibrated else 1.0
+            temperature = 1.0
+            if is_calibrated:
+                temperature = out_of_fold_temperature(score_part, targets, sample_weight, rng, pool_leads)
             inner, bias, seen = self._weights(rows.design, targets.y, sample_weight)
             arrays = rows.as_arrays(inner, bias, scaling)
         return OrdinalModel(targets.labels, seen, _steps(targets.labels, seen, arrays), temperature)

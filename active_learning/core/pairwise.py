@@ -1,6 +1,8 @@
 """Which of two is better: swapping the two sides mirrors the answer, whatever was learned."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -34,11 +36,13 @@ class PairLearner(LinearLearner):
         scaling: DenseScaling,
         *,
         is_calibrated: bool = True,
+        pool_leads: Sequence[float] = (),
     ) -> LinearModel:
         """The model. Raises ValueError without rows and with one outcome only."""
         # Centred differences would not change sign with their sides.
         around_zero = DenseScaling(np.zeros_like(scaling.center), scaling.scale)
-        return LinearLearner.fit(self, block, targets, sample_weight, rng, around_zero, is_calibrated=is_calibrated)
+        options: dict[str, Any] = {"is_calibrated": is_calibrated, "pool_leads": pool_leads}
+        return LinearLearner.fit(self, block, targets, sample_weight, rng, around_zero, **options)
 
     def _weights(
         self, design: Design, targets: Targets, sample_weight: NDArray[np.float64]

@@ -1,14 +1,17 @@
 """One divisor of a model's scores that makes its confidence fit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
 from active_learning.core.targets import Targets, stratified_folds
+
+# A row counts at most so many times what it would, and at least this part of it.
+MOST_WEIGHT = 10.0
 
 
 def fit_temperature(scores: NDArray[Any], truth: NDArray[Any], weight: NDArray[np.float64]) -> float:
@@ -43,18 +46,24 @@ ScorePart = Callable[[NDArray[np.int64], NDArray[np.int64]], tuple[NDArray[Any],
 
 
 def out_of_fold_temperature(
-    score_part: ScorePart, targets: Targets, sample_weight: NDArray[np.float64], rng: np.random.Generator
+    score_part: ScorePart,
+    targets: Targets,
+    sample_weight: NDArray[np.float64],
+    rng: np.random.Generator,
+    pool_leads: Sequence[float] = (),
 ) -> float:
-    """The divisor of the scores that makes out-of-fold probabilities fit best; 1 when too few to tell."""
+    """The divisor of the scores that makes out-of-fold probabilities fit best; 1 when too few to tell.
+
+    What was labeled because the model was unsure is harder than the rest. With `pool_leads`, the quartiles of how far
+    the first label leads on the whole pool, rows are weighed so that each quarter of the pool counts as much as the
+    others: importance weighting by a covariate of one dimension (Sugiyama et al. 2007, covariate shift). They are for
+    one label a row.
+    """
     n = len(targets)
     if n < 20:
         return 1.0
-    folds = stratified_folds(targets, 5 if n < 1_000 else 3, rng)
-    # Beyond this one held-out fold says enough, and the fits would take most of the time.
-    judged = range(1) if n > 1_500 else range(int(folds.max()) + 1)
     scores, truths, weights = [], [], []
-    for fold in judged:
-        inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+    for inside, outside in _parts(targets, rng):
         part = targets.take(inside)
         if not targets.is_multilabel and np.count_nonzero(part.counts()) < 2:
             continue
@@ -74,4 +83,34 @@ def out_of_fold_temperature(
         weights.append(sample_weight[outside])
     if not scores or sum(len(s) for s in scores) < 20:
         return 1.0
-    return fit_temperature(np.concatenate(scores), np.concatenate(truths), np.concatenate(weights))
+    judged_scores, weight = np.concatenate(scores), np.concatenate(weights)
+    if len(pool_leads):
+        weight = weight * _shares_of_pool(leads(judged_scores), np.asarray(pool_leads))
+    return fit_temperature(judged_scores, np.concatenate(truths), weight)
+
+
+def _parts(targets: Targets, rng: np.random.Generator) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Rows to learn from and rows to judge by. With few rows how they fall into folds matters: they fall thrice."""
+    n = len(targets)
+    for _time in range(3 if n < 500 else 1):
+        folds = stratified_folds(targets, 5 if n < 1_000 else 3, rng)
+        # Beyond this one held-out fold says enough, and the fits would take most of the time.
+        for fold in range(1 if n > 1_500 else int(folds.max()) + 1):
+            yield np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+
+
+def leads(scores: NDArray[Any]) -> NDArray[np.float64]:
+    """How much likelier the first label is than the second, by the softmax of the scores (rows x labels): 0 to 1."""
+    p = softmax(scores.astype(np.float64), axis=1)
+    if p.shape[1] < 2:
+        return np.ones(len(p))
+    first = np.partition(p, p.shape[1] - 2, axis=1)
+    return np.asarray(first[:, -1] - first[:, -2])
+
+
+def _shares_of_pool(own: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A weight for each row: how much commoner its stretch between the edges is in the pool than among these rows."""
+    stretch = np.searchsorted(edges, own)
+    share = np.bincount(stretch, minlength=len(edges) + 1) / len(own)
+    wanted = 1.0 / (len(edges) + 1)
+    return np.clip(wanted / np.maximum(share, 1e-9), 1.0 / MOST_WEIGHT, MOST_WEIGHT)[stretch]

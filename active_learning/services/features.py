@@ -15,6 +15,7 @@ from django.db import transaction
 from numpy.typing import NDArray
 
 from active_learning import selectors
+from active_learning.core.acquisition import random_keys, top
 from active_learning.core.blocks import FeatureBlock, stack_blocks
 from active_learning.core.embedding import EmbeddingUnavailable, embedder_for
 from active_learning.core.featurize import Featurizer, FeaturizerSpec, RawItem, infer_spec
@@ -318,6 +319,29 @@ def gather(*, project: Project, spec: FeaturizerSpec, ids: Sequence[int]) -> Fou
         stack_blocks([part for part in (stored.block, computed) if part is not None]).take(order),
         stored.audit_places | {place_of[pk] for pk, _, is_audit in raws if is_audit},
     )
+
+
+def pool_sample(
+    *, project: Project, spec: FeaturizerSpec, n: int, seed: int, without: Sequence[int]
+) -> FeatureBlock | None:
+    """The features of at most `n` items drawn at random from the pool `without` some; None where there are none."""
+    left_out = np.array(without, dtype=np.int64)
+    found: FeatureBlock | None = None
+    keys = np.zeros(0)
+    for shard in open_shards(project=project, fingerprint=spec.fingerprint):
+        rows = np.flatnonzero(~shard.is_audit & ~np.isin(shard.ids, left_out))
+        own = random_keys(shard.ids[rows], seed)
+        drawn = top(-own, n)
+        if len(keys) == n:
+            drawn = drawn[own[drawn] < keys.max()]
+        if not len(drawn):
+            continue
+        block = shard.block(rows[drawn])
+        found = block if found is None else stack_blocks([found, block])
+        keys = np.concatenate([keys, own[drawn]])
+        kept = top(-keys, n)
+        found, keys = found.take(kept), keys[kept]
+    return found
 
 
 def pool_scaling(*, project: Project, spec: FeaturizerSpec, fallback: FeatureBlock) -> DenseScaling:

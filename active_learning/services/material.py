@@ -26,12 +26,14 @@ from labeling.core.errors import Conflict
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """Features, targets and weights of the labeled items, and how dense columns are scaled."""
+    """Features, targets and weights of the labeled items, and of the pool how dense columns are scaled and how far the
+    first label leads there (nothing where that is not known)."""
 
     block: FeatureBlock
     targets: Targets
     weights: NDArray[np.float64]
     scaling: DenseScaling
+    pool_leads: tuple[float, ...] = ()
 
 
 def inputs_of(*, spec: FeaturizerSpec, ids: list[int]) -> InputSchema:
@@ -42,9 +44,18 @@ def inputs_of(*, spec: FeaturizerSpec, ids: list[int]) -> InputSchema:
 
 def fit(*, recipe: Recipe, material: Material) -> Model:
     """The model that this recipe makes of this material: the same to the bit each time."""
-    learner = learner_of(recipe.parameters)
+    return _fit(recipe, material, pool_leads=material.pool_leads)
+
+
+def fit_uncalibrated(*, recipe: Recipe, material: Material) -> Model:
+    """The same model with a temperature of 1."""
+    return _fit(recipe, material, is_calibrated=False)
+
+
+def _fit(recipe: Recipe, material: Material, **calibration: Any) -> Model:
+    parts = (material.block, material.targets, material.weights)
     rng = np.random.default_rng(recipe.seed)
-    return learner.fit(material.block, material.targets, material.weights, rng, material.scaling)
+    return learner_of(recipe.parameters).fit(*parts, rng, material.scaling, **calibration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +86,7 @@ def learned_from(*, version: ModelVersion, artifact: Artifact) -> Learned:
         encode_targets(values, stored["labels"], is_multilabel=stored["kind"] == "choices"),
         np.array(weights, dtype=np.float64),
         registry.stored_scaling(artifact),
+        registry.stored_pool_leads(artifact),
     )
     recipe = Recipe(artifact.about["dataset"], spec, artifact.about["parameters"], artifact.about["seed"])
     return Learned(ids, material, recipe)

@@ -1,7 +1,7 @@
 """Model versions: stored and loaded. What becomes of them is decided in active_learning.services.promotion."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
@@ -62,6 +62,7 @@ def store_model(
     recipe: Recipe,
     model: Model,
     scaling: DenseScaling,
+    pool_leads: Sequence[float],
     learned: FeatureBlock,
     inputs: InputSchema | None,
     root: Path | None = None,
@@ -82,6 +83,7 @@ def store_model(
         },
         arrays=arrays
         | {"scaling_center": scaling.center, "scaling_scale": scaling.scale}
+        | {"pool_leads": np.array(pool_leads, dtype=np.float64)}
         | pack_known(model.predict_proba, known_rows(learned)),
         documents={"model": about, "featurizer": recipe.spec.to_json()}
         | ({} if inputs is None else {INPUTS: inputs.to_json()}),
@@ -175,3 +177,8 @@ def model_of(artifact: Artifact) -> Model:
 def stored_scaling(artifact: Artifact) -> DenseScaling:
     center: NDArray[np.float64] = artifact.arrays["scaling_center"]
     return DenseScaling(center, artifact.arrays["scaling_scale"])
+
+
+def stored_pool_leads(artifact: Artifact) -> tuple[float, ...]:
+    """Of a version made before they were kept: none."""
+    return tuple(artifact.arrays.get("pool_leads", np.zeros(0)).tolist())

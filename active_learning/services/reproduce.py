@@ -48,6 +48,7 @@ def rebuild_version(*, version: ModelVersion) -> Rebuilt:
             recipe=recipe,
             model=model,
             scaling=material.scaling,
+            pool_leads=material.pool_leads,
             learned=material.block,
             inputs=inputs_of(spec=recipe.spec, ids=learned.ids) if registry.INPUTS in artifact.documents else None,
             root=Path(folder),

@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from active_learning import selectors
 from active_learning.core.baselines import majority_prediction, random_predictions
 from active_learning.core.evaluation import compare, evaluate, is_right, macro_f1_interval
 from active_learning.core.featurize import FeaturizerSpec, flatten, sides, text_of
-from active_learning.core.learners import Model
+from active_learning.core.learners import Model, pool_leads_of
 from active_learning.core.manifest import canonical_json
 from active_learning.core.rules import parse_rules, rule_predictions
 from active_learning.core.shards import write_atomically
@@ -28,7 +28,7 @@ from active_learning.selectors import LabelSet
 from active_learning.services import evidence, features, files, frozen, promotion, registry, validation
 from active_learning.services.choosing import choose_learner
 from active_learning.services.evaluation import Judged, detail_of, outlook_of, protected_groups
-from active_learning.services.material import Material, fit, inputs_of
+from active_learning.services.material import Material, fit, fit_uncalibrated, inputs_of
 from active_learning.services.registry import Recipe
 from active_learning.services.scoring import order_queue
 from active_learning.services.triggers import decide_on_votes
@@ -38,6 +38,9 @@ from labeling.models import Project
 from labeling.services.jobs import RunningJob, running_job
 
 log = structlog.get_logger(__name__)
+
+# Items of the pool whose confidence the calibration looks at.
+POOL_SAMPLE = 1_000
 
 
 class LeakedAudit(RuntimeError):
@@ -124,6 +127,7 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
         parameters, search = choose_learner(project=project, spec=spec, rules=rules, material=material, seed=seed)
     recipe = Recipe(dataset.sha256, spec, parameters, seed)
     with watch.part("fit"):
+        material = _knowing_the_pool(project, recipe, material, labels.ids)
         model = fit(recipe=recipe, material=material)
     job.report(0.5, "measuring on the audit split")
     with watch.part("evaluate"):
@@ -161,6 +165,7 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
             recipe=recipe,
             model=model,
             scaling=material.scaling,
+            pool_leads=material.pool_leads,
             learned=material.block,
             inputs=inputs_of(spec=spec, ids=labels.ids),
         )
@@ -252,6 +257,19 @@ def _material(project: Project, spec: FeaturizerSpec, rules: SchemaRules, labels
     weights = np.array(_kept_weights(labels), dtype=np.float64)[found.places]
     scaling = features.pool_scaling(project=project, spec=spec, fallback=found.block)
     return Material(found.block, targets, weights, scaling)
+
+
+def _knowing_the_pool(project: Project, recipe: Recipe, material: Material, ids: list[int]) -> Material:
+    """The material with how sure this very model would be of the pool: what was labeled is harder than that.
+
+    Of the labeled items themselves, `ids`, it is surer than of any other: it has seen them.
+    """
+    if material.targets.is_multilabel:
+        return material
+    pool = features.pool_sample(project=project, spec=recipe.spec, n=POOL_SAMPLE, seed=recipe.seed, without=ids)
+    if pool is None:
+        return material
+    return replace(material, pool_leads=pool_leads_of(fit_uncalibrated(recipe=recipe, material=material), pool))
 
 
 def _measure(
