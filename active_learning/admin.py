@@ -44,14 +44,14 @@ class LearningPolicyAdmin(LookingAdmin):
 
 @admin.register(ModelVersion)
 class ModelVersionAdmin(LookingAdmin):
-    list_display = ("project", "number", "state", "state_reason", "sha256", "archived_at", "created_at")
+    list_display = ("project", "number", "state", "is_shadow", "state_reason", "sha256", "archived_at", "created_at")
     list_filter = ("state",)
     search_fields = ("project__slug", "sha256")
 
 
 @admin.register(AliasEvent)
 class AliasEventAdmin(LookingAdmin):
-    list_display = ("at", "project_id", "from_number", "to_number", "actor", "reason")
+    list_display = ("at", "project_id", "alias", "from_number", "to_number", "actor", "reason")
     list_select_related = ("actor",)
 
 

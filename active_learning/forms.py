@@ -14,6 +14,12 @@ from active_learning.selectors import strategy_titles
 class PolicyForm(forms.Form):
     is_enabled = forms.BooleanField(label="Learn and order the queue by itself", required=False)
     strategy = forms.ChoiceField(label="What to ask next")
+    learner = forms.ChoiceField(
+        label="What learns",
+        choices=LearningPolicy.Learner.choices,
+        required=False,  # left out, it stays as it is
+        help_text="Each version's page says what was compared. What does not suit the items is not used.",
+    )
     exploration_percent = forms.IntegerField(
         label="Random share of the queue, in percent",
         min_value=0,
@@ -79,6 +85,7 @@ class PolicyForm(forms.Form):
         initial = {
             "is_enabled": policy.is_enabled,
             "strategy": policy.strategy,
+            "learner": policy.learner,
             "exploration_percent": round(100 * policy.exploration_share),
             "retrain_after": policy.retrain_after,
             "retrain_days": policy.retrain_days,
@@ -123,10 +130,10 @@ class PolicyForm(forms.Form):
     def changes(self) -> dict[str, Any]:
         """The settings as the service takes them."""
         data = self.cleaned_data
-        promotion = {"promotion": data["promotion"]} if data["promotion"] else {}
+        choices = {name: data[name] for name in ("promotion", "learner") if data[name]}
         numbers = {name: data[name] for name in ("retrain_days", "retrain_drop") if data[name] is not None}
         return (
-            promotion
+            choices
             | numbers
             | {
                 "is_enabled": data["is_enabled"],

@@ -4,6 +4,8 @@ from celery import shared_task
 
 from active_learning.services import (
     certificates,
+    error_slice,
+    errors,
     features,
     prediction_archive,
     replay,
@@ -64,3 +66,13 @@ def recheck_promises() -> dict[str, int]:
 @shared_task(name="active_learning.archive_predictions")
 def archive_predictions() -> dict[str, int]:
     return prediction_archive.archive_predictions()
+
+
+@shared_task(name="active_learning.run_error_analysis")
+def run_error_analysis(job_id: str) -> None:
+    errors.analyse_errors(job_id=job_id)
+
+
+@shared_task(name="active_learning.run_error_slice")
+def run_error_slice(job_id: str) -> None:
+    error_slice.fill_slice(job_id=job_id)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from active_learning.core.learners import LinearModel
+from active_learning.core.linear import LinearModel
 
 
 def column_weights(model: LinearModel, label: int, columns: NDArray[np.integer]) -> dict[int, float]:

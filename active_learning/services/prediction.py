@@ -312,7 +312,7 @@ def _answer(
         row=row,
         said=said,
         route=way,
-        wording=phrase(said.value, said.confidence, way.decision),
+        wording=phrase(said.value, said.probabilities),
         token=feedback_token(prediction_id=row.id, project_id=project.pk),
         model=live.number if live else None,
         score=_score(said, rules, policy),

@@ -25,7 +25,7 @@ from active_learning.core.featurize import (
     text_of,
 )
 from active_learning.core.inputs import Checked, InputSchema, check_input, unchecked_inputs
-from active_learning.core.learners import LinearModel, Model
+from active_learning.core.learners import Model
 from active_learning.core.manifest import ArtifactRefused
 from active_learning.core.reasons import column_weights
 from active_learning.core.values import likeliest_value
@@ -98,11 +98,12 @@ class ServedModel:
     def _reasons(self, item: RawItem, columns: NDArray[np.int32], label: int) -> tuple[dict[str, Any], ...]:
         """The words behind the likeliest label, where the model is linear in them."""
         spec = self.featurizer.spec
-        if spec.is_pair or not spec.text_fields or not isinstance(self.model, LinearModel):
+        linear = self.model.linear_part
+        if spec.is_pair or not spec.text_fields or linear is None:
             return ()
         row = flatten(item.data)
         text = text_of(row, spec)
-        weights = column_weights(self.model, label, columns)
+        weights = column_weights(linear, label, columns)
         places = places_of_texts(row, spec)
         heaviest = sorted(explain_words(text, weights, spec, top=TOP_REASONS), key=lambda word: -abs(word.weight))
         return tuple(

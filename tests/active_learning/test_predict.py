@@ -9,7 +9,8 @@ from active_learning.models import ModelVersion, Prediction
 from active_learning.services import files, serving
 from active_learning.services.tokens import read_feedback_token
 from labeling.core.errors import Invalid
-from tests.active_learning.pools import answer, audit_items, make_pool, pool_items, run_training
+from tests.active_learning.pools import make_pool, pool_items, taught
+from tests.active_learning.remembered import remembered
 from tests.factories import make_key, make_member
 
 pytestmark = pytest.mark.django_db
@@ -21,12 +22,8 @@ def _nothing_in_memory():
 
 
 @pytest.fixture
-def trained(owner):
-    project = make_pool(owner, 120)
-    answer(pool_items(project, 60))
-    answer(audit_items(project))
-    run_training(project)
-    return project
+def trained(owner, storage):
+    return remembered(storage, owner, taught)
 
 
 def client_of(user, **options):

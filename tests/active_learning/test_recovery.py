@@ -19,8 +19,8 @@ from tests.services.processes import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-# Their features are computed within the training, which therefore takes seconds: time to be killed in.
-N_LABELED = 2_500
+# Their features are computed within the training, which therefore takes a while: time to be stopped in.
+N_LABELED = 400
 
 
 @pytest.fixture
@@ -31,17 +31,23 @@ def storage() -> Any:
 
 @pytest.fixture
 def interrupted(owner: Any, start_worker: Any) -> tuple[Job, Any]:
-    """A training that a worker has begun, and that worker."""
+    """A training that a worker has begun and is held in the middle of, and that worker."""
     project = make_pool(owner, N_LABELED + 40, audit_every=0)
     answer(pool_items(project, N_LABELED))
     worker = start_worker()
     assert check_triggers()["train"] == 1
     job = Job.objects.get(project=project, kind="train")
     sweep_jobs()
-    # The data set is frozen; features and the fit are still to come.
-    wait_until(Dataset.objects.filter(project=project).exists, seconds=60, what=f"training: {worker.words}")
+    # Features, fit and measurement are still to come.
+    wait_until(lambda: _reload(job).message != "", seconds=60, what=f"training: {worker.words}")
+    os.kill(_pid(job), signal.SIGSTOP)
     assert _reload(job).state == "running"
+    assert not ModelVersion.objects.exists()
     return job, worker
+
+
+def _pid(job: Job) -> int:
+    return int(job.worker.rpartition(":")[2])
 
 
 def _reload(job: Job) -> Job:
@@ -90,9 +96,7 @@ def test_kill_9_of_the_worker_in_the_middle_of_a_training(interrupted: Any, star
 
 def test_kill_9_of_the_child_that_trains(interrupted: Any) -> None:
     job, worker = interrupted
-    host, _, pid = job.worker.rpartition(":")
-    assert host
-    os.kill(int(pid), signal.SIGKILL)
+    os.kill(_pid(job), signal.SIGKILL)
     _until_done(job, worker)
     assert job.attempt >= 2
     assert ModelVersion.objects.filter(project=job.project).count() == 1
