@@ -4,7 +4,7 @@ from django.urls import path
 
 from active_learning.api import models as api
 from active_learning.api import predict
-from active_learning.views import errors, explain, learning, live, replay, similar, versions
+from active_learning.views import errors, explain, learning, live, replay, serving, similar, versions
 
 app_name = "active_learning"
 
@@ -24,6 +24,7 @@ urlpatterns = [
         name="api-serving-preview",
     ),
     path("projects/<slug:slug>/live/", live.live, name="live"),
+    path("projects/<slug:slug>/live/settings/", serving.serving, name="serving"),
     path("api/v1/projects/<slug:slug>/errors/", api.ErrorsView.as_view(), name="api-errors"),
     path("api/v1/projects/<slug:slug>/errors/<str:group>/label/", api.ErrorLabelView.as_view(), name="api-error-label"),
     path("api/v1/projects/<slug:slug>/errors/<str:group>/check/", api.ErrorCheckView.as_view(), name="api-error-check"),

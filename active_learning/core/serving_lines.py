@@ -1,11 +1,23 @@
 """Settings of serving as an owner types them, one a line, and back. No numeric libraries."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from active_learning.core.expressions import ExpressionError, parse_expression
 from active_learning.core.redaction import KEEPINGS
-from active_learning.core.routing import Bands
 from active_learning.core.rules import MARK
+
+
+def bands_problem(review_below: float, auto_above: float) -> str:
+    """What is wrong with two boundaries in percent; empty when nothing is."""
+    if not (0 <= review_below <= 100 and 0 <= auto_above <= 100):
+        return "Both boundaries lie between 0 and 100."
+    if review_below > auto_above:
+        return (
+            f"The bands overlap: below {review_below:g} % a person decides, so the model cannot decide alone above "
+            f"{auto_above:g} %."
+        )
+    return ""
 
 
 def bands_from_lines(text: str) -> dict[str, list[float]]:
@@ -24,10 +36,8 @@ def bands_from_lines(text: str) -> dict[str, list[float]]:
             raise ValueError(f'Line {number} does not read "name {MARK} 50, 90".')
         if name in found:
             raise ValueError(f"Line {number}: {name} has bands already.")
-        try:
-            Bands(low, high)
-        except ValueError as error:
-            raise ValueError(f"Line {number}: {error}") from None
+        if problem := bands_problem(100 * low, 100 * high):
+            raise ValueError(f"Line {number}: {problem}")
         found[name] = [low, high]
     return found
 
@@ -45,26 +55,17 @@ def edge_rules_from_lines(text: str) -> list[dict[str, str]]:
 
 
 def _edge_rule(number: int, line: str) -> dict[str, str]:
-    # The mark may also stand in a quoted text: the first one behind which the rest is a whole rule parts the two.
-    at = line.find(MARK)
-    while at >= 0:
-        when = line[:at].strip()
+    # The mark may also stand in a quoted text: the first one with a whole rule before it parts the two.
+    problem: ExpressionError | None = None
+    for at in [*(found.start() for found in re.finditer(MARK, line)), len(line)]:
         try:
-            parse_expression(when)
-        except ExpressionError:
-            at = line.find(MARK, at + 1)
-        else:
-            return {"when": when, "why": line[at + len(MARK) :].strip()}
-    when = line if MARK not in line else line[: line.find(MARK)]
-    try:
-        parse_expression(line.strip())
-    except ExpressionError:
-        try:
-            parse_expression(when.strip())
+            parse_expression(line[:at])
         except ExpressionError as error:
-            place = error.position + 1 + len(when) - len(when.lstrip())
-            raise ValueError(f"Line {number}, character {place}: {error.message}") from None
-    return {"when": line.strip(), "why": ""}
+            problem = problem or error
+        else:
+            return {"when": line[:at].strip(), "why": line[at + len(MARK) :].strip()}
+    assert problem is not None
+    raise ValueError(f"Line {number}, character {problem.position + 1}: {problem.message}")
 
 
 def edge_rules_to_lines(rules: Sequence[Mapping[str, str]]) -> str:
