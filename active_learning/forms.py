@@ -16,8 +16,9 @@ from active_learning.core.serving_lines import (
     keepings_from_lines,
     keepings_to_lines,
 )
-from active_learning.models import LearningPolicy, ServingPolicy
+from active_learning.models import BatchSchedule, LearningPolicy, ServingPolicy
 from active_learning.selectors import strategy_titles
+from labeling.core.exports import FORMATS
 
 
 class PolicyForm(forms.Form):
@@ -231,6 +232,30 @@ class LiveForm(forms.Form):
 
 def _called(name: str) -> str:
     return name[:1].upper() + name[1:]
+
+
+class BatchForm(forms.Form):
+    """A file to be predicted."""
+
+    file = forms.FileField(
+        label="File",
+        help_text="CSV, TSV, JSON, JSON Lines or Parquet.",
+        allow_empty_file=True,  # Said in our own words when it is read.
+    )
+    format = forms.ChoiceField(label="Answers as", choices=list(FORMATS.items()), initial="csv")
+
+
+class ScheduleForm(forms.Form):
+    """What is predicted again and again: the pool, or a file that is sent now or lies in the folder of sources."""
+
+    source = forms.ChoiceField(label="What", choices=BatchSchedule.Source.choices)
+    name = forms.CharField(label="Name of the file", required=False, max_length=200)
+    every = forms.ChoiceField(label="How often", choices=BatchSchedule.Every.choices)
+    format = forms.ChoiceField(label="Answers as", choices=list(FORMATS.items()), initial="csv")
+
+    def add_problem(self, problem: Any) -> None:
+        """What the service refused, at the field that it named."""
+        self.add_error(next((name for name in problem.fields if name in self.fields), None), problem.message)
 
 
 def _lines_field(label: str, rows: int, help_text: str) -> forms.CharField:
