@@ -268,8 +268,8 @@ def _lines_field(label: str, rows: int, help_text: str) -> forms.CharField:
     )
 
 
-def _percent(share: float | None) -> float | None:
-    return None if share is None else round(100 * share, 6)
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{100 * share:.6g}"
 
 
 class ServingForm(forms.Form):

@@ -116,7 +116,7 @@ def _previewed(project: Project, changes: dict[str, Any]) -> dict[str, Any]:
             for move in found["moves"]
         ],
         "rules": found["edge_rules"],
-        "errors": [("Now", found["error_now"]), ("Then", found["error_then"])],
+        "errors": [found["error_now"], found["error_then"]],
         "bars": [("Now", bar(found["now"])), ("Then", bar(found["then"]))] if n else [],
         "rows": [
             {
