@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods
 
 from active_learning import selectors
 from active_learning.core.band_scale import draw_scale
+from active_learning.core.wording import percent_words
 from active_learning.forms import LiveForm
 from active_learning.services.prediction import Answered, input_schema, try_out
 from active_learning.services.serving_policy import routing_rules
@@ -58,6 +59,7 @@ def _shown(project: Project, answered: Answered, data: dict[str, Any], form: Liv
         "texts": _texts(data, one.said.reasons, form),
         "reasons": [reason["text"] for reason in one.said.reasons],
         "scale": None if one.row.certainty is None else draw_scale(bands, one.row.certainty),
+        "certainty": "" if one.row.certainty is None else percent_words(one.row.certainty),
         "bands": bands,
         "exploration": policy.exploration_share,
         "unusual": [(name.replace("_", " "), ", ".join(fields)) for name, fields in one.row.unusual.items()],
