@@ -376,11 +376,12 @@ def _for_person(policy: ServingPolicy, one: Input, answer: Predicted) -> Routed:
 
 
 def _shown_words(one: Input, answer: Predicted, shown: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The words behind the answer, of the fields that are shown as they came."""
+    """The words that spoke for the answer, of the fields that are shown as they came."""
+    spans = [(span, reason["log_odds"]) for reason in answer.said.reasons for span in reason["spans"]]
     return [
-        {"field": word["field"], "start": word["start"], "end": word["end"], "weight": word["weight"]}
-        for word in answer.said.reasons
-        if shown.get(word["field"]) == one.data.get(word["field"])
+        {"field": span["field"], "start": span["start"], "end": span["end"], "weight": weight}
+        for span, weight in spans
+        if weight > 0 and not span["side"] and shown.get(span["field"]) == one.data.get(span["field"])
     ]
 
 
