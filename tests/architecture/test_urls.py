@@ -17,6 +17,7 @@ OPEN = {
     "admin/login/": "leads to the log-in page",
     "invite/<str:token>/": "the token is the key",
     "invite/<str:token>/account/": "the token is the key",
+    "api/v1/feedback/": "a publishable key and the token of a prediction in the body",
 }
 EXAMPLES = {"slug": "tweets", "int": "1", "uuid": str(uuid4()), "str": "abc", "path": "abc"}
 METHODS = ("get", "post", "put", "patch", "delete")

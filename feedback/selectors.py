@@ -1,0 +1,26 @@
+"""What is read of feedback."""
+
+from typing import Any
+
+from feedback.models import CurrentVerdict, FeedbackEvent
+from labeling.core.wording import answers_of
+from labeling.models import LabelSchema, Project
+
+
+def complaints_about(*, item_id: int) -> list[CurrentVerdict]:
+    """Those who say now that the answer to this item is wrong, the newest first; the quarantined left out."""
+    found = CurrentVerdict.objects.filter(
+        item_id=item_id, verdict=FeedbackEvent.Verdict.DOWN, quarantined_at__isnull=True
+    )
+    return list(found.select_related("event").order_by("-changed_at"))
+
+
+# A picker of more is none; a correction may still name any label.
+MAX_CHOICES = 50
+
+
+def correction_choices(*, project: Project) -> tuple[list[dict[str, Any]], bool]:
+    """What a correction may say, as {value, name}, and whether it is a list of these. One query."""
+    schema = LabelSchema.objects.current(project.pk)
+    answers = answers_of(schema.kind, schema.config)[:MAX_CHOICES]
+    return [{"value": answer.value, "name": answer.text} for answer in answers], schema.kind == "choices"
