@@ -19,8 +19,18 @@ def complaints_about(*, item_id: int) -> list[CurrentVerdict]:
 MAX_CHOICES = 50
 
 
-def correction_choices(*, project: Project) -> tuple[list[dict[str, Any]], bool]:
-    """What a correction may say, as {value, name}, and whether it is a list of these. One query."""
+def correction_choices(*, project: Project, said: Any = None) -> tuple[list[dict[str, Any]], bool]:
+    """What a correction may say, as {value, name}, and whether it is a list of these. One query.
+
+    What was `said` is no correction of it.
+    """
     schema = LabelSchema.objects.current(project.pk)
-    answers = answers_of(schema.kind, schema.config)[:MAX_CHOICES]
-    return [{"value": answer.value, "name": answer.text} for answer in answers], schema.kind == "choices"
+    answers = [answer for answer in answers_of(schema.kind, schema.config) if answer.value != said]
+    shown = [{"value": answer.value, "name": answer.text} for answer in answers[:MAX_CHOICES]]
+    return shown, schema.kind == "choices"
+
+
+def said_by(*, event: FeedbackEvent) -> Any:
+    """What the prediction says that the event is about."""
+    same = CurrentVerdict.objects.filter(prediction=event.prediction, subject=event.subject, channel=event.channel)
+    return same.values_list("said", flat=True).first()

@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 from feedback.core.errors import TooMany
 from feedback.core.origins import is_allowed
 from feedback.models import WidgetKey
-from feedback.services.claims import count_feedback
+from feedback.services.claims import count_request
 from feedback.services.keys import is_listed, key_for
 from labeling.core.errors import Invalid, TooLarge
 
@@ -65,7 +65,7 @@ class CrossOriginView(APIView):
         # Remembered before its origins are checked: no page that is not listed may read why it was refused.
         self._key = key_for(text=body.get("key"))
         key = key_for(text=body.get("key"), origin=request.headers.get("Origin", ""))
-        count_feedback(door=self.door, key=key)
+        count_request(door=self.door, key=key, address=self.address(request))
         return key
 
     def address(self, request: Request) -> str:

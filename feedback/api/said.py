@@ -109,7 +109,7 @@ class FeedbackView(CrossOriginView):
 
 
 def _answer(key: WidgetKey, event: FeedbackEvent) -> dict[str, Any]:
-    choices, several = selectors.correction_choices(project=key.project)
+    choices, several = selectors.correction_choices(project=key.project, said=selectors.said_by(event=event))
     return {
         "feedback": SaidOutput(event).data,
         "choices": choices,

@@ -84,17 +84,23 @@ def _network_digest(address: str, now: datetime) -> str:
     return salted_hmac("feedback.network", f"{year}-{week}:{network}", algorithm="sha256").hexdigest()[:16]
 
 
-def predictions_of(*, claims: Iterable[FeedbackClaim]) -> dict[UUID, Prediction]:
-    """The logged predictions by id, without those that are gone. One query when all are there.
+def models_of(*, claims: Iterable[FeedbackClaim]) -> dict[UUID, int | None]:
+    """The number of the version behind each logged prediction, without those that are gone.
 
-    One that was answered a moment ago may not be written yet: then it is waited for, a second at most.
+    One query when all are there. One that was answered a moment ago may not be written yet: then it is waited for, a
+    second at most.
     """
     wanted = {claim.prediction_id: claim.project_id for claim in claims}
-    found = _logged(wanted)
+
+    def look(missing: dict[UUID, int]) -> dict[UUID, int | None]:
+        rows = Prediction.objects.filter(pk__in=list(missing)).values_list("pk", "project_id", "version__number")
+        return {pk: number for pk, project_id, number in rows if project_id == missing[pk]}
+
+    found = look(wanted) if wanted else {}
     if any(_is_fresh(pk) for pk in wanted if pk not in found):
         prediction_log.flush()
         while True:
-            found |= _logged({pk: project for pk, project in wanted.items() if pk not in found})
+            found |= look({pk: project for pk, project in wanted.items() if pk not in found})
             if not any(_is_fresh(pk) for pk in wanted if pk not in found):
                 break
             time.sleep(0.1)
@@ -103,15 +109,11 @@ def predictions_of(*, claims: Iterable[FeedbackClaim]) -> dict[UUID, Prediction]
 
 def prediction_of(*, claim: FeedbackClaim) -> Prediction:
     """The prediction that the token is about. Raises Gone when it has been deleted, or put away as too old."""
-    found = predictions_of(claims=[claim]).get(claim.prediction_id)
-    if found is None:
-        raise Gone("This prediction is not kept any more: there is nothing to say about it.")
-    return found
-
-
-def _logged(wanted: dict[UUID, int]) -> dict[UUID, Prediction]:
-    rows = Prediction.objects.select_related("version").filter(pk__in=list(wanted))
-    return {row.pk: row for row in rows if row.project_id == wanted[row.pk]}
+    if claim.prediction_id in models_of(claims=[claim]):
+        found = Prediction.objects.select_related("version").filter(pk=claim.prediction_id).first()
+        if found is not None:
+            return found
+    raise Gone("This prediction is not kept any more: there is nothing to say about it.")
 
 
 def _is_fresh(prediction_id: UUID) -> bool:
@@ -119,16 +121,19 @@ def _is_fresh(prediction_id: UUID) -> bool:
     return time.time() - (prediction_id.int >> 80) / 1_000 < settings.PREDICTION_LOG_SECONDS + _LATE
 
 
-def count_feedback(*, door: str, key: WidgetKey, sender: Sender | None = None, prediction: UUID | None = None) -> None:
-    """Counts a request against the limits of its key, or of its sender and prediction. Raises TooMany."""
-    limits = settings.FEEDBACK_PER_MINUTE
-    counted = {"key": f"{door}:{key.pk}"} if sender is None else {}
-    if sender is not None:
-        counted |= {"network": f"{door}:{key.project_id}:{sender.network}"} if sender.network else {}
-        counted |= {"subject": f"{door}:{sender.subject}"} if sender.subject else {}
-    if prediction is not None:
-        counted |= {"prediction": f"{door}:{prediction.hex}"}
+def count_request(*, door: str, key: WidgetKey, address: str) -> None:
+    """Counts a request against the limits of its key and its network. Raises TooMany."""
+    network = network_of(address)
+    _count(door, {"key": str(key.pk)} | ({"network": f"{key.project_id}:{network}"} if network else {}))
+
+
+def count_act(*, door: str, sender: Sender, prediction: UUID) -> None:
+    """Counts what was said against the limits of its subject and its prediction. Raises TooMany."""
+    _count(door, {"prediction": prediction.hex} | ({"subject": sender.subject} if sender.subject else {}))
+
+
+def _count(door: str, counted: dict[str, str]) -> None:
     for name, who in counted.items():
-        wait = count_hit(f"feedback.{name}", who, limits[name])
+        wait = count_hit(f"feedback.{name}", f"{door}:{who}", settings.FEEDBACK_PER_MINUTE[name])
         if wait is not None:
             raise TooMany("That is more feedback than one minute takes. Send it again a little later.", wait=wait)

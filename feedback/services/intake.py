@@ -12,7 +12,7 @@ from active_learning.models import Prediction
 from active_learning.selectors import current_rules
 from feedback.core.statements import Statement, checked
 from feedback.models import CurrentVerdict, FeedbackEvent, WidgetKey
-from feedback.services.claims import Sender, count_feedback, prediction_of, read_claim, sender_of
+from feedback.services.claims import Sender, count_act, prediction_of, read_claim, sender_of
 from feedback.services.complaints import bring_before_a_person
 from labeling.core.drafts import BadValueError, canonical
 from labeling.core.errors import Conflict, Invalid
@@ -43,10 +43,10 @@ def record_feedback(
     now = now or timezone.now()
     claim = read_claim(key=key, token=token)
     sender = sender_of(key=key, claim=claim, subject=subject, signature=signature, address=address, now=now)
-    digest = _digest(statement.to_json() | {"token": token, "subject": sender.subject})
+    digest = _digest(statement.to_json() | {"prediction": claim.prediction_id.hex, "subject": sender.subject})
     if earlier := _replay(key, client_id, digest):
         return Recorded(earlier, False)
-    count_feedback(door="said", key=key, sender=sender, prediction=claim.prediction_id)
+    count_act(door="said", sender=sender, prediction=claim.prediction_id)
     prediction = prediction_of(claim=claim)
     _, rules = current_rules(key.project)
     whole = checked(statement, said=prediction.value, rules=rules)

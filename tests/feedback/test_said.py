@@ -31,7 +31,7 @@ def test_one_click_is_recorded_and_answers_what_may_follow(send, prediction, key
     assert response.status_code == 201, response.json()
     body = response.json()
     assert body["feedback"]["verdict"] == "down" and body["feedback"]["revision"] == 1
-    assert [choice["value"] for choice in body["choices"]] == ["negative", "neutral", "positive"]
+    assert [choice["value"] for choice in body["choices"]] == ["negative", "neutral"], "all but what was said"
     verdict = CurrentVerdict.objects.get()
     assert (verdict.prediction, verdict.said, verdict.verdict) == (prediction.pk, "positive", "down")
     assert not verdict.is_verified
