@@ -19,7 +19,7 @@ def corrected_rate(n_signals: int, n: int, pairs: Pairs) -> Corrected:
     """The error rate behind `n_signals` of `n` predictions that carry a signal (Rogan and Gladen 1978).
 
     (observed - false alarms) / (sensitivity - false alarms), cut to 0..1. The 95 % interval is that of Lang and
-    Reiczigel (2014, Preventive Veterinary Medicine 113), which counts in that sensitivity and false alarms are estimates.
+    Reiczigel (2014, Preventive Veterinary Medicine 113): sensitivity and false alarms are estimates too.
     Undefined below MIN_PAIRS judged wrong or right, and for a signal that does not surely tell the two apart.
     """
     if min(pairs.n_wrong, pairs.n_right) < MIN_PAIRS:

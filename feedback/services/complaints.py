@@ -7,6 +7,7 @@ from typing import Any
 
 from active_learning.models import Prediction
 from feedback import selectors
+from feedback.core.statements import REASONS
 from feedback.models import CurrentVerdict
 from labeling.models import Item, Project, ReviewItem
 from labeling.services.inbox import restate_reason
@@ -90,7 +91,11 @@ def _evidence(complaints: list[CurrentVerdict], prediction: Prediction) -> dict[
             if event.comment
         ][:MAX_SHOWN],
         "corrections": [{"value": value_of[text], "n": n} for text, n in corrections.most_common(MAX_SHOWN)],
-        "reasons": dict(Counter(reason for event in events for reason in event.reasons)),
+        "reasons": [
+            {"words": REASONS[code], "n": n}
+            for code, n in Counter(reason for event in events for reason in event.reasons).most_common()
+        ],
+        "signals": selectors.signals_on(predictions={complaint.prediction for complaint in complaints}),
     }
 
 
