@@ -54,9 +54,12 @@ class SignalRow:
 
     @property
     def says(self) -> str:
-        if not self.reliability.is_known:
+        found = self.reliability
+        if not found.is_known:
             return "monitoring only"
-        return "speaks for a mistake" if self.reliability.log_ratio > 0 else "speaks for the answer"
+        if found.sensitivity.low <= found.false_alarm.high and found.false_alarm.low <= found.sensitivity.high:
+            return "hardly tells: the intervals overlap"
+        return "speaks for a mistake" if found.log_ratio > 0 else "speaks for the answer"
 
 
 @dataclass(frozen=True, slots=True)

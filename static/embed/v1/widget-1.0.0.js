@@ -20,7 +20,8 @@
     form{margin-block-start:8px}
     button,select,textarea{font:inherit;color:inherit;background:transparent;border:1px solid;border-radius:8px;min-block-size:32px;min-inline-size:32px;padding:4px 12px;box-sizing:border-box}
     option{color:CanvasText;background:Canvas}
-    textarea,label,p{flex-basis:100%}
+    label,p{flex-basis:100%}
+    textarea{display:block;inline-size:100%}
     button{cursor:pointer}
     button[aria-pressed=true]{background:color-mix(in srgb,currentColor 20%,transparent);font-weight:600}
     :focus-visible{outline:3px solid;outline-offset:2px}
