@@ -104,6 +104,7 @@ class CurrentVerdict(models.Model):
     network = models.CharField(max_length=16, blank=True)
     quarantined_at = models.DateTimeField(null=True, blank=True)
     quarantined_for = models.CharField(max_length=200, blank=True)
+    released_at = models.DateTimeField(null=True, blank=True, help_text="An owner has looked: not set aside again.")
     created_at = models.DateTimeField()
     changed_at = models.DateTimeField()
 

@@ -296,3 +296,31 @@ def _days(standing: Any) -> dict[Any, tuple[int, int]]:
         up, down = found[day]
         found[day] = (up + n * (verdict == Verdict.UP), down + n * (verdict == Verdict.DOWN))
     return found
+
+
+def complaints_by_window(
+    *, project: Project, now: datetime, window: timedelta, n_windows: int
+) -> list[list[dict[str, Any]]]:
+    """The complaints of each window before now, the latest first: {pk, subject, value, project}.
+
+    Those that are in quarantine, or that an owner has released, are in none: they say nothing of what is usual.
+    """
+    found: list[list[dict[str, Any]]] = [[] for _ in range(n_windows + 1)]
+    rows = CurrentVerdict.objects.filter(
+        project=project,
+        verdict=Verdict.DOWN,
+        changed_at__gt=now - (n_windows + 1) * window,
+        changed_at__lte=now,
+        quarantined_at__isnull=True,
+        released_at__isnull=True,
+    )
+    for pk, subject, said, at in rows.values_list("pk", "subject", "said", "changed_at"):
+        place = min(int((now - at) / window), n_windows)
+        found[place].append({"pk": pk, "subject": subject, "value": str(said), "project": str(project.pk)})
+    return found
+
+
+def quarantined(*, project: Project, n: int = 200) -> list[CurrentVerdict]:
+    """The verdicts that are set aside, the latest first."""
+    rows = CurrentVerdict.objects.filter(project=project, quarantined_at__isnull=False)
+    return list(rows.select_related("event").order_by("-quarantined_at", "-pk")[:n])

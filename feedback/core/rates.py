@@ -18,8 +18,8 @@ class Corrected:
 def corrected_rate(n_signals: int, n: int, pairs: Pairs) -> Corrected:
     """The error rate behind `n_signals` of `n` predictions that carry a signal (Rogan and Gladen 1978).
 
-    (observed - false alarms) / (sensitivity - false alarms), cut to 0..1. The 95 % interval is Fieller's (1954) for this
-    ratio: all rates r for which observed - r sensitivity - (1 - r) false alarms is within its error of 0, so it counts
+    (observed - false alarms) / (sensitivity - false alarms), cut to 0..1. The 95 % interval is Fieller's (1954) of this
+    ratio: all rates r for which observed - r sensitivity - (1 - r) false alarms is within its error of 0; it counts
     in that sensitivity and false alarms are estimates too. Each of the three counts has one more of either kind.
     Undefined below MIN_PAIRS judged wrong or right, and for a signal that does not surely tell the two apart: there the
     interval would have no end.

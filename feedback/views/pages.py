@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from feedback import access, selectors
 from feedback.core.statements import REASONS
 from feedback.forms import KeyForm
+from feedback.services import guard
 from feedback.services import keys as services
 from feedback.services.scripts import newest
 from labeling import access as labeling_access
@@ -33,6 +34,25 @@ def feedback(request: HttpRequest, slug: str) -> HttpResponse:
         "reasons": REASONS,
     }
     return render(request, "feedback/feedback.html", context)
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def quarantine(request: HttpRequest, slug: str) -> HttpResponse:
+    """What was set aside and why; posted, the ticked ones count again."""
+    membership = labeling_access.membership_for(request.user, slug, Role.OWNER)
+    if request.method == "POST":
+        ids = [int(pk) for pk in request.POST.getlist("verdicts") if pk.isascii() and pk.isdigit() and len(pk) < 19]
+        n = guard.release(project=membership.project, verdict_ids=ids, actor=request.user)
+        messages.success(request, f"{n} count{'s' if n == 1 else ''} again.")
+        return redirect("feedback:quarantine", slug)
+    context = {
+        "project": membership.project,
+        "membership": membership,
+        "verdicts": selectors.quarantined(project=membership.project),
+    }
+    return render(request, "feedback/quarantine.html", context)
 
 
 @login_required

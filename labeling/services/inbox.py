@@ -51,6 +51,14 @@ def restate_reason(
         _withdraw(review, reason, now)
 
 
+def forget_facts(*, item_ids: Iterable[int], reason: str, field: str) -> None:
+    """Empties a list among the facts of a reason, in all reviews of the items, ended ones too: what somebody asked to
+    be forgotten. The caller holds the items' rows."""
+    for review in ReviewItem.objects.filter(item_id__in=list(item_ids), evidence__has_key=reason):
+        review.evidence = review.evidence | {reason: review.evidence[reason] | {field: []}}
+        review.save(update_fields=["evidence"])
+
+
 def close_reviews(*, item_ids: Iterable[int], now: datetime) -> int:
     """Closes the open disputes of items that were settled without a reviewer: how many.
 
