@@ -18,7 +18,8 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 OLDEST = (3, 11)
 UV_VERSION = "0.13.8"
-TEST_PROCESSES = min(os.cpu_count() or 1, 4)
+# One more than processors: some tests wait, for a lease to run out or for a process to end.
+TEST_PROCESSES = min((os.cpu_count() or 1) + 1, 4)
 
 
 def main(arguments: list[str]) -> int:
@@ -200,11 +201,16 @@ def _become(command: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """The whole suite on SQLite, then on PostgreSQL, then the JavaScript tests. Arguments go to pytest."""
+    """The whole suite on SQLite, then what touches the database on PostgreSQL, then the JavaScript tests.
+
+    Arguments go to pytest.
+    """
     install(["--dev"])
     failed = []
-    pytest = [str(PYTHON), "-m", "pytest", "-n", str(TEST_PROCESSES), *arguments]
-    runs = {"SQLite": pytest, "PostgreSQL": [str(PYTHON), "-m", "tests.services.postgres", *pytest]}
+    # Neighbours stay in one process, as far as it goes: they share a browser, a worker and what was built before.
+    pytest = [str(PYTHON), "-m", "pytest", "-n", str(TEST_PROCESSES), "--dist", "worksteal", *arguments]
+    postgres = [str(PYTHON), "-m", "tests.services.postgres", *pytest, "--database-only"]
+    runs = {"SQLite": pytest, "PostgreSQL": postgres}
     plain = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     for database, command in runs.items():
         say(f"\n== pytest on {database}")

@@ -1,5 +1,7 @@
 """What staff see of the learning tables: all of it, to look at."""
 
+from typing import ClassVar
+
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
@@ -11,7 +13,9 @@ from active_learning.models import (
     FeatureShard,
     LearningPolicy,
     ModelVersion,
+    Prediction,
     ScoringRun,
+    ServingPolicy,
     TrainingRun,
 )
 
@@ -19,7 +23,7 @@ from active_learning.models import (
 class LookingAdmin(admin.ModelAdmin):
     """Rows to look at: what changes them are the services."""
 
-    list_select_related = ("project",)
+    list_select_related: ClassVar[tuple[str, ...]] = ("project",)
     list_per_page = 50
     show_full_result_count = False
 
@@ -40,14 +44,14 @@ class LearningPolicyAdmin(LookingAdmin):
 
 @admin.register(ModelVersion)
 class ModelVersionAdmin(LookingAdmin):
-    list_display = ("project", "number", "state", "state_reason", "sha256", "archived_at", "created_at")
+    list_display = ("project", "number", "state", "is_shadow", "state_reason", "sha256", "archived_at", "created_at")
     list_filter = ("state",)
     search_fields = ("project__slug", "sha256")
 
 
 @admin.register(AliasEvent)
 class AliasEventAdmin(LookingAdmin):
-    list_display = ("at", "project_id", "from_number", "to_number", "actor", "reason")
+    list_display = ("at", "project_id", "alias", "from_number", "to_number", "actor", "reason")
     list_select_related = ("actor",)
 
 
@@ -75,3 +79,16 @@ class FeatureShardAdmin(LookingAdmin):
 @admin.register(AuditSample)
 class AuditSampleAdmin(LookingAdmin):
     list_display = ("project", "number", "n_used_up", "n_open", "reason", "started_by", "started_at")
+
+
+@admin.register(ServingPolicy)
+class ServingPolicyAdmin(LookingAdmin):
+    list_display = ("project", "auto_above", "review_below", "exploration_share", "max_wrong", "keep_days")
+
+
+@admin.register(Prediction)
+class PredictionAdmin(LookingAdmin):
+    list_display = ("id", "project", "version", "value", "certainty", "decision", "is_explored", "created_at")
+    list_filter = ("decision", "is_explored", "reason")
+    list_select_related = ("project", "version")
+    search_fields = ("=id", "=content_hash")

@@ -14,6 +14,12 @@ from active_learning.selectors import strategy_titles
 class PolicyForm(forms.Form):
     is_enabled = forms.BooleanField(label="Learn and order the queue by itself", required=False)
     strategy = forms.ChoiceField(label="What to ask next")
+    learner = forms.ChoiceField(
+        label="What learns",
+        choices=LearningPolicy.Learner.choices,
+        required=False,  # left out, it stays as it is
+        help_text="Each version's page says what was compared. What does not suit the items is not used.",
+    )
     exploration_percent = forms.IntegerField(
         label="Random share of the queue, in percent",
         min_value=0,
@@ -79,6 +85,7 @@ class PolicyForm(forms.Form):
         initial = {
             "is_enabled": policy.is_enabled,
             "strategy": policy.strategy,
+            "learner": policy.learner,
             "exploration_percent": round(100 * policy.exploration_share),
             "retrain_after": policy.retrain_after,
             "retrain_days": policy.retrain_days,
@@ -123,10 +130,10 @@ class PolicyForm(forms.Form):
     def changes(self) -> dict[str, Any]:
         """The settings as the service takes them."""
         data = self.cleaned_data
-        promotion = {"promotion": data["promotion"]} if data["promotion"] else {}
+        choices = {name: data[name] for name in ("promotion", "learner") if data[name]}
         numbers = {name: data[name] for name in ("retrain_days", "retrain_drop") if data[name] is not None}
         return (
-            promotion
+            choices
             | numbers
             | {
                 "is_enabled": data["is_enabled"],
@@ -145,3 +152,73 @@ class PolicyForm(forms.Form):
 
 def _names(text: str) -> list[str]:
     return [name for part in text.split(",") if (name := part.strip())]
+
+
+class LiveForm(forms.Form):
+    """One input, a field for each that the live version looks at; without a live version a text."""
+
+    def __init__(self, data: Any = None, *, schema: Any) -> None:
+        super().__init__(data)
+        self.text_fields: tuple[str, ...] = ("text",) if schema is None else schema.texts
+        self._is_pair = schema is not None and schema.is_pair
+        sides = ("a.", "b.") if self._is_pair else ("",)
+        for side in sides:
+            for name in self.text_fields:
+                self.fields[side + name] = forms.CharField(
+                    label=_called(side + name),
+                    required=False,
+                    strip=False,
+                    widget=forms.Textarea(attrs={"rows": 4, "maxlength": 100_000}),
+                )
+            for name, (low, high) in (schema.ranges if schema else {}).items():
+                self.fields[side + name] = forms.FloatField(
+                    label=_called(side + name), required=False, help_text=f"It has seen {low:g} to {high:g}."
+                )
+            for name, known in (schema.categories if schema else {}).items():
+                seen = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
+                self.fields[side + name] = forms.CharField(
+                    label=_called(side + name), required=False, help_text=f"It has seen {seen}." if known else ""
+                )
+        if schema is not None and schema.vector_dimension:
+            self.fields["features"] = forms.CharField(
+                label="Features", help_text=f"{schema.vector_dimension} numbers.", widget=forms.Textarea({"rows": 2})
+            )
+
+        if len(self.fields) == 1:
+            next(iter(self.fields.values())).required = True
+
+    def data_of_input(self) -> dict[str, Any]:
+        """The input as a program would send it."""
+        data: dict[str, Any] = {}
+        for name, value in self.cleaned_data.items():
+            if value in ("", None):
+                continue
+            if name == "features":
+                data[name] = [float(word) for word in str(value).strip("[]").replace(",", " ").split()]
+                continue
+            side, _, rest = name.partition(".") if self._is_pair else ("", "", name)
+            inner = data.setdefault(side, {}) if side else data
+            *outer, last = rest.split(".")
+            for part in outer:
+                inner = inner.setdefault(part, {})
+            inner[last] = value
+        return data
+
+    def add_errors(self, error: Any) -> None:
+        """What the service refused, at the fields that it named."""
+        for name, words in error.fields.items():
+            self.add_error(name if name in self.fields else None, words)
+        if not error.fields:
+            self.add_error(None, error.message)
+
+    def clean_features(self) -> str:
+        value: str = self.cleaned_data["features"]
+        try:
+            [float(word) for word in value.strip("[] ").replace(",", " ").split()]
+        except ValueError:
+            raise forms.ValidationError("Write numbers with spaces or commas between them.") from None
+        return value
+
+
+def _called(name: str) -> str:
+    return name[:1].upper() + name[1:]

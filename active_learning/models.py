@@ -20,9 +20,16 @@ class LearningPolicy(models.Model):
         APPROVAL = "approval", "It waits for an owner's approval"
         AUTOMATIC = "automatic", "It becomes live by itself"
 
+    class Learner(models.TextChoices):
+        AUTOMATIC = "automatic", "Automatic: what does best on held-out labels"
+        LINEAR = "linear", "Linear: words, embedding and columns added up"
+        NAIVE_BAYES = "naive_bayes", "Naive Bayes: words alone, very quick"
+        BOOSTING = "boosting", "Boosted trees: for tables"
+
     project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="learning_policy")
     is_enabled = models.BooleanField(default=True, help_text="Retrain and order the queue by itself.")
     strategy = models.CharField(max_length=60, default=RECOMMENDED)
+    learner = models.CharField(max_length=11, choices=Learner, default=Learner.AUTOMATIC)
     exploration_share = models.FloatField(
         default=0.1,
         validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
@@ -165,7 +172,11 @@ class AppendOnlyQuerySet(models.QuerySet[Any]):
 
 
 class ModelVersion(models.Model):
-    """A trained model. What it is never changes; only its state does, and every such move is an AliasEvent."""
+    """A trained model. What it is never changes; only its state and its aliases do.
+
+    Each move of an alias is an AliasEvent. `live` is the state of that name; `candidate` is the newest version that may
+    be approved: one in that state that was measured beside the version now live.
+    """
 
     class State(models.TextChoices):
         CANDIDATE = "candidate", "Candidate"
@@ -192,6 +203,7 @@ class ModelVersion(models.Model):
     report_path = models.CharField(
         max_length=300, blank=True, help_text="Its answers on the audit split and its words, below the storage folder."
     )
+    is_shadow = models.BooleanField(default=False, help_text="Whether it is tried beside the live one, unseen.")
     archived_at = models.DateTimeField(null=True, blank=True, help_text="When its files were put into one archive.")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -201,6 +213,8 @@ class ModelVersion(models.Model):
             models.UniqueConstraint(fields=["project", "number"], name="one_version_per_number"),
             models.UniqueConstraint(fields=["project", "sha256"], name="one_version_per_artifact"),
             models.UniqueConstraint(fields=["project"], condition=Q(state="live"), name="one_live_version_per_project"),
+            models.UniqueConstraint(fields=["project"], condition=Q(is_shadow=True), name="one_shadow_per_project"),
+            models.CheckConstraint(condition=Q(is_shadow=False) | ~Q(state="live"), name="shadow_is_not_live"),
         ]
 
     def __str__(self) -> str:
@@ -213,13 +227,18 @@ class ModelVersion(models.Model):
 
 
 class AliasEvent(models.Model):
-    """A move of the live alias: from which version to which, who, why and on what evidence. Rows are only added."""
+    """A move of an alias: from which version to which, who, why and on what evidence. Rows are only added."""
+
+    class Alias(models.TextChoices):
+        LIVE = "live", "Live"
+        CANDIDATE = "candidate", "Candidate"
+        SHADOW = "shadow", "Shadow"
 
     # Kept when the project goes: the trail outlives what it is about.
     project = models.ForeignKey(
         Project, null=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="alias_events"
     )
-    alias = models.CharField(max_length=20, default="live")
+    alias = models.CharField(max_length=20, choices=Alias, default=Alias.LIVE)
     from_number = models.PositiveIntegerField(null=True, blank=True)
     to_number = models.PositiveIntegerField(null=True, blank=True)
     to_sha256 = models.CharField(max_length=64, blank=True)

@@ -245,6 +245,12 @@ def item_ids(*, project: Project) -> Iterator[int]:
     return Item.objects.filter(project=project).values_list("id", flat=True).order_by().iterator(chunk_size=20_000)
 
 
+def pool_ids(*, project: Project) -> Iterator[int]:
+    """The ids of the open items of the pool, in no particular order; read from an index."""
+    pool = Item.objects.filter(project=project, state=Item.State.OPEN, split=Item.Split.POOL)
+    return pool.values_list("id", flat=True).order_by().iterator(chunk_size=20_000)
+
+
 def item_data(*, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
     """What the named items show, by id."""
     found: dict[int, dict[str, Any]] = {}
@@ -304,6 +310,21 @@ def live_version(*, project: Project) -> ModelVersion | None:
     return live.select_related("dataset").first()
 
 
+def candidate_version(*, project: Project, live: ModelVersion | None) -> ModelVersion | None:
+    """Where the alias `candidate` stands: the newest version that may be approved, measured beside the one now live."""
+    waiting = ModelVersion.objects.filter(project=project, state=ModelVersion.State.CANDIDATE)
+    beside = Q(gate__live=live.number) if live else Q(gate__live=None) | Q(gate__live__isnull=True)
+    return waiting.filter(beside).order_by("-number").first()
+
+
+def shadow_version(*, project: Project) -> ModelVersion | None:
+    return ModelVersion.objects.filter(project=project, is_shadow=True).select_related("dataset").first()
+
+
+def last_move(*, project: Project, alias: str) -> AliasEvent | None:
+    return AliasEvent.objects.filter(project_id=project.pk, alias=alias).order_by("-id").first()
+
+
 def live_before(*, project: Project, live: ModelVersion | None) -> int | None:
     """The number of the version that `live` replaced when it first became live; None without one."""
     if live is None:
@@ -317,7 +338,7 @@ def was_live(*, project: Project, number: int) -> bool:
 
 
 def _moves_to(project: Project, number: int) -> QuerySet[AliasEvent]:
-    return AliasEvent.objects.filter(project_id=project.pk, alias="live", to_number=number)
+    return AliasEvent.objects.filter(project_id=project.pk, alias=AliasEvent.Alias.LIVE, to_number=number)
 
 
 def asked_for_by(*, version: ModelVersion) -> Any:
@@ -354,7 +375,7 @@ def lineage_of(*, version: ModelVersion, most: int = 20) -> Lineage:
 
 
 def alias_events(*, version: ModelVersion, most: int = 50) -> list[AliasEvent]:
-    """The moves of the live alias that this version had a part in, newest first."""
+    """The moves of aliases that this version had a part in, newest first."""
     part = Q(to_number=version.number) | Q(from_number=version.number)
     events = AliasEvent.objects.filter(part, project_id=version.project_id).select_related("actor")
     return list(events.order_by("-id")[:most])
@@ -571,6 +592,35 @@ def replayed(*, project: Project) -> dict[str, Any] | None:
     """What the last replay that came to its end found."""
     done = Job.objects.filter(project=project, kind="replay", state=Job.State.SUCCEEDED).order_by("-finished_at")
     return done.values_list("result", flat=True).first()
+
+
+def latest_error_analysis(*, project: Project) -> Job | None:
+    """The newest error analysis, in whatever state."""
+    return Job.objects.filter(project=project, kind="errors").order_by("-created_at").first()
+
+
+def analysed_errors(*, project: Project) -> Job | None:
+    """The last error analysis that came to its end; its result is what was found."""
+    done = Job.objects.filter(project=project, kind="errors", state=Job.State.SUCCEEDED)
+    return done.order_by("-finished_at").first()
+
+
+def error_group(*, project: Project, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The last error analysis and the group of this key in it. Raises NotFound."""
+    job = analysed_errors(project=project)
+    found: dict[str, Any] = (job.result or {}) if job else {}
+    row = next((row for row in found.get("groups", []) if row["key"] == key), None)
+    if row is None:
+        raise NotFound(
+            "There is no such group of errors any more: they were looked at again since. Open the page anew."
+        )
+    return found, row
+
+
+def latest_slices(*, project: Project, most: int = 50) -> dict[str, Job]:
+    """The newest request for items like each group of errors, by the group's key."""
+    jobs = Job.objects.filter(project=project, kind="error_slice").order_by("-created_at")[:most]
+    return {job.params["group"]: job for job in reversed(jobs)}
 
 
 def latest_similar(*, project: Project, item_id: int) -> Job | None:

@@ -4,7 +4,10 @@ from celery import shared_task
 
 from active_learning.services import (
     certificates,
+    error_slice,
+    errors,
     features,
+    prediction_archive,
     replay,
     scoring,
     similar,
@@ -58,3 +61,18 @@ def run_accuracy_check(job_id: str) -> None:
 @shared_task(name="active_learning.recheck_promises")
 def recheck_promises() -> dict[str, int]:
     return certificates.recheck_promises()
+
+
+@shared_task(name="active_learning.archive_predictions")
+def archive_predictions() -> dict[str, int]:
+    return prediction_archive.archive_predictions()
+
+
+@shared_task(name="active_learning.run_error_analysis")
+def run_error_analysis(job_id: str) -> None:
+    errors.analyse_errors(job_id=job_id)
+
+
+@shared_task(name="active_learning.run_error_slice")
+def run_error_slice(job_id: str) -> None:
+    error_slice.fill_slice(job_id=job_id)

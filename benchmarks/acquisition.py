@@ -33,8 +33,10 @@ from threadpoolctl import threadpool_limits
 from active_learning.core.acquisition import strategy_named
 from active_learning.core.campaign import Known, Round, play
 from active_learning.core.evaluation import evaluate
-from active_learning.core.learners import DenseScaling, LinearLearner, decide
+from active_learning.core.linear import LinearLearner
 from active_learning.core.replay import areas, labels_to
+from active_learning.core.scaling import DenseScaling
+from active_learning.core.targets import decide
 from benchmarks.text_sets import Features, TextSet, features_of, prepared, text_sets
 
 STRATEGIES = (

@@ -29,7 +29,8 @@ from scipy import stats
 
 from active_learning.core.acquisition import Search, best_of_shard, order_candidates, strategy_named
 from active_learning.core.calibration import calibration, undo_temperature
-from active_learning.core.learners import LinearLearner, LinearModel
+from active_learning.core.learners import pool_leads_of
+from active_learning.core.linear import LinearLearner, LinearModel
 from benchmarks.text_sets import TextSet, features_of, prepared, text_sets
 from labeling.core.shares import wilson
 
@@ -104,25 +105,37 @@ def campaign(data: TextSet, order: str, n_labels: int, seed: int) -> tuple[Any, 
         rest = np.setdiff1d(pool, picked)
         wanted = min(BATCH, n_labels - len(picked))
         n_random = max(1, round(0.1 * wanted))
-        picked += _ordered(data, model, rest, wanted, seed)[: wanted - n_random]
+        picked += _ordered(data, model, rest, wanted, len(picked), seed)[: wanted - n_random]
         picked += list(rng.permutation(np.setdiff1d(pool, picked))[:n_random])
-    return population, _fit(data, picked, seed)
+    return population, _fit(data, picked, seed, pool)
 
 
-def _fit(data: TextSet, rows: list[Any], seed: int) -> LinearModel:
+def _fit(data: TextSet, rows: list[Any], seed: int, pool: Any = None) -> LinearModel:
+    """As a training does it: the temperature is fitted with a look at the whole pool. Without `pool` there is none."""
     learned = np.sort(np.array(rows))
     targets = data.targets.take(learned)
     if np.count_nonzero(targets.counts()) < 2:
         raise SystemExit(f"{data.name}: the first {len(rows)} labels all say the same")
     weights = np.ones(len(learned))
-    rng = np.random.default_rng(seed)
-    return LinearLearner().fit(data.block.take(learned), targets, weights, rng, data.scaling)
+    parts = (data.block.take(learned), targets, weights)
+    model = LinearLearner().fit(*parts, np.random.default_rng(seed), data.scaling, is_calibrated=False)
+    if pool is None:
+        return model
+    others = np.setdiff1d(pool, learned)
+    sample = data.block.take(np.sort(np.random.default_rng(seed).permutation(others)[:1_000]))
+    leads = pool_leads_of(model, sample)
+    return LinearLearner().fit(*parts, np.random.default_rng(seed), data.scaling, pool_leads=leads)
 
 
-def _ordered(data: TextSet, model: LinearModel, rest: Any, n: int, seed: int) -> list[Any]:
+def _ordered(data: TextSet, model: LinearModel, rest: Any, n: int, n_labels: int, seed: int) -> list[Any]:
     block = data.block.take(rest)
     search = Search(
-        strategy=strategy_named("recommended"), n=n, is_multilabel=False, seed=seed, batch=n, floor_labels=()
+        strategy=strategy_named("recommended"),
+        n=n,
+        is_multilabel=False,
+        seed=seed,
+        batch=n,
+        n_labels=n_labels,
     )
     eligible = np.ones(len(rest), dtype=bool)
     best = best_of_shard(search, block, rest, model.predict_proba(block), eligible)

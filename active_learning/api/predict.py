@@ -58,7 +58,10 @@ class PredictionOutput(serializers.Serializer):
     confidence = serializers.FloatField(allow_null=True, help_text="The calibrated probability of the value.")
     certainty = ConfidenceOutput(allow_null=True)
     wording = serializers.CharField()
-    reasons = serializers.ListField(child=serializers.JSONField(), help_text="{field, start, end, text, weight}")
+    reasons = serializers.ListField(
+        child=serializers.JSONField(),
+        help_text="As `explain` gives them: {text, kind, name, value, direction, strength, log_odds, spans}.",
+    )
     decision = serializers.ChoiceField(choices=Prediction.Decision.choices)
     why = serializers.CharField(help_text="sure, middle, unsure, edge, person or no_model")
     model = serializers.IntegerField(allow_null=True)

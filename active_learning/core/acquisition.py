@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.stats import entropy as shannon_entropy
 
 from active_learning.core.blocks import FeatureBlock, stack_blocks
+from active_learning.core.committee import disagreement
 from active_learning.core.diversity import near_duplicates, spread
 from active_learning.core.strategies import RANDOM, RECOMMENDED
 
@@ -25,6 +26,9 @@ from active_learning.core.strategies import RANDOM, RECOMMENDED
 BREADTH = 10
 # How many batches are spread before the rest follows in plain order: far more than is labeled before the next model.
 SPREAD_BATCHES = 5
+# From so many labels on, the most torn items are taken as they come: beside an embedding a spread of them was measured
+# to gain nothing any more (docs/learning.md).
+SPREAD_UP_TO = 200
 FLOOR_PER_LABEL = 5
 # Every so many places, one goes to a label that has too few examples.
 FLOOR_EVERY = 8
@@ -45,7 +49,8 @@ class Strategy:
     """A way to order the pool. `narrow` picks the best of many cheaply; `query` puts those in order.
 
     `is_ordered` says that `query` returns the best first; otherwise its order is found by asking for ever more.
-    `narrowest` bounds what `query` sees where its cost grows faster than its input.
+    `narrowest` bounds what `query` sees where its cost grows faster than its input. `asks_committee` says that the
+    probabilities it sees are to be the shares of a committee's votes (active_learning.core.committee).
     """
 
     name: str
@@ -53,6 +58,7 @@ class Strategy:
     narrow: Query
     is_ordered: bool = True
     narrowest: int | None = None
+    asks_committee: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,7 @@ class PoolEstimator:
         is_multilabel: bool,
         seed: int,
         labeled: NDArray[Any] | None = None,
+        n_labels: int = 0,
         floor_labels: Sequence[int] = (),
     ) -> None:
         self.ids = candidates.ids
@@ -97,6 +104,7 @@ class PoolEstimator:
         self.X = geometry(candidates.block)
         self.is_multilabel = is_multilabel
         self.seed = seed
+        self.n_labels = n_labels
         self.floor_labels = tuple(floor_labels)
         self.classes_ = np.arange(candidates.probabilities.shape[1])
         # modAL's ranked batch keeps away from what is labeled already.
@@ -192,7 +200,9 @@ def random_query(estimator: PoolEstimator, X: Any, n_instances: int = 1, **_: An
 def recommended_query(
     estimator: PoolEstimator, X: Any, n_instances: int = 1, *, batch: int = 20, **_: Any
 ) -> NDArray[np.intp]:
-    """Margin, spread by k-means over ever the ten batches the model is least sure of; near-duplicates last.
+    """Margin; with few labels spread by k-means over ever the ten batches the model is least sure of.
+
+    Near-duplicates come last.
 
     Labels in `estimator.floor_labels` get every eighth place, by the probability that an item has them: a rare
     label that the model hardly knows is never torn, so margin alone would not find it.
@@ -206,7 +216,7 @@ def recommended_query(
     fresh = order[~is_repeat[order]]
     rng = np.random.default_rng(estimator.seed)
     chosen: list[NDArray[np.intp]] = []
-    for _batch in range(SPREAD_BATCHES):
+    for _batch in range(SPREAD_BATCHES if estimator.n_labels < SPREAD_UP_TO else 0):
         if len(fresh) <= batch:
             break
         wide = fresh[: BREADTH * batch]
@@ -232,6 +242,12 @@ def _with_floor(line: NDArray[np.intp], p: NDArray[np.floating], labels: Sequenc
         if wanted:
             result.append(wanted.pop(0))
     return np.array(result, dtype=np.intp)
+
+
+def committee_query(estimator: PoolEstimator, X: Any, n_instances: int = 1, **_: Any) -> NDArray[np.intp]:
+    """What the members disagree about most, by modAL's vote entropy. Five votes tie often: chance decides then."""
+    torn = disagreement(estimator.predict_proba(X), X)
+    return top(torn + 1e-6 * random_keys(estimator.ids, estimator.seed), n_instances)
 
 
 def modal_query(module: str, function: str, estimator: Any, X: Any, n_instances: int = 1, **_: Any) -> Any:
@@ -264,6 +280,7 @@ STRATEGIES: dict[str, Strategy] = {
         _modal("uncertainty", "uncertainty_sampling"),
         # Its cost grows with candidates x picks, so it sees the 500 most torn.
         _modal("batch", "uncertainty_batch_sampling", narrow=margin_query, is_ordered=True, narrowest=500),
+        Strategy("modal:vote_entropy", committee_query, committee_query, asks_committee=True),
         _modal("multilabel", "min_confidence"),
         _modal("multilabel", "avg_confidence"),
         _modal("multilabel", "max_score"),
@@ -294,13 +311,17 @@ def strategy_at(path: str) -> Strategy:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """One search through the pool: how, for how many, and what may be looked at beside the rows."""
+    """One search through the pool: how, for how many, and what may be looked at beside the rows.
+
+    `n_labels` are the labeled items that the model learned from.
+    """
 
     strategy: Strategy
     n: int
     is_multilabel: bool
     seed: int
     batch: int = 20
+    n_labels: int = 0
     floor_labels: tuple[int, ...] = ()
 
     @property
@@ -315,6 +336,7 @@ class Search:
             is_multilabel=self.is_multilabel,
             seed=self.seed,
             labeled=labeled,
+            n_labels=self.n_labels,
             floor_labels=self.floor_labels,
         )
 

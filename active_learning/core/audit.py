@@ -6,6 +6,8 @@ from labeling.core.shares import Z95
 
 # Fewer audited items than this say nothing about a model that a person should act on.
 MIN_AUDITED = 20
+# Fewer than this many fill no two bins of a reliability curve.
+MIN_CALIBRATED = 40
 # Until so many are audited (an accuracy of 0.8 is then known to about 8 points) the queue holds more of them.
 FIRST_AUDITED = 100
 SHARE_AT_FIRST = 0.15

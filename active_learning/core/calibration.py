@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
+from active_learning.core.audit import MIN_CALIBRATED
+from active_learning.core.gate import Figure
 from active_learning.core.resampling import percentiles, resampled_sums
 from labeling.core.shares import Share, wilson
 
-# Fewer cases than this fill no two bins.
-MIN_CASES = 40
 MAX_BINS = 10
 CASES_A_BIN = 20
 # "Sure" for the check of the ends: a confidence from here on.
@@ -73,7 +73,7 @@ def undo_temperature(probabilities: NDArray[np.floating], temperature: float, *,
 def calibration(
     probabilities: NDArray[np.floating], truth: NDArray[Any], rng: np.random.Generator
 ) -> Calibration | None:
-    """How sure against how right, on bins of equally many decisions; None on fewer than MIN_CASES cases.
+    """How sure against how right, on bins of equally many decisions; None on fewer than MIN_CALIBRATED cases.
 
     `truth` holds positions, or a boolean matrix for several labels an item. The error is the mean distance between
     confidence and share of right ones over the bins (Naeini, Cooper and Hauskrecht 2015; bins of equal mass as in Nixon
@@ -81,17 +81,10 @@ def calibration(
     alone adds.
     """
     n = len(truth)
-    if n < MIN_CASES:
+    if n < MIN_CALIBRATED:
         return None
-    wide = probabilities.astype(np.float64)
-    if truth.ndim == 2:
-        confidence, right = np.maximum(wide, 1 - wide), (wide > 0.5) == truth
-    else:
-        confidence, right = wide.max(axis=1)[:, None], (wide.argmax(axis=1) == truth)[:, None]
-    n_bins = min(MAX_BINS, confidence.size // CASES_A_BIN)
-    order = np.argsort(confidence, axis=None, kind="stable")
-    place = np.empty(confidence.size, dtype=np.int64)
-    place[order] = np.arange(confidence.size) * n_bins // confidence.size
+    confidence, right = _decisions(probabilities, truth)
+    place, n_bins = _places(confidence)
     gaps = _by_bin(right - confidence, place, n_bins)
     found = _error(gaps.sum(axis=0), confidence.size)
     resampled = np.abs(resampled_sums(gaps, rng)).sum(axis=1) / confidence.size
@@ -110,6 +103,47 @@ def calibration(
         sure=share,
         sure_and_right=wilson(int(right[sure].sum()), int(sure.sum())),
     )
+
+
+def calibration_difference(
+    first: NDArray[np.floating], second: NDArray[np.floating], truth: NDArray[Any], rng: np.random.Generator
+) -> Figure | None:
+    """The calibration error of the first model's probabilities less that of the second's on the same cases.
+
+    None on fewer than MIN_CALIBRATED of them. Each model has its own bins; a resample draws both outcomes of an item
+    together. What resampling alone adds is taken off, as for one model.
+    """
+    if len(truth) < MIN_CALIBRATED:
+        return None
+    gaps = []
+    for probabilities in (first, second):
+        confidence, right = _decisions(probabilities, truth)
+        gaps.append(_by_bin(right - confidence, *_places(confidence)) / confidence.shape[1])
+    n, n_bins = gaps[0].shape
+    errors = np.abs(resampled_sums(np.hstack(gaps), rng)) / n
+    resampled = errors[:, :n_bins].sum(axis=1) - errors[:, n_bins:].sum(axis=1)
+    value = _error(gaps[0].sum(axis=0), n) - _error(gaps[1].sum(axis=0), n)
+    low, high = percentiles(resampled - (resampled.mean() - value))
+    return Figure(value, min(low, value), max(high, value), n)
+
+
+def _decisions(
+    probabilities: NDArray[np.floating], truth: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """How sure the model was of each decision, and whether it was right: items x decisions, one or one a label."""
+    wide = probabilities.astype(np.float64)
+    if truth.ndim == 2:
+        return np.maximum(wide, 1 - wide), (wide > 0.5) == truth
+    return wide.max(axis=1)[:, None], (wide.argmax(axis=1) == truth)[:, None]
+
+
+def _places(confidence: NDArray[np.float64]) -> tuple[NDArray[np.int64], int]:
+    """The bin of each decision, and how many bins there are: equally many decisions in each."""
+    n_bins = min(MAX_BINS, confidence.size // CASES_A_BIN)
+    order = np.argsort(confidence, axis=None, kind="stable")
+    place = np.empty(confidence.size, dtype=np.int64)
+    place[order] = np.arange(confidence.size) * n_bins // confidence.size
+    return place, n_bins
 
 
 def _by_bin(gaps: NDArray[np.float64], place: NDArray[np.int64], n_bins: int) -> NDArray[np.float64]:

@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 
 from active_learning.core.acquisition import Candidates, Search, Strategy, geometry, order_candidates
 from active_learning.core.blocks import FeatureBlock
+from active_learning.core.committee import fit_committee
 from active_learning.core.diversity import CLUSTER_SAMPLE, typical_of_clusters
 from active_learning.core.evaluation import evaluate
-from active_learning.core.learners import DenseScaling, Learner, Targets, decide
+from active_learning.core.learners import Learner
+from active_learning.core.scaling import DenseScaling
 from active_learning.core.start import floor_labels, is_cold
 from active_learning.core.strategies import RANDOM, RECOMMENDED
+from active_learning.core.targets import Targets, decide
 
 # Labeled items that a strategy which measures distances keeps away from.
 MAX_COVERED = 500
@@ -81,9 +84,15 @@ def play(
             probabilities = None
             fitted = time.process_time()
         else:
-            model = learner.fit(pool.block.take(rows), part, np.ones(len(rows)), np.random.default_rng(seed), scaling)
+            learned = (pool.block.take(rows), part, np.ones(len(rows)))
+            # Calibration takes most of the time, changes no answer, and hardly the order of what is unsure.
+            model = learner.fit(*learned, np.random.default_rng(seed), scaling, is_calibrated=False)
             fitted = time.process_time()
             probabilities = model.predict_proba(pool.block)
+            if strategy.asks_committee:
+                probabilities = fit_committee(learner, *learned, scaling, np.random.default_rng(seed)).vote_shares(
+                    pool.block
+                )
             said = decide(model.predict_proba(exam.block), is_multilabel=part.is_multilabel)
         judged = evaluate(exam.targets.y, said, exam.targets.labels)
         yield Round(
@@ -124,6 +133,7 @@ def _pick(
             is_multilabel=pool.targets.is_multilabel,
             seed=int(rng.integers(2**31)),
             batch=n,
+            n_labels=len(labeled),
             floor_labels=floor_labels(counts) if strategy.name == RECOMMENDED else (),
         )
         candidates = Candidates(rest, probabilities[rest], pool.block.take(rest))

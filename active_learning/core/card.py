@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from active_learning.core.checklist import Line
+from active_learning.core.choice import choice_words, tried_rows
 
 # Labels listed in a table; a schema may have thousands.
 LABELS_SHOWN = 50
@@ -16,7 +17,7 @@ _STATES = {"passed": "yes", "failed": "**no**", "undecided": "not enough data ye
 _BIASES = (
     ("Data", "Labeled items are mostly those that the model was torn about; {audited} random audit items are not."),
     ("Labels", "A settled value weighs as much as the consensus is sure of it. Left out are items whose answers tie."),
-    ("Algorithm", "Rare labels weigh more: rows are weighted by the inverse class frequency to the power {balance}."),
+    ("Algorithm", "{balance}"),
     ("Feedback", "Audit items are judged without a suggestion on screen, and no model ever trains on them."),
 )
 
@@ -79,6 +80,7 @@ def card_markdown(facts: CardFacts) -> str:
         "## Where bias may come in",
         "\n".join(f"- {name}: {words}" for name, words in _biases(facts)),
         "## How it was made",
+        *_choice(facts.metrics.get("search")),
         _table(("parameter", "value"), sorted((name, str(value)) for name, value in facts.parameters.items())),
         _table(("file", "sha256"), [(name, f"`{digest}`") for name, digest in sorted(facts.files.items())])
         if facts.files
@@ -96,10 +98,27 @@ def _quality(metrics: Mapping[str, Any]) -> list[str]:
     if audit.get("macro_f1") is not None:
         low, high = audit.get("macro_f1_interval") or (None, None)
         rows.append(("macro-F1", _share(audit["macro_f1"], low, high), f"{accuracy['n']:,}"))
+    rating = metrics.get("rating") or {}
+    for name, found in (("mean error, points", rating.get("mean_error")), ("kappa, quadratic", rating.get("kappa"))):
+        if found:
+            rows.append((name, _share(found["value"], found["low"], found["high"]), f"{found['n']:,}"))
     for name, entry in sorted(metrics.get("baselines", {}).items()):
         if found := entry.get("accuracy"):
             rows.append((f"baseline {name}", _share(found["value"], found["low"], found["high"]), f"{found['n']:,}"))
     return ["On audit items: drawn at random, judged blind, never learned from.", _table(("", "value", "n"), rows)]
+
+
+def _choice(search: Mapping[str, Any] | None) -> list[str]:
+    """Which learners were compared, and what came of it."""
+    if not search:
+        return []
+    rows = [
+        (row.name, f"{row.loss:.3f}", "" if row.macro_f1 is None else f"{row.macro_f1:.3f}", row.is_chosen)
+        for row in tried_rows(search)
+    ]
+    table = [(name, loss, f1, "taken" if taken else "") for name, loss, f1, taken in rows]
+    found = [_table(("learner", "log-loss", "macro-F1", ""), table)] if table else []
+    return [choice_words(search), *found]
 
 
 def _share(value: float, low: float | None, high: float | None) -> str:
@@ -115,7 +134,12 @@ def _counts(counts: Mapping[str, int]) -> list[tuple[str, str]]:
 
 def _biases(facts: CardFacts) -> list[tuple[str, str]]:
     audited = f"{facts.metrics.get('n_audited', 0):,}"
-    balance = facts.parameters.get("balance", 0)
+    power = facts.parameters.get("balance")
+    balance = (
+        "It counts of each label the words of all other items, so a rare label is not judged by its own few alone."
+        if power is None
+        else f"Rare labels weigh more: rows are weighted by the inverse class frequency to the power {power}."
+    )
     return [(name, words.format(audited=audited, balance=balance)) for name, words in _BIASES]
 
 

@@ -19,7 +19,7 @@ BY_PERSON = {
     "ethics": "Nobody is harmed or treated unfairly by its mistakes",
 }
 
-# The calibration error to aim at. It is never quite 0: few items alone make it larger.
+# The calibration error to aim at.
 WELL_CALIBRATED = 0.05
 _EDGES = "an item without a known word, and one far from all others, get a proper answer"
 
@@ -37,12 +37,14 @@ class Line:
 def fill(
     *,
     gate: Mapping[str, Any],
+    calibration: Mapping[str, Any] | None,
     explains: bool,
     recent: tuple[bool, str] | None,
     rollback_to: int | None,
     ticked: Sequence[str] = (),
 ) -> list[Line]:
-    """The checklist of a version. `gate` is as stored with it; without one nothing was measured.
+    """The checklist of a version. `gate` is as stored with it; without one nothing was measured. `calibration` is what
+    active_learning.core.calibration found, None with too few audit items.
 
     `explains` says whether each answer can be traced to words or columns, `recent` whether the data are and how recent
     (None when not known), `rollback_to` which version takes over when this one fails.
@@ -64,7 +66,7 @@ def fill(
             [c for n, c in checks.items() if n.startswith("segment")],
             "no segment was measured",
         ),
-        _calibration(checks, measured),
+        _calibration(checks, calibration),
         _fast(checks, measured),
         _measured("It answers items that are empty or strange", measured.get("answers_to_nothing"), _EDGES),
         _measured("Its answers can be explained", explains or None, "each answer is a sum of its words and columns"),
@@ -91,15 +93,18 @@ def _of_checks(title: str, checks: Sequence[Mapping[str, Any]], otherwise: str) 
     return Line(title, State.PASSED, "; ".join(check["words"] for check in checks))
 
 
-def _calibration(checks: Mapping[str, Any], measured: Mapping[str, Any]) -> Line:
+def _calibration(checks: Mapping[str, Any], found: Mapping[str, Any] | None) -> Line:
     title = "It is as sure as it is right"
-    if "calibration_error" not in measured:
+    if found is None:
         return Line(title, State.UNDECIDED, "not enough data yet")
-    error, n = measured["calibration_error"], measured.get("n_audited", 0)
-    state = State.PASSED if error <= WELL_CALIBRATED else State.UNDECIDED
-    if "calibration" in checks and checks["calibration"]["state"] == State.FAILED:
+    state = State.PASSED if found["ece"] <= WELL_CALIBRATED else State.UNDECIDED
+    is_shown = found["low"] > max(found["by_chance"], WELL_CALIBRATED)
+    if is_shown or ("calibration" in checks and checks["calibration"]["state"] == State.FAILED):
         state = State.FAILED
-    words = f"expected calibration error {error:.3f} on {n} audit items; {WELL_CALIBRATED} is the aim"
+    words = (
+        f"expected calibration error {found['ece']:.3f}, 95 % interval {found['low']:.3f} to {found['high']:.3f}, on "
+        f"{found['n']:,} audit items; chance alone gives {found['by_chance']:.3f}; {WELL_CALIBRATED} is the aim"
+    )
     return Line(title, state, words)
 
 

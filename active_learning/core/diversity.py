@@ -137,3 +137,14 @@ def _points(X: Any, rng: np.random.Generator) -> NDArray[np.float32]:
     points = np.asarray(X, dtype=np.float32)
     spread_of = points.std(axis=0)
     return (points - points.mean(axis=0)) / np.maximum(spread_of, spread_of.max() * 1e-3 + 1e-12)
+
+
+def clusters_of(X: Any, n: int, rng: np.random.Generator) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """The cluster of each row of `X`, of `n`, and its distance to the middle of its cluster."""
+    points = _points(X, rng)
+    clusters = _cluster(points, min(n, len(points)), rng)
+    distance = np.zeros(len(points))
+    for cluster in np.unique(clusters):
+        rows = np.flatnonzero(clusters == cluster)
+        distance[rows] = np.linalg.norm(points[rows] - points[rows].mean(axis=0), axis=1)
+    return clusters, distance

@@ -135,7 +135,7 @@ def flatten(data: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def as_number(value: Any) -> float | None:
+def number_of(value: Any) -> float | None:
     """`value` as a finite number, also from text such as "45"; None when it is none."""
     if isinstance(value, bool) or value is None:
         return None
@@ -230,7 +230,7 @@ def columns_of(data: Sequence[Mapping[str, Any]], spec: FeaturizerSpec) -> dict[
     rows = [[flatten(side) for side in sides(one, spec.is_pair)] for one in data]
     found: dict[str, list[float | str | None]] = {}
     for field in spec.numeric_fields:
-        found[field.name] = [_difference([as_number(side.get(field.name)) for side in row]) for row in rows]
+        found[field.name] = [_difference([number_of(side.get(field.name)) for side in row]) for row in rows]
     for name in spec.categorical_fields:
         values = [[side.get(name) for side in row] for row in rows]
         found[name] = [None if all(map(is_blank, row)) else " / ".join(map(_text, row)) for row in values]
@@ -254,7 +254,7 @@ def content_key(item: RawItem, spec: FeaturizerSpec) -> bytes | None:
         text = unicodedata.normalize("NFKC", text_of(row, spec)[:MAX_HASHED_CHARACTERS]).casefold()
         shown.append(" ".join(text.split()))
         shown += [_text(row.get(name)) for name in spec.categorical_fields]
-        numbers = (as_number(row.get(field.name)) for field in spec.numeric_fields)
+        numbers = (number_of(row.get(field.name)) for field in spec.numeric_fields)
         shown += ["" if number is None else repr(number) for number in numbers]
     vector = item.vector if spec.vector_dimension else None
     if vector is None and not any(shown):
@@ -269,7 +269,7 @@ def _kind_of(name: str, values: Sequence[Any]) -> str:
     scalars = [v for v in values if not isinstance(v, list)]
     if not scalars:
         return "category" if all(len(str(x)) <= 100 for v in values for x in v) else "text"
-    if all(as_number(v) is not None for v in scalars):
+    if all(number_of(v) is not None for v in scalars):
         return "number"
     if all(isinstance(v, bool) for v in scalars):
         return "category"
@@ -286,7 +286,7 @@ def _kind_of(name: str, values: Sequence[Any]) -> str:
 
 
 def _numeric_field(name: str, values: Sequence[Any]) -> NumericField:
-    numbers = np.array([n for v in values if (n := as_number(v)) is not None], dtype=np.float64)
+    numbers = np.array([n for v in values if (n := number_of(v)) is not None], dtype=np.float64)
     low, center, high = np.quantile(numbers, [0.25, 0.5, 0.75])
     scale = (high - low) / 1.349 or float(numbers.std()) or 1.0
     edges = np.unique(np.quantile(numbers, np.linspace(0.1, 0.9, 9)))
@@ -326,7 +326,7 @@ class Featurizer:
         texts = [text_of(row, spec) for row in rows]
         sparse = _unit_rows(_dampen(self._hash(tokens(text, spec.ngram_max) for text in texts)))
         if spec.categorical_fields or spec.numeric_fields:
-            named = self._hash(self._named_values(row) for row in rows)
+            named = self._hash((token for _, token in named_values(row, spec)) for row in rows)
             sparse = sp.csr_matrix(sparse + named)
         dense = np.zeros((len(rows), spec.dense_dimension), dtype=np.float32)
         if self._embedder is not None:
@@ -334,7 +334,7 @@ class Featurizer:
         self._put_vectors(dense, vectors)
         for column, field in enumerate(spec.numeric_fields, start=spec.dense_dimension - len(spec.numeric_fields)):
             for i, row in enumerate(rows):
-                number = as_number(row.get(field.name))
+                number = number_of(row.get(field.name))
                 if number is not None:
                     dense[i, column] = min(max((number - field.center) / field.scale, -30.0), 30.0)
         return FeatureBlock(_tidy(sparse), dense.astype(np.float16))
@@ -349,20 +349,24 @@ class Featurizer:
                 # float16 ends at 65,504; the pool's typical value is near 1 after scaling.
                 dense[i, start:end] = np.clip(vector / self.spec.vector_scale, -60_000, 60_000)
 
-    def _named_values(self, row: Mapping[str, Any]) -> Iterator[str]:
-        for name in self.spec.categorical_fields:
-            value = row.get(name)
-            for one in value if isinstance(value, list) else [value]:
-                yield f"{_FIELD_MARK}{name}={'' if one is None else str(one)[:200]}"
-        for field in self.spec.numeric_fields:
-            number = as_number(row.get(field.name))
-            part = "none" if number is None else str(int(np.searchsorted(field.edges, number, side="right")))
-            yield f"{_FIELD_MARK}{field.name}#{part}"
-
     def _hash(self, words: Iterator[Iterator[str]]) -> sp.csr_matrix:
         hashed = self._hasher.transform(words)
         hashed.sum_duplicates()
         return hashed
+
+
+def named_values(row: Mapping[str, Any], spec: FeaturizerSpec) -> Iterator[tuple[str, str]]:
+    """Field and token of each category and each number's range of a flattened item; a missing one has its own token."""
+    for name in spec.categorical_fields:
+        value = row.get(name)
+        for one in value if isinstance(value, list) else [value]:
+            yield name, f"{_FIELD_MARK}{name}={'' if one is None else str(one)[:200]}"
+    for field in spec.numeric_fields:
+        yield field.name, f"{_FIELD_MARK}{field.name}#{_range_of(number_of(row.get(field.name)), field)}"
+
+
+def _range_of(number: float | None, field: NumericField) -> str:
+    return "none" if number is None else str(int(np.searchsorted(field.edges, number, side="right")))
 
 
 def words_of(text: str) -> Iterator[re.Match[str]]:
@@ -387,6 +391,40 @@ def column_of(token: str, n_columns: int) -> int:
     return abs(signed) % n_columns
 
 
+@dataclass(frozen=True, slots=True)
+class TextPlaces:
+    """The words of a text and, place by place, what the hashed row holds of it.
+
+    Place i is the run of words `first[i]`..`last[i]`, stands in column `columns[i]` and adds `units[i]` to it: a
+    column's value is shared between the places where it occurs.
+    """
+
+    words: tuple[re.Match[str], ...]
+    columns: tuple[int, ...]
+    first: tuple[int, ...]
+    last: tuple[int, ...]
+    units: tuple[float, ...]
+
+
+def text_places(text: str, spec: FeaturizerSpec) -> TextPlaces:
+    """Where each column of a text's hashed row comes from."""
+    matches = tuple(words_of(text))
+    words = [match.group().lower() for match in matches]
+    columns: list[int] = []
+    first: list[int] = []
+    last: list[int] = []
+    for n in range(1, spec.ngram_max + 1):
+        for i in range(len(words) - n + 1):
+            columns.append(column_of(" ".join(words[i : i + n]), spec.n_columns))
+            first.append(i)
+            last.append(i + n - 1)
+    counts = Counter(columns)
+    share_of = {column: (1 + math.log(count)) / count for column, count in counts.items()}
+    norm = math.sqrt(sum((share_of[column] * count) ** 2 for column, count in counts.items())) or 1.0
+    units = tuple(share_of[column] / norm for column in columns)
+    return TextPlaces(matches, tuple(columns), tuple(first), tuple(last), units)
+
+
 def explain_words(text: str, weights: Mapping[int, float], spec: FeaturizerSpec, *, top: int = 8) -> list[WordWeight]:
     """The words of one text that weigh most, in reading order.
 
@@ -394,23 +432,16 @@ def explain_words(text: str, weights: Mapping[int, float], spec: FeaturizerSpec,
     contributions of all words sum to the row's product with `weights`. A word pair's share is halved between its two
     words, a column's between the places where it occurs.
     """
-    matches = list(words_of(text))
-    words = [match.group().lower() for match in matches]
-    places: list[tuple[int, int, int]] = []  # column, first word, last word
-    for n in range(1, spec.ngram_max + 1):
-        for i in range(len(words) - n + 1):
-            places.append((column_of(" ".join(words[i : i + n]), spec.n_columns), i, i + n - 1))
-    counts = Counter(column for column, _, _ in places)
-    norm = math.sqrt(sum((1 + math.log(count)) ** 2 for count in counts.values())) or 1.0
-    shares = [0.0] * len(words)
-    for column, first, last in places:
+    found = text_places(text, spec)
+    shares = [0.0] * len(found.words)
+    for column, first, last, units in zip(found.columns, found.first, found.last, found.units, strict=True):
         weight = weights.get(column, 0.0)
         if weight:
-            part = weight * (1 + math.log(counts[column])) / norm / counts[column] / (last - first + 1)
+            part = weight * units / (last - first + 1)
             for i in range(first, last + 1):
                 shares[i] += part
     heaviest = sorted((i for i, share in enumerate(shares) if share), key=lambda i: -abs(shares[i]))[:top]
-    return [WordWeight(matches[i].start(), matches[i].end(), shares[i]) for i in sorted(heaviest)]
+    return [WordWeight(found.words[i].start(), found.words[i].end(), shares[i]) for i in sorted(heaviest)]
 
 
 def _text(value: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from active_learning.core.featurize import FeaturizerSpec, as_number, flatten, is_blank, sides
+from active_learning.core.featurize import FeaturizerSpec, flatten, is_blank, number_of, sides
 
 # A text beyond this is refused: what it costs must not depend on who sends it.
 MAX_CHARACTERS = 100_000
@@ -57,7 +57,7 @@ def learn_inputs(data: Iterable[Mapping[str, Any]], spec: FeaturizerSpec) -> Inp
         n += 1
         for row in map(flatten, sides(one, spec.is_pair)):
             for number_field in spec.numeric_fields:
-                number = as_number(row.get(number_field.name))
+                number = number_of(row.get(number_field.name))
                 if number is not None:
                     low, high = ranges.get(number_field.name, (number, number))
                     ranges[number_field.name] = (min(low, number), max(high, number))
@@ -129,7 +129,7 @@ def check_input(data: object, schema: InputSchema) -> Checked:
                 errors.append((place, problem))
             elif name in schema.ranges:
                 low, high = schema.ranges[name]
-                if not low <= (as_number(value) or 0.0) <= high:
+                if not low <= (number_of(value) or 0.0) <= high:
                     out_of_range.append(place)
             elif schema.categories.get(name) and _categories(value) - set(schema.categories[name]):
                 unseen.append(place)
@@ -149,7 +149,7 @@ def counts(checked: Sequence[Checked]) -> dict[str, dict[str, int]]:
 
 def _problem(name: str, value: Any, schema: InputSchema) -> str:
     if name in schema.ranges:
-        return "" if as_number(value) is not None else f"is {_kind(value)}, not a number"
+        return "" if number_of(value) is not None else f"is {_kind(value)}, not a number"
     values = value if isinstance(value, list) else [value]
     allowed: tuple[type, ...] = (str,) if name in schema.texts else (str, int, float, bool)
     wrong = [one for one in values if not isinstance(one, allowed)]

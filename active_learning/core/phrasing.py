@@ -1,24 +1,19 @@
-"""An answer of the model in a sentence: it neither hides its doubt nor drowns the reader in it."""
+"""A prediction in a sentence, for the product that asked."""
 
-from active_learning.core.routing import Confidence, Decision
+from collections.abc import Mapping
 
-
-def phrase(value: object, confidence: Confidence | None, decision: Decision) -> str:
-    """What to show beside the value. Under-promises: nothing is ever 100 % sure, and below the bands it says so."""
-    shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    said = f"“{shown}”" if shown else "no label"
-    if confidence is None:
-        return f"By a fixed rule, not by a model: {said}. It may not fit."
-    sure = sureness(confidence.probability)
-    if decision == "auto":
-        return f"{sure} sure: {said}."
-    if decision == "monitor":
-        return f"Probably {said} ({sure} sure), but I might be wrong."
-    return f"Not sure: perhaps {said} ({sure}). A person should look at it."
+from active_learning.core.wording import certainty, certainty_of_several, label_list
 
 
-def sureness(probability: float) -> str:
-    """A probability in whole percent, rounded down; never 0 % or 100 %."""
-    if probability >= 0.99:
-        return "99 %" if probability < 0.995 else "more than 99 %"
-    return f"{int(100 * probability)} %" if probability >= 0.01 else "less than 1 %"
+def phrase(value: object, probabilities: Mapping[str, float]) -> str:
+    """What to show beside the value. `probabilities` is empty where no model but a rule answered."""
+    shown = label_list([str(label) for label in value]) if isinstance(value, list) else str(value)
+    shown = shown or "none of the labels"
+    if not probabilities:
+        return f"By a fixed rule, not by a model: {shown}. It may not fit."
+    if isinstance(value, list):
+        return certainty_of_several(list(probabilities.values()), answer=shown).text
+    p = probabilities[shown]
+    others = sorted(((other, label) for label, other in probabilities.items() if label != shown), reverse=True)
+    p_next, runner_up = others[0] if others else (0.0, "")
+    return certainty(p, n_labels=len(probabilities), answer=shown, runner_up=runner_up, p_runner_up=p_next).text

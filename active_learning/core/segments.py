@@ -79,7 +79,7 @@ def keys_of(metas: Sequence[Mapping[str, Any]], always: Sequence[str] = ()) -> l
     counts: dict[str, Counter[str]] = {}
     for meta in metas:
         for key, value in meta.items():
-            if (name := _name(value)) is not None:
+            if (name := group_name(value)) is not None:
                 counts.setdefault(key, Counter())[name] += 1
     found = []
     for key in sorted(counts):
@@ -91,7 +91,8 @@ def keys_of(metas: Sequence[Mapping[str, Any]], always: Sequence[str] = ()) -> l
     return wanted + [key for key in found if key not in wanted][:MAX_KEYS]
 
 
-def _name(value: object) -> str | None:
+def group_name(value: object) -> str | None:
+    """The name of the group that a value of meta puts an item in; None where it names none."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str) and len(value) <= 60 and value.strip():
@@ -103,7 +104,7 @@ def groups_of(keys: Sequence[str], metas: Sequence[Mapping[str, Any]]) -> dict[s
     """The places of the items in each group of these keys, by "key: group"; at most MAX_GROUPS of a key."""
     found: dict[str, list[int]] = {}
     for key in keys:
-        names = [_name(meta.get(key)) or UNKNOWN for meta in metas]
+        names = [group_name(meta.get(key)) or UNKNOWN for meta in metas]
         for name, _ in Counter(names).most_common(MAX_GROUPS):
             found[f"{key}: {name}"] = [place for place, one in enumerate(names) if one == name]
     return found
@@ -121,7 +122,7 @@ def segment(
     compared with the one that has the highest rate, as the four-fifths convention asks: the rate of saying it
     (disparate impact), and of saying it where it is true (equal opportunity; Hardt, Price and Srebro 2016).
     """
-    names = np.array([_name(meta.get(key)) or UNKNOWN for meta in metas], dtype=object)
+    names = np.array([group_name(meta.get(key)) or UNKNOWN for meta in metas], dtype=object)
     largest = Counter(names.tolist()).most_common(MAX_GROUPS)
     masks = {name: names == name for name, _ in largest}
     selected: dict[str, Ratio] = {}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from active_learning.core.acquisition import top
@@ -51,6 +52,27 @@ def likeness_to(spec: FeaturizerSpec, block: FeatureBlock) -> Likeness | None:
             return Likeness(name, columns, row / np.float32(length))
     length = float(np.sqrt(block.sparse.multiply(block.sparse).sum()))
     return Likeness("words", slice(0), block.sparse / np.float32(length)) if length > 0 else None
+
+
+def likeness_to_middle(spec: FeaturizerSpec, block: FeatureBlock) -> Likeness | None:
+    """Likeness to the middle of several items, the mean of their directions; None where nothing can be compared."""
+    start = 0
+    for name, width in spec.dense_parts:
+        columns = slice(start, start + width)
+        start += width
+        rows = np.asarray(block.dense[:, columns], dtype=np.float32)
+        if name == "numeric":
+            continue
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        middle = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0).mean(axis=0)
+        if (length := float(np.linalg.norm(middle))) > 0:
+            return Likeness(name, columns, middle / np.float32(length))
+    # Rows of words have length 1 already.
+    total = block.sparse.sum(axis=0)
+    length = float(np.linalg.norm(total))
+    if not length:
+        return None
+    return Likeness("words", slice(0), sp.csr_matrix(np.asarray(total, dtype=np.float32) / np.float32(length)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ TITLES = {
     "modal:entropy_sampling": "modAL: entropy sampling",
     "modal:uncertainty_sampling": "modAL: uncertainty sampling",
     "modal:uncertainty_batch_sampling": "modAL: ranked batch sampling",
+    "modal:vote_entropy": "modAL: committee of five models, vote entropy",
     "modal:min_confidence": "modAL: least confident label",
     "modal:avg_confidence": "modAL: mean confidence of the labels",
     "modal:max_score": "modAL: best label score",
@@ -22,8 +23,11 @@ TITLES = {
 REPLAYED = (RECOMMENDED, "margin", "entropy", "uncertainty", RANDOM)
 # Those that only make sense where an item may have several labels.
 FOR_SEVERAL_LABELS = frozenset({"modal:min_confidence", "modal:avg_confidence", "modal:max_score", "modal:avg_score"})
+# Members of a committee name one label each.
+FOR_ONE_LABEL = frozenset({"modal:vote_entropy"})
 
 
 def titles_for(kind: str) -> dict[str, str]:
     """The strategies that a project of this kind may choose from."""
-    return {name: title for name, title in TITLES.items() if kind == "choices" or name not in FOR_SEVERAL_LABELS}
+    unsuited = FOR_ONE_LABEL if kind == "choices" else FOR_SEVERAL_LABELS
+    return {name: title for name, title in TITLES.items() if name not in unsuited}

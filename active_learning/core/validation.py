@@ -15,7 +15,9 @@ from sklearn.tree import DecisionTreeClassifier
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.crossfit import FOLDS, cross_fitted
 from active_learning.core.featurize import Featurizer, FeaturizerSpec, RawItem, columns_of
-from active_learning.core.learners import DenseScaling, LinearLearner, Targets
+from active_learning.core.linear import LinearLearner
+from active_learning.core.scaling import DenseScaling
+from active_learning.core.targets import Targets
 
 REFUSE = "refuse"
 WARN = "warn"

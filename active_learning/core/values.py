@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from active_learning.core.learners import decide
+from active_learning.core.targets import decide
 from labeling.core.schema import SchemaRules, Value
 
 

@@ -19,8 +19,9 @@ from active_learning.core.costs import cost_report
 from active_learning.core.evaluation import confusion, f1_intervals, indicators, is_right
 from active_learning.core.featurize import FeaturizerSpec
 from active_learning.core.forecast import Measured, forecast
-from active_learning.core.learners import LinearModel, decide
+from active_learning.core.learners import Model
 from active_learning.core.manifest import ArtifactRefused
+from active_learning.core.rating import rating_figures
 from active_learning.core.segments import groups_of, keys_of, segment
 from active_learning.core.stopping import (
     N_PAIRS,
@@ -32,6 +33,7 @@ from active_learning.core.stopping import (
     kappa,
     stable_sample,
 )
+from active_learning.core.targets import decide
 from active_learning.models import LearningPolicy, ModelVersion
 from active_learning.services import features, registry
 from labeling.core.schema import SchemaRules
@@ -80,6 +82,8 @@ def detail_of(
         "calibration": {"before": before.to_json(), "after": after.to_json()} if before and after else None,
         "segments": _segments(policy, rules, judged),
     }
+    if rules.kind == "rating":
+        found["rating"] = rating_figures(truth, judged.said, np.random.default_rng(seed))
     if policy.costs:
         found["cost"] = cost_report(truth, judged.said, judged.baselines, policy.costs, rules.labels, seed)
     return rounded(found)
@@ -120,7 +124,7 @@ def outlook_of(
     project: Project,
     spec: FeaturizerSpec,
     rules: SchemaRules,
-    model: LinearModel,
+    model: Model,
     class_counts: Mapping[str, int],
     metrics: Mapping[str, Any],
     seed: int,
@@ -146,7 +150,7 @@ def outlook_of(
 
 
 def _against_the_last(
-    project: Project, spec: FeaturizerSpec, rules: SchemaRules, model: LinearModel
+    project: Project, spec: FeaturizerSpec, rules: SchemaRules, model: Model
 ) -> tuple[dict[str, Any] | None, dict[str, int]]:
     """Kappa with the version before on a fixed sample of unlabeled items (None for the first version), and how often
     each label is said there."""
@@ -169,7 +173,7 @@ def _against_the_last(
     return stability, n_said
 
 
-def _comparable(version: ModelVersion, spec: FeaturizerSpec, model: LinearModel) -> LinearModel | None:
+def _comparable(version: ModelVersion, spec: FeaturizerSpec, model: Model) -> Model | None:
     """The version's model, if it speaks of the same features and labels."""
     if version.parameters.get("fingerprint") != spec.fingerprint:
         return None

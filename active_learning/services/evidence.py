@@ -16,14 +16,16 @@ from numpy.typing import NDArray
 
 from active_learning import selectors
 from active_learning.core.blocks import FeatureBlock
+from active_learning.core.calibration import calibration_difference
 from active_learning.core.embedding import EmbeddingUnavailable
 from active_learning.core.evaluation import is_right
 from active_learning.core.featurize import FeaturizerSpec, column_of, flatten, sides, text_of, tokens
 from active_learning.core.gate import Evidence, Figure
-from active_learning.core.learners import LinearModel, Targets, decide, encode_targets
+from active_learning.core.learners import Model
 from active_learning.core.manifest import ArtifactRefused, canonical_json
-from active_learning.core.paired import accuracy_difference, calibration_difference, calibration_error, time_ratio
+from active_learning.core.paired import accuracy_difference, time_ratio
 from active_learning.core.shards import write_atomically
+from active_learning.core.targets import Targets, decide, encode_targets
 from active_learning.models import ModelVersion
 from active_learning.selectors import LabelSet
 from active_learning.services import features, files, registry
@@ -43,7 +45,7 @@ MAX_LABELS_WITH_WORDS = 200
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Evidence for the gate (without baselines: `_measure` has them), other figures, and where the report is."""
+    """Evidence for the gate (without what the metrics of the version say), other figures, and where the report is."""
 
     evidence: Evidence
     measured: dict[str, Any]
@@ -54,7 +56,7 @@ class Found:
 class _Answers:
     """What a model says about audit items: places among the items asked for, probabilities, and the rows themselves."""
 
-    model: LinearModel
+    model: Model
     block: FeatureBlock
     places: NDArray[np.intp]
     probabilities: NDArray[np.float32]
@@ -65,7 +67,7 @@ def collect(
     project: Project,
     spec: FeaturizerSpec,
     rules: SchemaRules,
-    model: LinearModel,
+    model: Model,
     labels: LabelSet,
     audit: LabelSet,
     seed: int,
@@ -86,8 +88,6 @@ def collect(
         truth = encode_targets(audit.values, rules.labels, is_multilabel=several)
         said = decide(own.probabilities, is_multilabel=several)
         report["audit"] = _told(audit, truth, own, said)
-        outcome = _outcomes(own.probabilities, truth.take(own.places))
-        measured["calibration_error"] = round(calibration_error(*outcome), 4)
         measured["n_audited"] = len(own.places)
         seconds = _seconds(own, None)[0]
         measured["latency_ms"] = round(1000 * float(np.median(seconds)), 3)
@@ -99,7 +99,7 @@ def collect(
     return Found(evidence, measured, _store_report(project, report))
 
 
-def _answers(project: Project, spec: FeaturizerSpec, model: LinearModel, audit: LabelSet) -> _Answers | None:
+def _answers(project: Project, spec: FeaturizerSpec, model: Model, audit: LabelSet) -> _Answers | None:
     found = features.gather(project=project, spec=spec, ids=audit.ids)
     if found.block is None:
         return None
@@ -150,17 +150,10 @@ def _paired(
         len(own.places),
         live=live,
         accuracy=accuracy_difference(own_right, other_right, rng),
-        calibration=calibration_difference(_outcomes(first, asked), _outcomes(second, asked), rng),
+        calibration=calibration_difference(first, second, asked.y, rng),
         latency=time_ratio(*_seconds(own, other)),
         segments=by_segment,
     )
-
-
-def _outcomes(probabilities: NDArray[np.float32], truth: Targets) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """How sure a model was and whether it was right: of the label it chose, or of each of several."""
-    if truth.is_multilabel:
-        return probabilities, truth.y
-    return probabilities.max(axis=1, initial=0.0), probabilities.argmax(axis=1) == truth.y
 
 
 def _seconds(own: _Answers, other: _Answers | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -178,7 +171,7 @@ def _seconds(own: _Answers, other: _Answers | None) -> tuple[NDArray[np.float64]
     return best[0], best[1]
 
 
-def _answers_to_nothing(model: LinearModel, spec: FeaturizerSpec) -> bool:
+def _answers_to_nothing(model: Model, spec: FeaturizerSpec) -> bool:
     """Whether an item without a single known word, and one far outside of what was seen, get a proper answer."""
     dense = np.zeros((2, spec.dense_dimension), dtype=np.float16)
     dense[1] = 1_000
@@ -186,9 +179,10 @@ def _answers_to_nothing(model: LinearModel, spec: FeaturizerSpec) -> bool:
     return bool(np.isfinite(p).all() and (p >= 0).all() and (p <= 1 + 1e-6).all())
 
 
-def _words(model: LinearModel, spec: FeaturizerSpec, labels: LabelSet) -> dict[str, list[list[Any]]]:
+def _words(model: Model, spec: FeaturizerSpec, labels: LabelSet) -> dict[str, list[list[Any]]]:
     """The words that speak most for each label, heaviest first, from a part of the items that were learned from."""
-    if spec.is_pair or not spec.text_fields or not len(labels):
+    linear = model.linear_part
+    if linear is None or spec.is_pair or not spec.text_fields or not len(labels):
         return {}
     chosen = sorted({int(i) for i in np.linspace(0, len(labels) - 1, min(READ_FOR_WORDS, len(labels)))})
     data = selectors.item_data(ids=[labels.ids[i] for i in chosen])
@@ -199,14 +193,14 @@ def _words(model: LinearModel, spec: FeaturizerSpec, labels: LabelSet) -> dict[s
                 if any(map(str.isalnum, token)):
                     token_of.setdefault(column_of(token, spec.n_columns), token)
     # Words that the model has a weight for, and what they add to each seen label against the average of the others.
-    columns, place, _ = np.intersect1d(model.columns, np.array(list(token_of)), return_indices=True)
-    weights = model.sparse_weights[place]
-    if not model.is_multilabel and len(model.seen) > 1:
-        weights = (weights * len(model.seen) - weights.sum(axis=1, keepdims=True)) / (len(model.seen) - 1)
+    columns, place, _ = np.intersect1d(linear.columns, np.array(list(token_of)), return_indices=True)
+    weights = linear.sparse_weights[place]
+    if not linear.is_multilabel and len(linear.seen) > 1:
+        weights = (weights * len(linear.seen) - weights.sum(axis=1, keepdims=True)) / (len(linear.seen) - 1)
     found: dict[str, list[list[Any]]] = {}
-    for own, position in list(zip(weights.T, model.seen, strict=True))[:MAX_LABELS_WITH_WORDS]:
+    for own, position in list(zip(weights.T, linear.seen, strict=True))[:MAX_LABELS_WITH_WORDS]:
         heaviest = np.argsort(-own, kind="stable")[:WORDS_A_LABEL]
-        found[model.labels[position]] = [
+        found[linear.labels[position]] = [
             [token_of[int(columns[i])], round(float(own[i]), 3)] for i in heaviest if own[i] > 0
         ]
     return found

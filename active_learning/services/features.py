@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import structlog
@@ -14,10 +15,11 @@ from django.db import transaction
 from numpy.typing import NDArray
 
 from active_learning import selectors
+from active_learning.core.acquisition import random_keys, top
 from active_learning.core.blocks import FeatureBlock, stack_blocks
 from active_learning.core.embedding import EmbeddingUnavailable, embedder_for
 from active_learning.core.featurize import Featurizer, FeaturizerSpec, RawItem, infer_spec
-from active_learning.core.learners import DenseScaling, dense_scaling
+from active_learning.core.scaling import DenseScaling, dense_scaling
 from active_learning.core.shards import (
     SHARD_SIZE,
     Shard,
@@ -137,13 +139,13 @@ def compute_features(*, job_id: str) -> None:
             job.finish(build_shards(project=job.project, job=job))
 
 
-def build_shards(*, project: Project, job: RunningJob | None = None) -> dict[str, int]:
-    """Computes what is missing: how many items were done now, and how many are left for the next job."""
+def build_shards(*, project: Project, job: RunningJob | None = None) -> dict[str, Any]:
+    """Computes what is missing: how many items were done now, how many are left for the next job, what was damaged."""
     deadline = time.monotonic() + MAX_SECONDS
     spec = ensure_spec(project=project)
     fingerprint = spec.fingerprint
     featurizer = Featurizer(spec)
-    _drop_damaged(project, fingerprint)
+    n_damaged = _drop_damaged(project, fingerprint)
     missing = _missing_ids(project, fingerprint)
     done = 0
     for start in range(0, len(missing), SHARD_SIZE):
@@ -165,7 +167,11 @@ def build_shards(*, project: Project, job: RunningJob | None = None) -> dict[str
             done += len(ids)
     _join_small(project, fingerprint)
     _drop_other_specs(project, fingerprint)
-    return {"items": done, "left": len(missing) - done}
+    result: dict[str, Any] = {"items": done, "left": len(missing) - done}
+    if n_damaged:
+        files_were = "1 damaged file was" if n_damaged == 1 else f"{n_damaged} damaged files were"
+        result["outcome"] = f"{files_were} thrown away; features of {done:,} items computed"
+    return result
 
 
 def _missing_ids(project: Project, fingerprint: str) -> NDArray[np.int64]:
@@ -224,7 +230,9 @@ def _join_small(project: Project, fingerprint: str) -> None:
         remove_shard(files.absolute(row.path))
 
 
-def _drop_damaged(project: Project, fingerprint: str) -> None:
+def _drop_damaged(project: Project, fingerprint: str) -> int:
+    """Forgets shards whose files are not as they were written; how many."""
+    n = 0
     for row in FeatureShard.objects.filter(project=project, fingerprint=fingerprint):
         try:
             open_shard(files.absolute(row.path), row.sha256)
@@ -232,6 +240,8 @@ def _drop_damaged(project: Project, fingerprint: str) -> None:
             log.warning("shard_dropped", shard=row.number, project=project.slug, error=str(error))
             row.delete()
             remove_shard(files.absolute(row.path))
+            n += 1
+    return n
 
 
 def _drop_other_specs(project: Project, fingerprint: str) -> None:
@@ -309,6 +319,29 @@ def gather(*, project: Project, spec: FeaturizerSpec, ids: Sequence[int]) -> Fou
         stack_blocks([part for part in (stored.block, computed) if part is not None]).take(order),
         stored.audit_places | {place_of[pk] for pk, _, is_audit in raws if is_audit},
     )
+
+
+def pool_sample(
+    *, project: Project, spec: FeaturizerSpec, n: int, seed: int, without: Sequence[int]
+) -> FeatureBlock | None:
+    """The features of at most `n` items drawn at random from the pool `without` some; None where there are none."""
+    left_out = np.array(without, dtype=np.int64)
+    found: FeatureBlock | None = None
+    keys = np.zeros(0)
+    for shard in open_shards(project=project, fingerprint=spec.fingerprint):
+        rows = np.flatnonzero(~shard.is_audit & ~np.isin(shard.ids, left_out))
+        own = random_keys(shard.ids[rows], seed)
+        drawn = top(-own, n)
+        if len(keys) == n:
+            drawn = drawn[own[drawn] < keys.max()]
+        if not len(drawn):
+            continue
+        block = shard.block(rows[drawn])
+        found = block if found is None else stack_blocks([found, block])
+        keys = np.concatenate([keys, own[drawn]])
+        kept = top(-keys, n)
+        found, keys = found.take(kept), keys[kept]
+    return found
 
 
 def pool_scaling(*, project: Project, spec: FeaturizerSpec, fallback: FeatureBlock) -> DenseScaling:

@@ -72,6 +72,11 @@ def learned_features(*, project: Project, spec: FeaturizerSpec, ids: Sequence[in
     return FoundFeatures(merged[order], stack_blocks(blocks).take(order), frozenset(audited))
 
 
+def learned_shards(*, project: Project, spec: FeaturizerSpec) -> list[Shard]:
+    """All that models of this project learned from with these features, in files; an item may stand in two."""
+    return _shards(files.learned_folder(project.pk, spec.fingerprint))
+
+
 def _shards(folder: Path) -> list[Shard]:
     found = []
     for path in sorted(folder.glob("shard-*.bin")):

@@ -18,6 +18,7 @@ from labeling.services.audit import record_audit
 SETTINGS = (
     "is_enabled",
     "strategy",
+    "learner",
     "exploration_share",
     "retrain_after",
     "retrain_days",

@@ -2,12 +2,13 @@
 
 import hashlib
 import hmac
+import importlib
 import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from django.conf import settings
@@ -15,6 +16,7 @@ from django.utils import timezone
 
 from active_learning import selectors
 from active_learning.core.ids import time_ordered_id
+from active_learning.core.libraries import load_scikit_learn_without_pandas
 from active_learning.core.phrasing import phrase
 from active_learning.core.redaction import redacted
 from active_learning.core.routing import Confidence, Route, RoutingRules, confidence_of, route
@@ -30,6 +32,9 @@ from labeling.core.errors import Invalid, TooLarge
 from labeling.core.schema import SchemaRules, Value
 from labeling.models import Project
 from labeling.services.routed import Routed
+
+if TYPE_CHECKING:
+    from active_learning.core.inputs import InputSchema
 
 log = structlog.get_logger(__name__)
 
@@ -104,6 +109,35 @@ def predict(*, project: Project, inputs: Sequence[object], is_batch: bool = True
         )
     if not inputs:
         raise Invalid("There is nothing to predict.", fields={"items": "is empty"})
+    answered, found = _answered(project, inputs, is_batch, began)
+    prediction_log.record(
+        project=project,
+        entries=[
+            Logged(answer.row, _for_person(answered.policy, one, answer) if answer.route.needs_person else None)
+            for one, answer in zip(found, answered.predictions, strict=True)
+        ],
+    )
+    return answered
+
+
+def try_out(*, project: Project, data: object) -> Answered:
+    """What `predict` would answer to one input. Nothing is logged, and nobody is asked. Raises Invalid likewise."""
+    return _answered(project, [data], False, time.perf_counter())[0]
+
+
+def input_schema(*, project: Project) -> "InputSchema | None":
+    """What inputs the live version was taught to see; None where none is live or it cannot answer."""
+    live, _ = selectors.serving_state(project=project)
+    if live is None:
+        return None
+    serving = _serving()
+    try:
+        return serving.served_model(live=live).inputs
+    except serving.CannotServe:
+        return None
+
+
+def _answered(project: Project, inputs: Sequence[object], is_batch: bool, began: float) -> tuple[Answered, list[Input]]:
     live, policy = selectors.serving_state(project=project)
     found = [_readable(data, _place(place, is_batch)) for place, data in enumerate(inputs)]
     why = "no model is live"
@@ -122,14 +156,7 @@ def predict(*, project: Project, inputs: Sequence[object], is_batch: bool = True
     latency = round(1_000 * (time.perf_counter() - began), 3)
     for answer in answers:
         answer.row.latency_ms = latency
-    prediction_log.record(
-        project=project,
-        entries=[
-            Logged(answer.row, _for_person(policy, one, answer) if answer.route.needs_person else None)
-            for one, answer in zip(found, answers, strict=True)
-        ],
-    )
-    return Answered(answers, policy, why)
+    return Answered(answers, policy, why), found
 
 
 def _place(place: int, is_batch: bool) -> str:
@@ -153,11 +180,7 @@ def _by_model(
     live: LiveVersion, found: list[Input], is_batch: bool
 ) -> tuple[list[Input], list[Said] | None, SchemaRules | None, str]:
     """The inputs as the version reads them, what it says, by which schema; why it does not say anything."""
-    # Not at the top: 100 MB and a second or more, which a process that never predicts does not need.
-    from active_learning.core.libraries import load_scikit_learn_without_pandas
-
-    load_scikit_learn_without_pandas()
-    from active_learning.services import serving
+    serving = _serving()
 
     try:
         model = serving.served_model(live=live)
@@ -182,6 +205,12 @@ def _by_model(
         for answer in answers
     ]
     return found, said, model.rules, ""
+
+
+def _serving() -> Any:
+    """The module that answers. Not loaded at the top: 100 MB and seconds, which a process that never predicts saves."""
+    load_scikit_learn_without_pandas()
+    return importlib.import_module("active_learning.services.serving")
 
 
 def _checked(found: list[Input], model: Any, is_batch: bool) -> list[Input]:
@@ -283,7 +312,7 @@ def _answer(
         row=row,
         said=said,
         route=way,
-        wording=phrase(said.value, said.confidence, way.decision),
+        wording=phrase(said.value, said.probabilities),
         token=feedback_token(prediction_id=row.id, project_id=project.pk),
         model=live.number if live else None,
         score=_score(said, rules, policy),
@@ -317,11 +346,12 @@ def _for_person(policy: ServingPolicy, one: Input, answer: Predicted) -> Routed:
 
 
 def _shown_words(one: Input, answer: Predicted, shown: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The words behind the answer, of the fields that are shown as they came."""
+    """The words that spoke for the answer, of the fields that are shown as they came."""
+    spans = [(span, reason["log_odds"]) for reason in answer.said.reasons for span in reason["spans"]]
     return [
-        {"field": word["field"], "start": word["start"], "end": word["end"], "weight": word["weight"]}
-        for word in answer.said.reasons
-        if shown.get(word["field"]) == one.data.get(word["field"])
+        {"field": span["field"], "start": span["start"], "end": span["end"], "weight": weight}
+        for span, weight in spans
+        if weight > 0 and not span["side"] and shown.get(span["field"]) == one.data.get(span["field"])
     ]
 
 

@@ -6,12 +6,12 @@ killed outright loses at most what waited; one that ends properly writes it firs
 is away: when the buffer is full, requests write for themselves, and fail with it.
 """
 
-import atexit
 import os
 import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing.util import Finalize
 from typing import Any
 
 import structlog
@@ -115,6 +115,9 @@ class _Buffer:
             return [self._rows.popleft() for _ in range(min(ROWS_AT_ONCE, len(self._rows)))]
 
     def _start(self) -> None:
+        if self._thread is None:
+            # Not atexit: web servers run their workers by multiprocessing, whose children end without it.
+            Finalize(None, self._write_the_rest, exitpriority=10)
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
             self._thread.start()
@@ -132,6 +135,12 @@ class _Buffer:
                 log.warning("prediction_log_waits", rows=len(self._rows), error=str(error))
                 connections.close_all()
 
+    def _write_the_rest(self) -> None:
+        try:
+            self.flush()
+        except Exception as error:
+            log.error("predictions_lost", rows=len(self._rows), error=str(error))
+
 
 def _insert(rows: list[Prediction]) -> None:
     try:
@@ -142,12 +151,4 @@ def _insert(rows: list[Prediction]) -> None:
         Prediction.objects.bulk_create([row for row in rows if row.project_id in there])
 
 
-def _write_the_rest() -> None:
-    try:
-        _buffer.flush()
-    except Exception as error:
-        log.error("predictions_lost", rows=len(_buffer._rows), error=str(error))
-
-
 _buffer = _Buffer()
-atexit.register(_write_the_rest)

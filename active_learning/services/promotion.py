@@ -1,7 +1,8 @@
-"""Who becomes live, and who no longer is. Every move of the live alias leaves an event: who, why, on what evidence.
+"""Who becomes live, and who no longer is. Every move of an alias leaves an event: who, why, on what evidence.
 
-The alias is a row: one statement moves it, and every process that asks which version is live reads it anew. Needs no
-numeric library, so that pages and doors can do it at once.
+`live` and `shadow` are rows: one statement moves them, and every process that asks which version is live reads it anew.
+`candidate` follows from the states; only its moves are written down. Needs no numeric library, so that pages and doors
+can do it at once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from labeling.services.audit import record_audit
 
 LIVE, CANDIDATE = ModelVersion.State.LIVE, ModelVersion.State.CANDIDATE
 RETIRED, REJECTED = ModelVersion.State.RETIRED, ModelVersion.State.REJECTED
+Alias = AliasEvent.Alias
 
 
 def judge_version(*, version: ModelVersion, evidence: Evidence, measured: Mapping[str, Any]) -> ModelVersion:
@@ -37,11 +39,13 @@ def judge_version(*, version: ModelVersion, evidence: Evidence, measured: Mappin
         if version.state != CANDIDATE:
             return version
         baselines = {name: entry["comparison"] for name, entry in version.metrics["baselines"].items()}
-        verdict = judge(replace(evidence, baselines=baselines))
+        own = (version.metrics.get("calibration") or {}).get("after")
+        verdict = judge(replace(evidence, baselines=baselines, own_calibration=own))
         version.gate = verdict.to_json() | {"measured": dict(measured)}
         version.state_reason = verdict.reason
         if verdict.state == State.FAILED:
             version.state = REJECTED
+            _end_shadow(version, None, verdict.reason)
         elif verdict.state == State.PASSED:
             policy = selectors.policy_of(version.project)
             if _number(live) != verdict.live:  # it was moved while this one was measured
@@ -53,6 +57,7 @@ def judge_version(*, version: ModelVersion, evidence: Evidence, measured: Mappin
             else:
                 version.state_reason = f"waits for approval: {verdict.reason}"[:300]
         version.save(update_fields=["gate", "state", "state_reason"])
+        _point_candidate(version.project, live, None, version.state_reason)
     return version
 
 
@@ -141,13 +146,15 @@ def reject(*, project: Project, number: int, actor: Any, reason: str) -> ModelVe
     """A candidate, rejected by a person. The reason stays with it."""
     reason = _checked(reason)
     with transaction.atomic():
-        _locked_live(project)
+        live = _locked_live(project)
         version = version_for(project=project, number=number)
         if version.state != CANDIDATE:
             raise Conflict(f"Model {number} is {version.state}: only a candidate can be rejected.", code="no_candidate")
         version.state = REJECTED
         version.state_reason = f"{actor.get_username()}: {reason}"[:300]
         version.save(update_fields=["state", "state_reason"])
+        _end_shadow(version, actor, reason)
+        _point_candidate(project, live, actor, reason)
         record_audit(
             action="model.reject", actor=actor, project=project, target=f"model {number}", detail={"reason": reason}
         )
@@ -182,11 +189,42 @@ def retire(*, project: Project, number: int, actor: Any, reason: str) -> ModelVe
             version.state = RETIRED
             version.state_reason = f"{actor.get_username()}: {reason}"[:300]
         version.save(update_fields=["state", "state_reason", "archived_at"])
+        _end_shadow(version, actor, reason)
+        _point_candidate(project, live, actor, reason)
         record_audit(
             action="model.retire", actor=actor, project=project, target=f"model {number}", detail={"reason": reason}
         )
         # Only once the row says so: whoever dies in between leaves both, and either will do.
         transaction.on_commit(lambda: archive.drop_folder(version=version))
+    return version
+
+
+def set_shadow(*, project: Project, to: int | None, actor: Any, reason: str) -> ModelVersion | None:
+    """The version that is tried beside the live one from now on, unseen by whoever asks; None for none.
+
+    Raises Conflict for a version that is live or was rejected, and for one whose files are refused.
+    """
+    reason = _checked(reason)
+    with transaction.atomic():
+        _locked_live(project)
+        before = selectors.shadow_version(project=project)
+        version = None if to is None else version_for(project=project, number=to)
+        if version == before:
+            return version
+        if version is not None and version.state in (LIVE, REJECTED):
+            raise Conflict(f"Model {to} is {version.state}: it cannot be the shadow.", code=version.state)
+        if version is not None:
+            _check_files(version)
+        if before is not None:
+            before.is_shadow = False
+            before.save(update_fields=["is_shadow"])
+        if version is not None:
+            version.is_shadow = True
+            version.save(update_fields=["is_shadow"])
+        _note(Alias.SHADOW, project, _number(before), version, actor, reason)
+        target = f"model {to if version is not None else _number(before)}"
+        detail = {"reason": reason, "from": _number(before), "to": to}
+        record_audit(action="model.shadow", actor=actor, project=project, target=target, detail=detail)
     return version
 
 
@@ -218,17 +256,52 @@ def _move(
         live.state = RETIRED
         live.state_reason = before or f"replaced by model {version.number}"
         live.save(update_fields=["state", "state_reason"])
+    _end_shadow(version, actor, f"model {version.number} is live")
     version.state = LIVE
     version.state_reason = reason
     version.save(update_fields=["state", "state_reason"])
+    _note(Alias.LIVE, version.project, _number(live), version, actor, reason, evidence)
+    _point_candidate(version.project, version, actor, f"model {version.number} is live")
+
+
+def _end_shadow(version: ModelVersion, actor: Any, reason: str) -> None:
+    """What is live, rejected or archived is nobody's shadow."""
+    if version.is_shadow:
+        version.is_shadow = False
+        version.save(update_fields=["is_shadow"])
+        _note(Alias.SHADOW, version.project, version.number, None, actor, reason)
+
+
+def _point_candidate(project: Project, live: ModelVersion | None, actor: Any, reason: str) -> None:
+    """Writes down where the alias `candidate` stands now, if that has changed."""
+    newest = selectors.candidate_version(project=project, live=live)
+    last = selectors.last_move(project=project, alias=Alias.CANDIDATE)
+    before = last.to_number if last else None
+    if _number(newest) != before:
+        _note(Alias.CANDIDATE, project, before, newest, actor, reason)
+
+
+def _note(
+    alias: str,
+    project: Project,
+    before: int | None,
+    version: ModelVersion | None,
+    actor: Any,
+    reason: str,
+    evidence: Mapping[str, Any] | None = None,
+) -> None:
+    """The event of a move from version number `before` to `version`."""
+    if evidence is None:
+        evidence = _evidence(version) if version else {}
     AliasEvent.objects.create(
-        project_id=version.project_id,
-        from_number=_number(live),
-        to_number=version.number,
-        to_sha256=version.sha256,
+        project_id=project.pk,
+        alias=alias,
+        from_number=before,
+        to_number=_number(version),
+        to_sha256=version.sha256 if version else "",
         actor=actor,
-        reason=reason,
-        evidence=evidence,
+        reason=reason[:300],
+        evidence=dict(evidence),
     )
 
 

@@ -1,8 +1,7 @@
 """Model versions: stored and loaded. What becomes of them is decided in active_learning.services.promotion."""
 
-import hashlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
@@ -10,18 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Max
 from numpy.typing import NDArray
 
-import active_learning.core
 from active_learning import selectors
 from active_learning.core.artifacts import Artifact, read_artifact, write_artifact
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.featurize import FeaturizerSpec
 from active_learning.core.inputs import InputSchema
 from active_learning.core.known import check_known, known_rows, pack_known
-from active_learning.core.learners import DenseScaling, LinearModel
+from active_learning.core.learners import Model, restore
+from active_learning.core.scaling import DenseScaling
+from active_learning.core.sources import OF_A_FIT, digest_of
 from active_learning.models import Dataset, ModelVersion
 from active_learning.services import files
 from labeling.models import Project
@@ -34,10 +35,7 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn")
 @lru_cache(maxsize=1)
 def code_version() -> str:
     """A digest of the code that decides what a model becomes: the same on every machine with the same code."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(active_learning.core.__path__[0]).glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return f"core-{digest.hexdigest()[:16]}"
+    return f"fit-{digest_of(settings.BASE_DIR, OF_A_FIT)[:16]}"
 
 
 def environment(spec: FeaturizerSpec) -> dict[str, str]:
@@ -62,8 +60,9 @@ class Recipe:
 def store_model(
     *,
     recipe: Recipe,
-    model: LinearModel,
+    model: Model,
     scaling: DenseScaling,
+    pool_leads: Sequence[float],
     learned: FeatureBlock,
     inputs: InputSchema | None,
     root: Path | None = None,
@@ -84,6 +83,7 @@ def store_model(
         },
         arrays=arrays
         | {"scaling_center": scaling.center, "scaling_scale": scaling.scale}
+        | {"pool_leads": np.array(pool_leads, dtype=np.float64)}
         | pack_known(model.predict_proba, known_rows(learned)),
         documents={"model": about, "featurizer": recipe.spec.to_json()}
         | ({} if inputs is None else {INPUTS: inputs.to_json()}),
@@ -135,7 +135,7 @@ def load_artifact(*, version: ModelVersion) -> Artifact:
     return read_artifact(files.absolute(version.path), sha256=version.sha256, keys=files.signing_keys())
 
 
-def load_model(*, version: ModelVersion) -> LinearModel:
+def load_model(*, version: ModelVersion) -> Model:
     """The version's model, which has answered its known inputs; the last few stay in memory.
 
     Raises ArtifactRefused like load_artifact, and when it answers its known inputs otherwise than when it was made.
@@ -153,7 +153,7 @@ def try_loading(*, version: ModelVersion) -> dict[str, int]:
     return {"known_inputs": check_known(model.predict_proba, artifact.arrays), "bytes": size}
 
 
-def live_model(*, project: Project) -> tuple[ModelVersion, LinearModel] | None:
+def live_model(*, project: Project) -> tuple[ModelVersion, Model] | None:
     """The live version and its model, None without one. One query each time, so a move of the alias counts at once.
 
     Raises ArtifactRefused like load_model.
@@ -163,13 +163,13 @@ def live_model(*, project: Project) -> tuple[ModelVersion, LinearModel] | None:
 
 
 @lru_cache(maxsize=4)
-def _load(folder: str, sha256: str) -> LinearModel:
+def _load(folder: str, sha256: str) -> Model:
     return model_of(read_artifact(Path(folder), sha256=sha256, keys=files.signing_keys()))
 
 
-def model_of(artifact: Artifact) -> LinearModel:
+def model_of(artifact: Artifact) -> Model:
     """The artifact's model, which has answered its known inputs. Raises ArtifactRefused when it answers otherwise."""
-    model = LinearModel.from_arrays(artifact.arrays, artifact.documents["model"])
+    model = restore(artifact.arrays, artifact.documents["model"])
     check_known(model.predict_proba, artifact.arrays)
     return model
 
@@ -177,3 +177,8 @@ def model_of(artifact: Artifact) -> LinearModel:
 def stored_scaling(artifact: Artifact) -> DenseScaling:
     center: NDArray[np.float64] = artifact.arrays["scaling_center"]
     return DenseScaling(center, artifact.arrays["scaling_scale"])
+
+
+def stored_pool_leads(artifact: Artifact) -> tuple[float, ...]:
+    """Of a version made before they were kept: none."""
+    return tuple(artifact.arrays.get("pool_leads", np.zeros(0)).tolist())

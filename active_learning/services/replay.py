@@ -8,8 +8,10 @@ import numpy as np
 from active_learning import selectors
 from active_learning.core.campaign import Known, Round, play
 from active_learning.core.featurize import FeaturizerSpec
-from active_learning.core.learners import DenseScaling, LinearLearner, encode_targets
+from active_learning.core.linear import LinearLearner
 from active_learning.core.replay import LEAST_LABELS, SHARE_PLAYED, advise, looks_of, summarize, to_json
+from active_learning.core.scaling import DenseScaling
+from active_learning.core.targets import encode_targets
 from active_learning.selectors import LabelSet
 from active_learning.services import features
 from active_learning.services.scoring import strategy_of

@@ -1,7 +1,7 @@
 """The pool in order: map over the shards, reduce to the best, put them in line with random draws and audit items."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,17 +23,20 @@ from active_learning.core.acquisition import (
     strategy_at,
 )
 from active_learning.core.audit import audit_share_of_queue
+from active_learning.core.blocks import FeatureBlock
+from active_learning.core.committee import fit_committee
 from active_learning.core.composition import QueuePlace, compose_queue, count_reasons, draw
 from active_learning.core.diversity import CLUSTER_SAMPLE, typical_of_clusters
 from active_learning.core.featurize import FeaturizerSpec, explain_words, flatten, places_of_texts, text_of
-from active_learning.core.learners import LinearModel
+from active_learning.core.learners import Model, learner_of
 from active_learning.core.manifest import ArtifactRefused
 from active_learning.core.start import floor_labels, is_cold
 from active_learning.core.strategies import RANDOM, RECOMMENDED
 from active_learning.core.values import likeliest_value
 from active_learning.models import LearningPolicy, ModelVersion, ScoringRun
 from active_learning.services import features, registry
-from labeling.core.errors import Invalid
+from active_learning.services.material import what_was_learned
+from labeling.core.errors import DomainError, Invalid
 from labeling.core.schema import SchemaRules
 from labeling.models import Item, Job, Project, QueueEntry
 from labeling.services.jobs import running_job
@@ -49,6 +52,7 @@ MAX_TYPICAL = 100
 MAX_COVERED = 500
 # Probabilities that are stored with a suggestion: of all labels, or of the likeliest where there are very many.
 MAX_PROBABILITIES = 20
+Says = Callable[[FeatureBlock], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,8 @@ def order_queue(
     version, model = _newest_model(project, spec, rules)
     taken = np.array(sorted(selectors.answered_or_closed_ids(project=project)), dtype=np.int64)
     search = _search_of(policy, rules, version, rng)
-    pool = _pass_over(project, spec, model, search if model is not None else None, taken)
+    says = _says(version, model, search)
+    pool = _pass_over(project, spec, says, search, taken)
     if pool.n == 0:
         return None
     wanted = policy.queue_size
@@ -150,7 +155,7 @@ def _n_explored(policy: LearningPolicy, pool: _Pool) -> int:
 
 def _newest_model(
     project: Project, spec: FeaturizerSpec, rules: SchemaRules
-) -> tuple[ModelVersion | None, LinearModel | None]:
+) -> tuple[ModelVersion | None, Model | None]:
     """The newest version that fits today's features and labels. A refused file is as good as none, and is said."""
     version = selectors.newest_version(project=project)
     if version is None or version.parameters.get("fingerprint") != spec.fingerprint:
@@ -175,6 +180,7 @@ def _search_of(
         is_multilabel=rules.kind == "choices",
         seed=int(rng.integers(2**31)),
         batch=min(max(policy.retrain_after, 10), 100),
+        n_labels=version.dataset.n_items if version else 0,
         floor_labels=floor_labels(counts) if policy.strategy == RECOMMENDED else (),
     )
 
@@ -196,8 +202,33 @@ def _label_counts(version: ModelVersion | None, rules: SchemaRules) -> list[int]
     return [int(counts.get(label, 0)) for label in rules.labels]
 
 
+def _says(version: ModelVersion | None, model: Model | None, search: Search) -> Says | None:
+    """What speaks of the pool's items: the model's probabilities, or the votes of a committee that learned as it did.
+
+    Where what the version learned from is gone, its own probabilities.
+    """
+    if version is None or model is None:
+        return None
+    if not search.strategy.asks_committee:
+        return model.predict_proba
+    try:
+        learned = what_was_learned(version=version)
+    except (ArtifactRefused, DomainError) as error:
+        log.error("no_committee", project=version.project.slug, version=version.number, error=str(error))
+        return model.predict_proba
+    material, recipe = learned.material, learned.recipe
+    return fit_committee(
+        learner_of(recipe.parameters),
+        material.block,
+        material.targets,
+        material.weights,
+        material.scaling,
+        np.random.default_rng(search.seed),
+    ).vote_shares
+
+
 def _pass_over(
-    project: Project, spec: FeaturizerSpec, model: LinearModel | None, search: Search | None, taken: NDArray[np.int64]
+    project: Project, spec: FeaturizerSpec, says: Says | None, search: Search, taken: NDArray[np.int64]
 ) -> _Pool:
     """One pass over all shards. Memory holds one of them, the ids, and the best candidates so far."""
     n = 0
@@ -211,11 +242,9 @@ def _pass_over(
         eligible = is_open & ~shard.is_audit
         open_ids.append(ids[eligible])
         open_audit_ids.append(ids[is_open & shard.is_audit])
-        if model is not None and search is not None and eligible.any():
+        if says is not None and eligible.any():
             block = shard.block()
-            kept = reduce_candidates(
-                search, kept, best_of_shard(search, block, ids, model.predict_proba(block), eligible)
-            )
+            kept = reduce_candidates(search, kept, best_of_shard(search, block, ids, says(block), eligible))
     nothing = np.zeros(0, dtype=np.int64)
     return _Pool(
         n,
@@ -302,7 +331,7 @@ def _torn_between(p: NDArray[np.float32], rules: SchemaRules) -> list[list[Any]]
 
 
 def _suggest(
-    project: Project, spec: FeaturizerSpec, rules: SchemaRules, version: ModelVersion | None, model: LinearModel | None
+    project: Project, spec: FeaturizerSpec, rules: SchemaRules, version: ModelVersion | None, model: Model | None
 ) -> None:
     """Proposes a value for every queued item of the pool. Audit items are judged blind, so they get none."""
     if version is None or model is None:
@@ -335,10 +364,11 @@ def _shown_probabilities(p: NDArray[np.float32], rules: SchemaRules) -> dict[str
 
 
 def _explained(
-    spec: FeaturizerSpec, model: LinearModel, ids: Sequence[int], probabilities: NDArray[np.float32]
+    spec: FeaturizerSpec, model: Model, ids: Sequence[int], probabilities: NDArray[np.float32]
 ) -> Iterator[list[dict[str, Any]]]:
     """The words behind each suggestion, as places in the item's own text fields; none in the two things of a pair."""
-    if spec.is_pair or not spec.text_fields:
+    linear = model.linear_part
+    if linear is None or spec.is_pair or not spec.text_fields:
         yield from ([] for _ in ids)
         return
     data = selectors.item_data(ids=ids)
@@ -346,7 +376,7 @@ def _explained(
     for pk, p in zip(ids, probabilities, strict=True):
         label = int(p.argmax())
         if label not in weights:
-            weights[label] = model.word_weights(label)
+            weights[label] = linear.word_weights(label)
         row = flatten(data[pk])
         places = [place for place in places_of_texts(row, spec) if isinstance(data[pk].get(place[0]), str)]
         yield [

@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -14,28 +14,21 @@ from django.db.models import Max
 from numpy.typing import NDArray
 
 from active_learning import selectors
-from active_learning.core.blocks import FeatureBlock
+from active_learning.core.baselines import majority_prediction, random_predictions
 from active_learning.core.evaluation import compare, evaluate, is_right, macro_f1_interval
 from active_learning.core.featurize import FeaturizerSpec, flatten, sides, text_of
-from active_learning.core.inputs import InputSchema, learn_inputs
-from active_learning.core.learners import (
-    DenseScaling,
-    LinearLearner,
-    LinearModel,
-    Targets,
-    decide,
-    encode_targets,
-    majority_prediction,
-    random_predictions,
-)
+from active_learning.core.learners import Model, pool_leads_of
 from active_learning.core.manifest import canonical_json
 from active_learning.core.rules import parse_rules, rule_predictions
 from active_learning.core.shards import write_atomically
+from active_learning.core.targets import Targets, decide, encode_targets
 from active_learning.core.validation import Finding, check_features, refusal
 from active_learning.models import Dataset, LearningPolicy, ModelVersion, TrainingRun
 from active_learning.selectors import LabelSet
 from active_learning.services import evidence, features, files, frozen, promotion, registry, validation
+from active_learning.services.choosing import choose_learner
 from active_learning.services.evaluation import Judged, detail_of, outlook_of, protected_groups
+from active_learning.services.material import Material, fit, fit_uncalibrated, inputs_of
 from active_learning.services.registry import Recipe
 from active_learning.services.scoring import order_queue
 from active_learning.services.triggers import decide_on_votes
@@ -45,6 +38,9 @@ from labeling.models import Project
 from labeling.services.jobs import RunningJob, running_job
 
 log = structlog.get_logger(__name__)
+
+# Items of the pool whose confidence the calibration looks at.
+POOL_SAMPLE = 1_000
 
 
 class LeakedAudit(RuntimeError):
@@ -126,8 +122,12 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
         return None
     dataset = freeze_dataset(project=project, schema_version=schema.version, rules=rules, labels=labels)
     run.dataset = dataset
-    recipe = Recipe(dataset.sha256, spec, asdict(LinearLearner()), seed_of(dataset.sha256))
+    seed = seed_of(dataset.sha256)
+    with watch.part("search"):
+        parameters, search = choose_learner(project=project, spec=spec, rules=rules, material=material, seed=seed)
+    recipe = Recipe(dataset.sha256, spec, parameters, seed)
     with watch.part("fit"):
+        material = _knowing_the_pool(project, recipe, material, labels.ids)
         model = fit(recipe=recipe, material=material)
     job.report(0.5, "measuring on the audit split")
     with watch.part("evaluate"):
@@ -136,6 +136,7 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
     metrics |= {
         "n_labels": len(material.targets),
         "temperature": round(model.temperature, 4),
+        "search": search,
         "audit_sample": selectors.audit_sample_number(project=project),
     }
     with watch.part("outlook"):
@@ -164,6 +165,7 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
             recipe=recipe,
             model=model,
             scaling=material.scaling,
+            pool_leads=material.pool_leads,
             learned=material.block,
             inputs=inputs_of(spec=spec, ids=labels.ids),
         )
@@ -243,16 +245,6 @@ def _kept_weights(labels: LabelSet) -> list[float]:
     return [round(weight, 6) for weight in labels.weights]
 
 
-@dataclass(frozen=True, slots=True)
-class Material:
-    """Features, targets and weights of the labeled items, and how dense columns are scaled."""
-
-    block: FeatureBlock
-    targets: Targets
-    weights: NDArray[np.float64]
-    scaling: DenseScaling
-
-
 def _material(project: Project, spec: FeaturizerSpec, rules: SchemaRules, labels: LabelSet) -> Material:
     found = frozen.learned_features(project=project, spec=spec, ids=labels.ids)
     if found.audit_places:
@@ -267,17 +259,17 @@ def _material(project: Project, spec: FeaturizerSpec, rules: SchemaRules, labels
     return Material(found.block, targets, weights, scaling)
 
 
-def inputs_of(*, spec: FeaturizerSpec, ids: list[int]) -> InputSchema:
-    """What inputs a model that learned from these items was taught to see. Their content never changes."""
-    parts = (selectors.item_data(ids=ids[start : start + 1_000]) for start in range(0, len(ids), 1_000))
-    return learn_inputs((data for part in parts for data in part.values()), spec)
+def _knowing_the_pool(project: Project, recipe: Recipe, material: Material, ids: list[int]) -> Material:
+    """The material with how sure this very model would be of the pool: what was labeled is harder than that.
 
-
-def fit(*, recipe: Recipe, material: Material) -> LinearModel:
-    """The model that this recipe makes of this material: the same to the bit each time."""
-    learner = LinearLearner(**recipe.parameters)
-    rng = np.random.default_rng(recipe.seed)
-    return learner.fit(material.block, material.targets, material.weights, rng, material.scaling)
+    Of the labeled items themselves, `ids`, it is surer than of any other: it has seen them.
+    """
+    if material.targets.is_multilabel:
+        return material
+    pool = features.pool_sample(project=project, spec=recipe.spec, n=POOL_SAMPLE, seed=recipe.seed, without=ids)
+    if pool is None:
+        return material
+    return replace(material, pool_leads=pool_leads_of(fit_uncalibrated(recipe=recipe, material=material), pool))
 
 
 def _measure(
@@ -285,7 +277,7 @@ def _measure(
     spec: FeaturizerSpec,
     rules: SchemaRules,
     policy: LearningPolicy,
-    model: LinearModel,
+    model: Model,
     learned: Targets,
     audit: LabelSet,
     seed: int,

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from active_learning import selectors
 from active_learning.core.crossfit import cross_fitted
-from active_learning.core.learners import LinearLearner, decide
+from active_learning.core.learners import learner_of
+from active_learning.core.targets import decide
 from active_learning.models import ModelVersion
 from active_learning.services import features, registry
-from active_learning.services.reproduce import Learned, what_was_learned
+from active_learning.services.material import Learned, what_was_learned
 from labeling.core.schema import SchemaRules, Value
 from labeling.models import Project
 from labeling.services.jobs import RunningJob, running_job
@@ -56,7 +57,7 @@ def _of_learned(learned: Learned, rules: SchemaRules) -> dict[int, Value]:
     """Of each item that the version learned from: what a model of the same recipe says that did not."""
     material, recipe = learned.material, learned.recipe
     said = cross_fitted(
-        LinearLearner(**recipe.parameters),
+        learner_of(recipe.parameters),
         material.block,
         material.targets,
         material.weights,

@@ -7,7 +7,7 @@ import numpy as np
 from active_learning import selectors
 from active_learning.core.decline import Decline, decline
 from active_learning.core.featurize import FeaturizerSpec
-from active_learning.core.learners import decide
+from active_learning.core.targets import decide
 from active_learning.models import ModelVersion, TrainingRun
 from active_learning.services import features, registry
 from active_learning.services.triggers import request_training

@@ -93,7 +93,8 @@ def quality(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """All that was measured of one version."""
     membership = access.membership_for(request.user, slug)
     version = selectors.version_numbered(project=membership.project, number=number)
-    return render(request, "active_learning/quality.html", _quality(membership.project, version))
+    context = _quality(membership.project, version) | {"sees_errors": membership.role != Membership.Role.ANNOTATOR}
+    return render(request, "active_learning/quality.html", context)
 
 
 @login_required
@@ -284,6 +285,7 @@ def _row(version: ModelVersion) -> dict[str, Any]:
         "points_high": 100 * best[2]["high"] if best and "high" in best[2] else None,
         "p_value": best[2]["p_value"] if best else None,
         "mean_auc": version.metrics.get("mean_auc"),
+        "rating": version.metrics.get("rating"),
         "calibration": version.metrics.get("calibration"),
         "has_detail": "by_label" in version.metrics,
     }

@@ -14,6 +14,7 @@ from active_learning import selectors
 from active_learning.core.audit import MIN_AUDITED
 from active_learning.core.card import CardFacts, card_markdown
 from active_learning.core.checklist import BY_PERSON, Line, fill
+from active_learning.core.choice import choice_words, tried_rows
 from active_learning.core.manifest import ArtifactRefused, read_sealed
 from active_learning.core.versus import Common, Versus, compare_reports, compare_words
 from active_learning.models import LearningPolicy, ModelVersion
@@ -88,11 +89,24 @@ def retire(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 
 @login_required
 @require_POST
-def roll_back(request: HttpRequest, slug: str) -> HttpResponse:
+def set_shadow(request: HttpRequest, slug: str) -> HttpResponse:
+    """`to` names the version, empty for none; `shown` the one on whose page it was asked for."""
+    to, shown = _posted_number(request, "to"), _posted_number(request, "shown")
+    said = f"Model {to} is the shadow." if to else "No version is the shadow now."
+    return _act(request, slug, to or shown or 0, promotion.set_shadow, said, {"to": to})
+
+
+def _posted_number(request: HttpRequest, name: str) -> int | None:
     try:
-        to = int(request.POST["to"]) if request.POST.get("to") else None
+        return int(request.POST[name]) if request.POST.get(name) else None
     except ValueError:
-        raise Invalid("A version has a number.", fields={"to": "not a number"}) from None
+        raise Invalid("A version has a number.", fields={name: "not a number"}) from None
+
+
+@login_required
+@require_POST
+def roll_back(request: HttpRequest, slug: str) -> HttpResponse:
+    to = _posted_number(request, "to")
     membership = access.membership_for(request.user, slug, Role.OWNER)
     live = selectors.live_version(project=membership.project)
     shown = live.number if live else (to or 0)
@@ -103,7 +117,7 @@ def _act(
     request: HttpRequest,
     slug: str,
     number: int,
-    act: Callable[..., ModelVersion],
+    act: Callable[..., ModelVersion | None],
     said: str,
     arguments: Mapping[str, Any],
 ) -> HttpResponse:
@@ -116,8 +130,10 @@ def _act(
             raise
         page = _page(membership, number, request.user) | {"refused": error.message, "typed": request.POST}
         return render(request, "active_learning/version.html", page, status=error.status)
-    messages.success(request, said or f"Model {done.number} is live again.")
-    back: HttpResponseRedirect = redirect("active_learning:version", slug, done.number)
+    shown = done.number if done else number
+    messages.success(request, said or f"Model {shown} is live again.")
+    back: HttpResponseRedirect
+    back = redirect("active_learning:version", slug, shown) if shown else redirect("active_learning:learning", slug)
     return back
 
 
@@ -135,6 +151,7 @@ def _page(membership: Membership, number: int, user: Any) -> dict[str, Any]:
     asked_by = selectors.asked_for_by(version=found)
     others = selectors.versions_of(project=project, n=OTHERS_SHOWN)
     audit = found.metrics.get("audit") or {}
+    search = found.metrics.get("search")
     return {
         "project": project,
         "membership": membership,
@@ -153,6 +170,8 @@ def _page(membership: Membership, number: int, user: Any) -> dict[str, Any]:
         "n_more_labels": max(0, len(counts) - LABELS_SHOWN),
         "events": selectors.alias_events(version=found),
         "acts": selectors.acts_on(version=found),
+        "choice": choice_words(search) if search else "",
+        "tried": tried_rows(search) if search else [],
         "parameters": sorted(found.parameters.items()),
         "environment": sorted(found.environment.items()),
         "files": sorted(sha256_of.items()),
@@ -165,6 +184,8 @@ def _page(membership: Membership, number: int, user: Any) -> dict[str, Any]:
         "may_approve": is_owner and is_candidate,
         "back_to": before if is_owner and is_live else None,
         "may_return": is_owner and not is_live and selectors.was_live(project=project, number=number),
+        "may_shadow": is_owner and not is_live and found.state != ModelVersion.State.REJECTED,
+        "newer_candidate": selectors.candidate_version(project=project, live=live) if is_candidate else None,
         "may_retire": is_owner
         and not is_live
         and found.archived_at is None
@@ -198,7 +219,19 @@ def _checklist(found: ModelVersion) -> list[Line]:
     # What the last approver vouched for. Versions that became live by themselves have no ticks.
     approvals = [event for event in selectors.alias_events(version=found) if event.to_number == found.number]
     ticked: list[str] = next((event.evidence["ticked"] for event in approvals if event.evidence.get("ticked")), [])
-    return fill(gate=found.gate, explains=True, recent=recent, rollback_to=fallback, ticked=ticked)
+    return fill(
+        gate=found.gate,
+        calibration=_calibration(found),
+        explains=found.parameters.get("kind") != "boosting",
+        recent=recent,
+        rollback_to=fallback,
+        ticked=ticked,
+    )
+
+
+def _calibration(found: ModelVersion) -> dict[str, Any] | None:
+    """The calibration error as the version answers, with interval, n and what chance alone gives."""
+    return (found.metrics.get("calibration") or {}).get("after")
 
 
 def _files_of(found: ModelVersion) -> tuple[dict[str, str], str]:
@@ -291,6 +324,7 @@ def _side_by_side(first: ModelVersion, second: ModelVersion) -> list[dict[str, A
                 "macro_f1": audit.get("macro_f1") if enough else None,
                 "macro_f1_interval": audit.get("macro_f1_interval"),
                 "n_audited": one.metrics.get("n_audited", 0),
+                "calibration": _calibration(one),
                 "measured": one.gate.get("measured", {}),
             }
         )

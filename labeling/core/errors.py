@@ -20,6 +20,13 @@ class DomainError(Exception):
         self.fields = fields or {}
 
 
+class Malformed(DomainError):
+    """The request itself is garbled: nothing in it was looked at."""
+
+    status = 400
+    code = "malformed"
+
+
 class Invalid(DomainError):
     """The request was understood and its content is wrong."""
 

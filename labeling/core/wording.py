@@ -16,8 +16,18 @@ _REASONS = {
     "import_order": "in order of arrival",
     # Not what was searched for: that would tell what somebody expects it to be.
     "search": "somebody asked for it next",
+    # Which mistake it is about is not told either.
+    "errors": "the model often errs on items like this one",
 }
-_JOBS = {"train": "Training", "import": "Import", "export": "Export", "vote": "Votes", "similar": "Similar items"}
+_JOBS = {
+    "train": "Training",
+    "import": "Import",
+    "export": "Export",
+    "vote": "Votes",
+    "similar": "Similar items",
+    "errors": "Error analysis",
+    "error_slice": "Items like an error",
+}
 _PAIR_OUTCOMES = {"a": "A is better", "b": "B is better", "tie": "Equally good"}
 
 
@@ -148,11 +158,15 @@ def reason_words(code: str, detail: Mapping[str, Any]) -> str:
     if code == "acquisition" and len(top) > 1:
         (first, p_first), (second, p_second) = top[0], top[1]
         return f"the model is torn: {first} {p_first:.2f} / {second} {p_second:.2f}"
+    if code == "search" and "errors" in detail:
+        code = "errors"
     return _REASONS.get(code, code)
 
 
 def found_words(detail: Mapping[str, Any]) -> str:
-    """How items that were found by search were found: “late refund”, or like item #17."""
+    """How items that were found by search were found: “late refund”, like item #17, or like a group of errors."""
+    if "errors" in detail:
+        return f"like the errors {detail['errors']}"
     return f"like item #{detail['like']}" if "like" in detail else f"“{detail.get('query', '')}”"
 
 

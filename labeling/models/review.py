@@ -17,6 +17,7 @@ class ReviewItem(models.Model):
         UNSURE = "unsure", "The model is not sure of its answer"
         EDGE = "edge", "A rule gives it to a person"
         EXPLORE = "explore", "A random check of the model's answers"
+        LABEL_ERROR = "label_error", "Probable label error"
         COMPLAINT = "complaint", "Users say it is wrong"
 
     class State(models.TextChoices):
@@ -28,7 +29,7 @@ class ReviewItem(models.Model):
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="review_items", db_index=False)
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="review_items")
-    reason = models.CharField(max_length=10, choices=Reason)
+    reason = models.CharField(max_length=20, choices=Reason)
     # What is known of each reason: {reason: facts}.
     evidence = models.JSONField(default=dict)
     priority = models.FloatField(default=0.0, help_text="Higher comes first.")

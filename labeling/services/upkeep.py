@@ -2,6 +2,7 @@
 
 import structlog
 from django.db import OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
 
 from labeling.core.errors import Unavailable
 
@@ -13,6 +14,12 @@ def checkpoint_database() -> None:
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def n_missing_migrations() -> int:
+    """How many migrations the database has not had yet. Raises DatabaseError when it cannot be reached."""
+    executor = MigrationExecutor(connection)
+    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 def database_problem(error: OperationalError) -> Unavailable:

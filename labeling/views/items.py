@@ -37,8 +37,7 @@ ITEMS_A_PAGE = 50
 def items(request: HttpRequest, slug: str) -> HttpResponse:
     membership = access.membership_for(request.user, slug)
     project = membership.project
-    # PostgreSQL knows no text with a NUL, so no item has one.
-    words = request.GET.get("find", "").replace("\0", "").strip()[:200]
+    words = request.GET.get("find", "").strip()[:200]
     if words:
         found = selectors.find_item(project=project, words=words)
         if found is not None:
@@ -153,6 +152,8 @@ def _how_found(request: HttpRequest) -> dict[str, Any]:
     like = request.POST.get("like", "")
     if like.isascii() and like.isdigit() and len(like) < 19:
         return {"like": int(like)}
+    if errors := request.POST.get("errors", ""):
+        return {"errors": errors[:MAX_QUERY]}
     return {"query": request.POST.get("query", "").strip()[:MAX_QUERY]}
 
 

@@ -237,6 +237,7 @@ def _shown(current: ReviewItem, facts: ReviewFacts, schema: LabelSchema) -> dict
     standing = facts.resolution.value if facts.resolution else None
     reasons = [reason for reason in ReviewItem.Reason if reason in current.evidence]
     doubt = current.evidence.get(ReviewItem.Reason.DOUBT)
+    suspect = current.evidence.get(ReviewItem.Reason.LABEL_ERROR)
     complaint = current.evidence.get(ReviewItem.Reason.COMPLAINT)
     return {
         "current": current,
@@ -263,6 +264,9 @@ def _shown(current: ReviewItem, facts: ReviewFacts, schema: LabelSchema) -> dict
         "complaint": complaint,
         "complained_for": _corrections(complaint, schema) if complaint else [],
         "doubt_value": _words(schema, doubt["value"]) if doubt else [],
+        "suspect": suspect,
+        "suspect_value": _words(schema, suspect["value"]) if suspect else [],
+        "suspect_model_value": _words(schema, suspect["model_value"]) if suspect else [],
         "choices": [
             {"answer": answer, "json": json.dumps(answer.value), "is_standing": answer.value == standing}
             for answer in answers

@@ -21,6 +21,7 @@ from labeling.forms.projects import KeyForm, SchemaForm, SettingsForm, field_of_
 from labeling.models import LabelSchema, Membership
 from labeling.services import projects as services
 from labeling.services.gold import n_gold_in_use
+from labeling.services.guidelines import drop_section, kept_section
 
 
 @login_required
@@ -47,7 +48,11 @@ def schema(request: HttpRequest, slug: str) -> HttpResponse:
     membership = _membership(request, slug)
     versions = selectors.schema_versions(project=membership.project)
     current = versions[0]
-    form = SchemaForm(request.POST or None, schema=current)
+    prepared = kept_section(session=request.session, project=membership.project) if "prepared" in request.GET else ""
+    initial = {"guidelines": f"{current.guidelines.rstrip()}\n\n{prepared}".lstrip()} if prepared else {}
+    form = SchemaForm(request.POST or None, schema=current, initial=initial)
+    if prepared:  # it stands at the end: the field should show it
+        form.fields["guidelines"].widget.attrs["rows"] = 28
     preview = None
     if "preview" in request.POST:  # without JavaScript the preview button sends the whole form
         preview = mark_safe(render_guidelines(request.POST.get("guidelines", "")))
@@ -59,8 +64,9 @@ def schema(request: HttpRequest, slug: str) -> HttpResponse:
                 "version below, carry over what you need, and save again.",
             )
         elif _save_schema(request, membership, current, form):
+            drop_section(session=request.session)
             return redirect("labeling:schema", slug)
-    shown = {"versions": versions, "current": current, "preview": preview}
+    shown = {"versions": versions, "current": current, "preview": preview, "is_prepared": bool(prepared)}
     return _page(request, membership, "labeling/settings_schema.html", form, **shown)
 
 

@@ -43,7 +43,10 @@ def test_a_training_that_waits_is_answered_again(owner):
 def test_models_lists_versions_with_their_evidence(owner):
     project = make_pool(owner, 160)
     call = client_of(owner, scopes=["annotate"])
-    assert call.get(url(project, "models")).json() == {"models": []}
+    assert call.get(url(project, "models")).json() == {
+        "models": [],
+        "aliases": {"live": None, "candidate": None, "shadow": None},
+    }
     answer(pool_items(project, 30))
     answer(audit_items(project))
     run_training(project)

@@ -80,16 +80,23 @@ def test_items_that_trickle_in_do_not_leave_a_heap_of_files(owner, small_shards)
 def test_a_damaged_shard_is_left_out_and_made_again(owner, small_shards, damage):
     project = make_pool(owner, 40)
     run_features(project)
-    path = files.absolute(shards_of(project)[1].path)
-    if damage == "flip":
+
+    def harm(place):
+        path = files.absolute(shards_of(project)[place].path)
         content = bytearray(path.read_bytes())
         content[-1] ^= 1
         path.unlink()
-        path.write_bytes(content)
-    else:
-        path.unlink()
+        if damage == "flip":
+            path.write_bytes(content)
+
+    harm(1)
     assert len(featurized_ids(project)) == 24
-    assert run_features(project).result["items"] == 16
+    assert run_features(project).result == {"items": 16, "left": 0}
+    assert featurized_ids(project) == all_ids(project)
+    # Found by the job itself, it is said on the page.
+    harm(0)
+    said = run_features(project).result["outcome"]
+    assert said == "1 damaged file was thrown away; features of 16 items computed"
     assert featurized_ids(project) == all_ids(project)
 
 

@@ -18,6 +18,7 @@ from active_learning.services.triggers import request_training
 from labeling.models import AuditEntry, Job
 from labeling.services.jobs import sweep_jobs
 from tests.active_learning.pools import answer, audit_items, make_pool, pool_items, run_features, run_training
+from tests.active_learning.remembered import remembered
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -95,7 +96,7 @@ def _found(place: str) -> tuple[Any, str]:
 def consistent(project: Any) -> int:
     """The live version's number, after a look at all that must be true however a process ended."""
     [live] = ModelVersion.objects.filter(project=project, state="live")
-    events = list(AliasEvent.objects.filter(project_id=project.pk).order_by("id"))
+    events = list(AliasEvent.objects.filter(project_id=project.pk, alias="live").order_by("id"))
     assert events[-1].to_number == live.number
     for before, event in zip(events, events[1:], strict=False):
         assert event.from_number == before.to_number
@@ -113,7 +114,11 @@ def storage() -> Any:
 
 
 @pytest.fixture
-def project(owner: Any) -> Any:
+def project(owner: Any, storage: Any) -> Any:
+    return remembered(storage, owner, one_live)
+
+
+def one_live(owner: Any) -> Any:
     project = make_pool(owner, 300)
     run_features(project)
     answer(pool_items(project, 20))
@@ -152,8 +157,13 @@ def test_a_training_that_is_killed_anywhere_is_done_again(project: Any) -> None:
 
 
 @pytest.fixture
-def two(project: Any, owner: Any) -> Any:
+def two(owner: Any, storage: Any) -> Any:
+    return remembered(storage, owner, two_and_one_that_waits)
+
+
+def two_and_one_that_waits(owner: Any) -> Any:
     """Model 2 is live, model 1 was before it, model 3 waits for approval."""
+    project = one_live(owner)
     project.learning_policy.promotion = "approval"
     project.learning_policy.save()
     for number in (2, 3):

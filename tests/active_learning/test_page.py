@@ -11,6 +11,7 @@ from active_learning.services.triggers import request_training
 from labeling.models import AuditEntry, Job
 from labeling.selectors import WORKER_ALIVE_KEY
 from tests.active_learning.pools import answer, audit_items, make_pool, pool_items, run_features, run_training
+from tests.active_learning.remembered import remembered
 from tests.factories import make_member
 
 pytestmark = pytest.mark.django_db
@@ -22,7 +23,11 @@ def worker():
 
 
 @pytest.fixture
-def trained(owner):
+def trained(owner, storage):
+    return remembered(storage, owner, two_versions)
+
+
+def two_versions(owner):
     project = make_pool(owner, 200)
     run_features(project)
     answer(pool_items(project, 30))

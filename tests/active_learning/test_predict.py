@@ -9,7 +9,8 @@ from active_learning.models import ModelVersion, Prediction
 from active_learning.services import files, serving
 from active_learning.services.tokens import read_feedback_token
 from labeling.core.errors import Invalid
-from tests.active_learning.pools import answer, audit_items, make_pool, pool_items, run_training
+from tests.active_learning.pools import make_pool, pool_items, taught
+from tests.active_learning.remembered import remembered
 from tests.factories import make_key, make_member
 
 pytestmark = pytest.mark.django_db
@@ -21,12 +22,8 @@ def _nothing_in_memory():
 
 
 @pytest.fixture
-def trained(owner):
-    project = make_pool(owner, 120)
-    answer(pool_items(project, 60))
-    answer(audit_items(project))
-    run_training(project)
-    return project
+def trained(owner, storage):
+    return remembered(storage, owner, taught)
 
 
 def client_of(user, **options):
@@ -57,8 +54,10 @@ def test_a_batch_is_answered_in_order_and_logged(owner, trained):
         assert said["decision"] in ("auto", "monitor", "review")
         assert said["value"] in said["wording"]
         assert 1 <= len(said["reasons"]) <= 3
-        for word in said["reasons"]:
-            assert item.data["text"][word["start"] : word["end"]] == word["text"]
+        for reason in said["reasons"]:
+            assert reason["name"] in reason["text"]
+            for span in reason["spans"]:
+                assert item.data["text"][span["start"] : span["end"]].lower() == reason["name"].lower()
         row = Prediction.objects.get(pk=said["id"])
         assert (row.version.number, row.value, row.decision) == (1, said["value"], said["decision"])
         assert (row.input, row.propensity) == (item.data, 0.05)

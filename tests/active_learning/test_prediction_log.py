@@ -1,19 +1,23 @@
 """What becomes of a prediction after it was answered: the log, and the reviewers' inbox."""
 
+import multiprocessing
 import threading
 import time
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection, connections
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from active_learning import selectors
+from active_learning.core.ids import time_ordered_id
 from active_learning.models import Prediction, ServingPolicy
 from active_learning.services import prediction_log, serving
 from labeling.core.drafts import canonical, content_hash
 from labeling.models import Item, Project, ReviewItem
 from labeling.services import review as reviewing
-from tests.active_learning.pools import answer, audit_items, make_pool, pool_items, run_training
+from tests.active_learning.pools import audit_items, make_pool, pool_items, taught
+from tests.active_learning.remembered import remembered
 from tests.factories import make_key
 
 
@@ -22,13 +26,17 @@ def _nothing_in_memory():
     serving.forget_models()
 
 
-def trained(owner, **policy) -> Project:
-    project = make_pool(owner, 120)
-    answer(pool_items(project, 60))
-    answer(audit_items(project))
-    run_training(project)
-    ServingPolicy.objects.create(project=project, **({"exploration_share": 0.0} | policy))
-    return project
+@pytest.fixture
+def trained(owner, storage):
+    """The project with a policy; asked again, the same project with another one."""
+    project = remembered(storage, owner, taught)
+
+    def with_policy(**policy) -> Project:
+        ServingPolicy.objects.filter(project=project).delete()
+        ServingPolicy.objects.create(project=project, **({"exploration_share": 0.0} | policy))
+        return project
+
+    return with_policy
 
 
 def by_content(item, **changes):
@@ -47,8 +55,8 @@ def predict(owner, project, items):
 
 
 @pytest.mark.django_db
-def test_what_the_model_is_unsure_of_waits_in_the_inbox_and_teaches_once_decided(client, owner):
-    project = trained(owner, review_below=1.0, auto_above=1.0, segment_field="channel")
+def test_what_the_model_is_unsure_of_waits_in_the_inbox_and_teaches_once_decided(client, owner, trained):
+    project = trained(review_below=1.0, auto_above=1.0, segment_field="channel")
     texts = [{"text": "a stew of unknown things", "channel": "mail"}, {"text": "a goal for the bank"}]
     said = predict(owner, project, [*texts, texts[0]])
     reviews = ReviewItem.objects.filter(project=project, reason="unsure").order_by("pk")
@@ -74,8 +82,8 @@ def test_what_the_model_is_unsure_of_waits_in_the_inbox_and_teaches_once_decided
 
 
 @pytest.mark.django_db
-def test_the_random_share_is_judged_blind_and_never_trained_on(client, owner):
-    project = trained(owner, exploration_share=1.0, review_below=1.0, auto_above=1.0)
+def test_the_random_share_is_judged_blind_and_never_trained_on(client, owner, trained):
+    project = trained(exploration_share=1.0, review_below=1.0, auto_above=1.0)
     fresh, old = {"text": "a stew of unknown things"}, by_content(pool_items(project, 1, offset=80)[0])
     audited = by_content(audit_items(project, 1)[0], state="open")
     said = predict(owner, project, [fresh, old.data, audited.data])
@@ -94,8 +102,8 @@ def test_the_random_share_is_judged_blind_and_never_trained_on(client, owner):
 
 
 @pytest.mark.django_db
-def test_an_audit_item_is_not_shown_with_what_the_model_said(owner):
-    project = trained(owner, review_below=1.0, auto_above=1.0)
+def test_an_audit_item_is_not_shown_with_what_the_model_said(owner, trained):
+    project = trained(review_below=1.0, auto_above=1.0)
     audited = by_content(audit_items(project, 1)[0], state="open")
     predict(owner, project, [audited.data])
     found = ReviewItem.objects.get(item=audited)
@@ -103,20 +111,20 @@ def test_an_audit_item_is_not_shown_with_what_the_model_said(owner):
 
 
 @pytest.mark.django_db
-def test_what_may_not_be_kept_does_not_reach_the_inbox_either(owner):
-    project = trained(owner, review_below=1.0, auto_above=1.0, log_fields={"mail": "never"})
+def test_what_may_not_be_kept_does_not_reach_the_inbox_either(owner, trained):
+    project = trained(review_below=1.0, auto_above=1.0, log_fields={"mail": "never"})
     predict(owner, project, [{"text": "a stew", "mail": "a@b.c"}])
     item = Item.objects.get(project=project, origin="prediction")
     assert item.data == {"text": "a stew"}
-    nothing = trained(owner, review_below=1.0, auto_above=1.0, log_fields={"text": "never"})
+    nothing = trained(review_below=1.0, auto_above=1.0, log_fields={"text": "never"})
     said = predict(owner, nothing, [{"text": "a stew"}])
     assert Prediction.objects.get(pk=said[0]["id"]).item is None
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_rest_is_written_soon_and_waits_for_the_database(owner, settings, monkeypatch):
+def test_the_rest_is_written_soon_and_waits_for_the_database(owner, settings, monkeypatch, trained):
     settings.PREDICTION_LOG_SECONDS = 0.05
-    project = trained(owner, review_below=0.0, auto_above=0.0)
+    project = trained(review_below=0.0, auto_above=0.0)
     n_failed = 3
     insert = prediction_log._insert
 
@@ -144,3 +152,59 @@ def test_the_rest_is_written_soon_and_waits_for_the_database(owner, settings, mo
     monkeypatch.setattr(prediction_log, "MAX_WAITING", 0)
     predict(owner, project, [{"text": "one more"}])
     assert Prediction.objects.count() == 34
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_that_ends_properly_writes_what_waits(owner, settings):
+    settings.PREDICTION_LOG_SECONDS = 60
+    project = make_pool(owner, 4)
+    connections.close_all()  # a connection must not be shared with the child
+
+    def serve_and_end():
+        rows = [
+            Prediction(
+                id=time_ordered_id(),
+                project=project,
+                value="food",
+                decision="auto",
+                reason="sure",
+                propensity=0.0,
+                content_hash="",
+                latency_ms=1.0,
+                created_at=timezone.now(),
+            )
+            for _ in range(3)
+        ]
+        prediction_log.record(project=project, entries=[prediction_log.Logged(row) for row in rows])
+
+    child = multiprocessing.get_context("fork").Process(target=serve_and_end)
+    child.start()
+    child.join(30)
+    assert child.exitcode == 0
+    assert Prediction.objects.count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_same_content_from_several_at_once_is_one_item(owner, trained):
+    project = trained(review_below=1.0, auto_above=1.0)
+    said, failed = [], []
+
+    def ask(turn):
+        try:
+            # The same two in either order: they must not wait for each other.
+            items = [{"text": "a stew of unknown things"}, {"text": "a goal for the bank"}]
+            said.extend(predict(owner, project, items[:: 1 if turn % 2 else -1]))
+        except Exception as error:
+            failed.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=ask, args=(turn,)) for turn in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    assert len(said) == Prediction.objects.count() == 12
+    assert Item.objects.filter(project=project, origin="prediction").count() == 2
+    assert ReviewItem.objects.filter(project=project, state="open").count() == 2

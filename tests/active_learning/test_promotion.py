@@ -1,6 +1,7 @@
 """Approve, reject, roll back: through the doors that people and programs use."""
 
 import pytest
+from django.db import IntegrityError, transaction
 from rest_framework.test import APIClient
 
 from active_learning import selectors
@@ -12,13 +13,18 @@ from active_learning.services.triggers import request_training
 from labeling.core.errors import Conflict
 from labeling.models import AuditEntry, Membership
 from tests.active_learning.pools import answer, audit_items, make_pool, pool_items, run_features, run_training
+from tests.active_learning.remembered import remembered
 from tests.factories import make_key, make_member, make_user
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def waiting(owner):
+def waiting(owner, storage):
+    return remembered(storage, owner, one_waiting)
+
+
+def one_waiting(owner):
     """A project whose first version has passed the gate and waits for approval. Nobody in particular asked for it."""
     project = make_pool(owner, 160)
     change_policy(project=project, actor=owner, promotion="approval")
@@ -45,8 +51,8 @@ def states(project):
     return {v.number: v.state for v in ModelVersion.objects.filter(project=project)}
 
 
-def moves(project):
-    events = AliasEvent.objects.filter(project_id=project.pk).order_by("id")
+def moves(project, alias="live"):
+    events = AliasEvent.objects.filter(project_id=project.pk, alias=alias).order_by("id")
     return [(event.from_number, event.to_number) for event in events]
 
 
@@ -69,7 +75,7 @@ def test_an_owner_approves_and_the_event_says_who_why_and_on_what_evidence(waiti
     response = call(owner, waiting, "1/promote", body)
     assert response.status_code == 200
     assert response.json()["model"]["state"] == "live"
-    event = AliasEvent.objects.get(project_id=waiting.pk)
+    event = AliasEvent.objects.get(project_id=waiting.pk, alias="live")
     assert (event.actor, event.reason, event.to_number) == (owner, "good enough for the pilot", 1)
     assert event.evidence["ticked"] == ["ethics", "solves_problem"]
     assert event.evidence["note"] == "tried on ten mails"
@@ -88,7 +94,7 @@ def test_who_asked_for_the_training_leaves_the_approval_to_another_owner(waiting
     assert refused.status_code == 403
     assert refused.json()["error"]["code"] == "own_training"
     assert call(other, waiting, "2/promote", {"reason": "looked at it"}).status_code == 200
-    assert AliasEvent.objects.get().evidence["asked_for_by"] == "olga"
+    assert AliasEvent.objects.get(alias="live").evidence["asked_for_by"] == "olga"
     assert selectors.live_version(project=waiting) == second
 
 
@@ -98,14 +104,15 @@ def test_the_only_owner_may_approve_what_they_asked_for_and_the_event_says_so(wa
     gone.is_active = False
     gone.save()
     assert call(owner, waiting, "2/promote", {"reason": "alone here"}).status_code == 200
-    assert AliasEvent.objects.get().evidence["only_owner"] is True
+    assert AliasEvent.objects.get(alias="live").evidence["only_owner"] is True
 
 
 def test_who_may(waiting, owner, outsider):
     annotator, reviewer = make_member(waiting), make_member(waiting, "reviewer")
     for user, status in ((annotator, 403), (reviewer, 403), (outsider, 404)):
         assert call(user, waiting, "1/promote", {"reason": "x"}).status_code == status
-        assert call(user, waiting, "rollback", {"reason": "x"}).status_code == status
+        for door in ("1/reject", "1/retire", "shadow", "rollback"):
+            assert call(user, waiting, door, {"reason": "x", "to": None}).status_code == status
     assert call(owner, waiting, "1/promote", {"reason": "x"}, scopes=["annotate"]).status_code == 403
     assert APIClient().post(f"/api/v1/projects/{waiting.slug}/models/rollback/", {}).status_code == 401
     assert states(waiting) == {1: "candidate"}
@@ -123,6 +130,13 @@ def test_who_may(waiting, owner, outsider):
         ("rollback", {"reason": "x", "to": 1}, 409, "never_live"),
         ("rollback", {"reason": "x", "to": 9}, 404, "not_found"),
         ("rollback", {"reason": "x", "to": "one"}, 422, "invalid"),
+        ("1/reject", {"reason": ""}, 422, "invalid"),
+        ("7/reject", {"reason": "x"}, 404, "not_found"),
+        ("1/retire", {"reason": "x"}, 409, "newest"),
+        ("7/retire", {"reason": "x"}, 404, "not_found"),
+        ("shadow", {"reason": "x"}, 422, "invalid"),
+        ("shadow", {"to": 1}, 422, "invalid"),
+        ("shadow", {"reason": "x", "to": 7}, 404, "not_found"),
     ],
 )
 def test_what_makes_no_sense_is_explained_and_changes_nothing(waiting, owner, door, body, status, code):
@@ -260,7 +274,8 @@ def test_a_tampered_model_becomes_live_by_no_door(waiting, owner):
 
 
 def test_a_person_rejects_a_candidate_and_the_reason_stays(waiting, owner):
-    promotion.reject(project=waiting, number=1, actor=owner, reason="trained on the wrong export")
+    response = call(owner, waiting, "1/reject", {"reason": "trained on the wrong export"})
+    assert response.json()["model"]["state"] == "rejected"
     version = ModelVersion.objects.get(project=waiting)
     assert (version.state, version.state_reason) == ("rejected", "olga: trained on the wrong export")
     with pytest.raises(Conflict):
@@ -278,3 +293,69 @@ def test_labels_and_clocks_ask_in_nobodys_name(waiting, owner):
     assert selectors.asked_for_by(version=version) is None
     assert Membership.objects.filter(project=waiting, role="owner").count() == 2
     assert call(owner, waiting, "1/promote", {"reason": "either may"}).status_code == 200
+
+
+def aliases(project, user):
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {make_key(user)}")
+    return client.get(f"/api/v1/projects/{project.slug}/models/").json()["aliases"]
+
+
+def test_the_candidate_is_the_newest_that_may_be_approved_and_each_move_is_written_down(waiting, owner):
+    assert moves(waiting, "candidate") == [(None, 1)]
+    learn_more(waiting)
+    run_training(waiting)  # the same version again: nothing moves
+    assert aliases(waiting, owner) == {"live": None, "candidate": 2, "shadow": None}
+    call(owner, waiting, "2/reject", {"reason": "on second thoughts"})
+    assert aliases(waiting, owner)["candidate"] == 1
+    call(owner, waiting, "1/promote", {"reason": "after all"})
+    assert aliases(waiting, owner) == {"live": 1, "candidate": None, "shadow": None}
+    third = learn_more(waiting, offset=50)
+    call(owner, waiting, "3/promote", {"reason": "better"})
+    assert third.gate["live"] == 1
+    fourth = learn_more(waiting, offset=70)
+    standing = [(None, 1), (1, 2), (2, 1), (1, None), (None, 3), (3, None)]
+    standing += [(None, 4)] if fourth.state == "candidate" else []
+    assert moves(waiting, "candidate") == standing
+    # What was measured beside model 3 speaks of nothing once model 1 is live again.
+    call(owner, waiting, "rollback", {"reason": "complaints"})
+    assert aliases(waiting, owner)["candidate"] is None
+
+
+def test_a_shadow_is_set_moved_and_ended_by_an_owner(waiting, owner):
+    learn_more(waiting)
+    call(owner, waiting, "1/promote", {"reason": "first"})
+    response = call(owner, waiting, "shadow", {"to": 2, "reason": "to see how it does"})
+    assert response.json()["model"]["number"] == 2
+    assert call(owner, waiting, "shadow", {"to": 2, "reason": "again"}).status_code == 200
+    assert aliases(waiting, owner) == {"live": 1, "candidate": None, "shadow": 2}
+    assert call(owner, waiting, "shadow", {"to": 1, "reason": "x"}).json()["error"]["code"] == "live"
+    assert call(owner, waiting, "shadow", {"to": None, "reason": "enough seen"}).json() == {"model": None}
+    assert moves(waiting, "shadow") == [(None, 2), (2, None)]
+    event = AliasEvent.objects.filter(alias="shadow").latest("id")
+    assert (event.actor, event.reason) == (owner, "enough seen")
+    assert AuditEntry.objects.filter(action="model.shadow").count() == 2
+
+
+def test_what_becomes_live_is_rejected_or_retired_is_nobodys_shadow(waiting, owner):
+    learn_more(waiting)
+    for number, door in ((1, "1/promote"), (2, "2/reject")):
+        assert call(owner, waiting, "shadow", {"to": number, "reason": "x"}).status_code == 200
+        assert call(owner, waiting, door, {"reason": "y"}).status_code == 200
+    assert call(owner, waiting, "shadow", {"to": 2, "reason": "x"}).json()["error"]["code"] == "rejected"
+    learn_more(waiting, offset=50)
+    ModelVersion.objects.filter(number=3).update(state="retired")
+    learn_more(waiting, offset=70)
+    assert call(owner, waiting, "shadow", {"to": 3, "reason": "x"}).status_code == 200
+    assert call(owner, waiting, "3/retire", {"reason": "old"}).json()["model"]["archived_at"]
+    assert moves(waiting, "shadow") == [(None, 1), (1, None), (None, 2), (2, None), (None, 3), (3, None)]
+
+
+def test_the_database_knows_one_shadow_and_none_that_is_live(waiting, owner):
+    learn_more(waiting)
+    call(owner, waiting, "1/promote", {"reason": "first"})
+    call(owner, waiting, "shadow", {"to": 2, "reason": "x"})
+    for number in (1, 2):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            fields = {"is_shadow": True} if number == 1 else {"state": "live"}
+            ModelVersion.objects.filter(project=waiting, number=number).update(**fields)

@@ -3,11 +3,12 @@ import pytest
 
 from active_learning import selectors
 from active_learning.core.strategies import FOR_SEVERAL_LABELS, TITLES
+from active_learning.models import ScoringRun
 from active_learning.services.policy import change_policy
 from active_learning.services.scoring import order_queue, score
 from active_learning.services.triggers import request_ordering
 from labeling.core.errors import Invalid
-from labeling.models import Item, Suggestion
+from labeling.models import Item, QueueEntry, Suggestion
 from labeling.services.annotate import submit_annotation
 from labeling.services.queue import lease_items
 from tests.active_learning.pools import (
@@ -282,3 +283,16 @@ def test_only_the_operator_names_paths(owner, settings):
     settings.QUERY_STRATEGIES = []
     with pytest.raises(Invalid, match="An owner chooses another one"):
         order_queue(project=project)
+
+
+def test_a_committee_orders_the_queue_by_what_its_members_disagree_about(owner):
+    project = make_pool(owner, 160)
+    run_features(project)
+    answer(pool_items(project, 4))
+    change_policy(project=project, actor=owner, strategy="modal:vote_entropy")
+    run_training(project)
+    assert ScoringRun.objects.get(project=project).strategy == "modal:vote_entropy"
+    details = QueueEntry.objects.filter(project=project, reason="acquisition").order_by("rank")
+    leads = [first[1] - second[1] for first, second in details.values_list("detail__p", flat=True)]
+    assert leads[0] < leads[-1]
+    assert {round(5 * lead, 3) for lead in leads} <= {0.0, 1.0, 2.0, 3.0, 5.0}

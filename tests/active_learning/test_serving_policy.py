@@ -2,6 +2,7 @@
 
 import random
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -12,20 +13,17 @@ from active_learning.models import ModelVersion, Prediction
 from active_learning.services import serving
 from active_learning.services.certificates import recheck, recheck_promises
 from labeling.models import AuditEntry, Item, Resolution, ReviewItem
-from tests.active_learning.pools import answer, audit_items, make_pool, pool_items, run_training
+from tests.active_learning.pools import answer, pool_items, run_training, taught
+from tests.active_learning.remembered import remembered
 from tests.factories import make_item, make_key
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def trained(owner):
+def trained(owner, storage):
     serving.forget_models()
-    project = make_pool(owner, 120)
-    answer(pool_items(project, 60))
-    answer(audit_items(project))
-    run_training(project)
-    return project
+    return remembered(storage, owner, taught)
 
 
 def manage(owner):
@@ -64,7 +62,7 @@ def draw(project, n, share_right, *, certainty=0.99, item=None):
 
 
 def settled(project, value):
-    item = make_item(project, state="resolved", split="audit")
+    item = make_item(project, state="resolved", split="audit", content_hash=uuid4().hex)
     Resolution.objects.create(
         project=project, item=item, value=value, method="adjudicated", n_annotations=1, created_at=timezone.now()
     )

@@ -60,7 +60,7 @@ def test_labels_become_a_live_model(owner):
     assert version.metrics["audit"]["accuracy"]["n"] == 40
     assert set(version.metrics["baselines"]) == {"majority", "random"}
     assert version.dataset.class_counts == dict.fromkeys(TOPICS, 10)
-    event = AliasEvent.objects.get(project_id=project.pk)
+    event = AliasEvent.objects.get(project_id=project.pk, alias="live")
     assert (event.from_number, event.to_number, event.to_sha256) == (None, 1, version.sha256)
     run = TrainingRun.objects.get(project=project)
     assert run.version == version
@@ -80,7 +80,10 @@ def test_lineage_is_recorded_from_the_first_day(owner):
     assert artifact.documents["featurizer"]["text_fields"] == ["text"]
     assert second.parent.number == 1
     assert [(v.number, v.state) for v in selectors.versions_of(project=project)] == [(2, "live"), (1, "retired")]
-    assert [(e.from_number, e.to_number) for e in AliasEvent.objects.order_by("id")] == [(None, 1), (1, 2)]
+    assert [(e.from_number, e.to_number) for e in AliasEvent.objects.filter(alias="live").order_by("id")] == [
+        (None, 1),
+        (1, 2),
+    ]
 
 
 def test_a_version_is_made_again_from_its_manifest_to_the_same_digest(owner):
@@ -151,7 +154,7 @@ def test_without_audited_items_nothing_goes_live(owner):
     assert version.state == "candidate"
     assert version.state_reason == "insufficient data: 7 of 20 audit items answered"
     assert selectors.live_version(project=project) is None
-    assert not AliasEvent.objects.filter(project_id=project.pk).exists()
+    assert not AliasEvent.objects.filter(project_id=project.pk, alias="live").exists()
 
 
 def test_a_model_that_does_not_beat_the_baselines_is_rejected(owner):

@@ -26,6 +26,7 @@ from tests.active_learning.pools import (
     run_ordering,
     run_training,
 )
+from tests.active_learning.remembered import remembered
 from tests.factories import make_project
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +40,11 @@ def forget():
 
 
 @pytest.fixture
-def ordered(owner):
+def ordered(owner, storage):
+    return remembered(storage, owner, in_order)
+
+
+def in_order(owner):
     """A project that has its features and its first order."""
     project = make_pool(owner, 120)
     run_features(project)
@@ -269,13 +274,18 @@ def test_what_asks_while_a_training_waits_adds_its_reason(ordered):
 # Lost accuracy
 
 
+def in_order_with_a_live_model(owner):
+    """The same with a live model that was measured on 30 audit items."""
+    project = in_order(owner)
+    answer(pool_items(project, 40))
+    answer(audit_items(project))
+    run_training(project)
+    return project
+
+
 @pytest.fixture
-def live(ordered):
-    """A live model that was measured on 30 audit items."""
-    answer(pool_items(ordered, 40))
-    answer(audit_items(ordered))
-    run_training(ordered)
-    version = ordered.model_versions.get()
+def live(owner, storage):
+    version = remembered(storage, owner, in_order_with_a_live_model).model_versions.get()
     assert version.state == "live"
     return version
 

@@ -10,28 +10,34 @@ from active_learning.models import ModelVersion
 from active_learning.services import archive, files, promotion
 from active_learning.services.policy import change_policy
 from tests.active_learning.pools import answer, audit_items, make_pool, pool_items, run_features, run_training
+from tests.active_learning.remembered import remembered
 from tests.factories import make_member, make_user
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def trained(owner):
-    """Three versions of 20, 40 and 60 labels, live by themselves as far as they pass; 65 audit items are answered."""
+def trained(owner, storage):
+    return remembered(storage, owner, three_live_and_one_waiting)
+
+
+def three_live_and_one_waiting(owner):
+    """Versions of 20, 40 and 60 labels, live by themselves as far as they pass; 65 audit items are answered. Then one
+    that an owner has to approve."""
     project = make_pool(owner, 260)
     run_features(project)
     answer(audit_items(project))
     for offset in (0, 20, 40):
         answer(pool_items(project, 20, offset=offset))
         run_training(project, reason=f"{offset + 20} labels")
+    change_policy(project=project, actor=owner, promotion="approval")
+    answer(pool_items(project, 20, offset=60))
+    run_training(project)
     return project
 
 
 @pytest.fixture
-def waiting(trained, owner):
-    change_policy(project=trained, actor=owner, promotion="approval")
-    answer(pool_items(trained, 20, offset=60))
-    run_training(trained)
+def waiting(trained):
     return ModelVersion.objects.filter(project=trained).order_by("-number").first()
 
 
@@ -142,6 +148,23 @@ def test_the_newest_version_orders_the_queue_and_is_not_retired(client, owner, t
     assert "puts the queue in order" in words(response)
 
 
+def test_the_shadow_is_set_and_ended_on_the_page(client, owner, trained, waiting):
+    address = f"/projects/{trained.slug}/model/shadow/"
+    client.force_login(owner)
+    refused = client.post(address, {"to": waiting.number, "reason": ""})
+    assert refused.status_code == 422
+    assert f"Model {waiting.number}" in words(refused)
+    done = words(client.post(address, {"to": waiting.number, "reason": "a week of it"}, follow=True))
+    assert f"Model {waiting.number} is the shadow." in done
+    assert f"shadow: none → model {waiting.number} olga a week of it" in done
+    assert f"candidate: none → model {waiting.number} by itself" in done
+    ended = client.post(address, {"to": "", "shown": waiting.number, "reason": "seen"}, follow=True)
+    assert "No version is the shadow now." in words(ended)
+    assert ended.request["PATH_INFO"] == f"/projects/{trained.slug}/model/{waiting.number}/"
+    assert client.post(address, {"to": "x", "reason": "y"}).status_code == 422
+    assert client.post(address, {"to": "", "reason": "nothing"}, follow=True).status_code == 200
+
+
 def test_altered_files_are_told_on_the_page(client, owner, trained):
     version = ModelVersion.objects.get(project=trained, number=1)
     (files.absolute(version.path) / "model.json").write_text("{}")
@@ -203,22 +226,25 @@ PAGES = {
     "version": ("get", 200, 200, 200),
     "card": ("get", 200, 200, 200),
     "compare": ("get", 200, 200, 200),
+    "version-why": ("get", 200, 200, 200),
     "promote": ("post", 422, 403, 403),
     "reject": ("post", 422, 403, 403),
     "retire": ("post", 422, 403, 403),
     "roll-back": ("post", 422, 403, 403),
+    "set-shadow": ("post", 422, 403, 403),
 }
-# Tested with the model page.
+# Tested with the model page, and in test_errors.
 ELSEWHERE = {
     "learning", "learning-now", "train", "learning-settings", "quality", "fresh-audit", "replay", "replay-now",
-    "similar", "similar-now",
+    "similar", "similar-now", "errors", "errors-now", "error-label", "error-label-back", "error-check",
+    "error-check-back", "error-guideline", "why", "why-more",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_who_may_open_what(client, owner, outsider, trained, name):
     method, *statuses = PAGES[name]
-    numbered = {} if name in ("compare", "roll-back") else {"number": 1}
+    numbered = {} if name in ("compare", "roll-back", "set-shadow") else {"number": 1}
     url = reverse(f"active_learning:{name}", kwargs={"slug": trained.slug} | numbered)
     url += "?a=1&b=2" if name == "compare" else ""
     cast = [owner, make_member(trained, "reviewer"), make_member(trained), outsider]

@@ -6,7 +6,7 @@ import pytest
 
 from active_learning.models import FeatureShard, ModelVersion
 from active_learning.services import training, voting
-from active_learning.services.reproduce import what_was_learned
+from active_learning.services.material import what_was_learned
 from active_learning.services.triggers import decide_on_votes, request_votes
 from labeling.models import ConsensusFit, Item, Job, ModelVote, ModelVoter, Project
 from labeling.services.consensus import fit_consensus

@@ -30,7 +30,14 @@ def _read(request):
     return HttpResponse(request.body)
 
 
+def _look(request, token=""):
+    return HttpResponse("looked")
+
+
 urlpatterns = [
+    path("items/", _look),
+    path("invite/<str:token>/", _look),
+    path("api/v1/look/", _look),
     path("refuse/", _refuse),
     path("api/v1/refuse/", _refuse),
     path("api/v1/broken/", _broken),
@@ -103,6 +110,22 @@ def test_a_bug_is_500_and_names_the_request(refusing):
     assert response["X-Request-ID"] in response.text
     body = refusing.get("/api/v1/broken/").json()
     assert body["error"]["code"] == "server_error"
+
+
+@pytest.mark.parametrize("address", ["/items/?find=%00", "/items/?find=a&find=b%00", "/items/?a%00b=1", "/invite/%00/"])
+def test_a_nul_in_an_address_is_refused(refusing, address):
+    response = refusing.get(address)
+    assert response.status_code == 400
+    assert "NUL" in response.text and "\0" not in response.text
+    assert refusing.get(address.replace("%00", "0")).text == "looked"
+
+
+def test_a_nul_in_a_form_is_refused_and_what_a_program_sends_is_left_to_its_door(refusing):
+    assert refusing.post("/items/", {"reason": "a\0b"}).status_code == 400
+    assert refusing.post("/items/", {"reason": "ab"}).text == "looked"
+    error = refusing.post("/api/v1/look/?n=%00", "{}", content_type="application/json").json()["error"]
+    assert (error["code"], list(error["fields"])) == ("malformed", ["n"])
+    assert refusing.post("/api/v1/look/", "a\0b", content_type="text/plain").text == "looked"
 
 
 def test_other_exceptions_are_left_alone():

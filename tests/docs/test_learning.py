@@ -5,7 +5,8 @@ import re
 from django.conf import settings
 
 from active_learning.core.audit import FIRST_AUDITED, MIN_AUDITED, SHARE_AT_FIRST, SHARE_LATER, audit_wanted
-from active_learning.core.learners import DENSE_WEIGHT, LinearLearner
+from active_learning.core.linear import LinearLearner
+from active_learning.core.scaling import DENSE_WEIGHT
 from active_learning.core.start import COLD_START_ENDS
 from active_learning.core.strategies import TITLES
 from active_learning.core.validation import (

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from django.contrib.auth import authenticate
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 
 from active_learning.models import ModelVersion
 from labeling.core.vader import DOMAINS, read_distribution
@@ -131,6 +133,15 @@ def test_a_project_of_somebody_else_is_left_alone(home: Path) -> None:
     with pytest.raises(CommandError, match="not the demo's"):
         run()
     assert not Item.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_database_without_all_tables_is_left_alone_and_told(home: Path) -> None:
+    recorder = MigrationRecorder(connection)
+    recorder.record_unapplied(*recorder.migration_qs.order_by("-id").values_list("app", "name")[0])
+    with pytest.raises(CommandError, match="manage.py migrate"):
+        run()
+    assert not Project.objects.exists()
 
 
 @pytest.mark.django_db

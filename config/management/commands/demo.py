@@ -17,6 +17,7 @@ from labeling.core.errors import DomainError
 from labeling.core.vader import DOMAINS, RatedText, read_distribution
 from labeling.models import AgreementReport, Item, Job, Project
 from labeling.services import agreement, demo
+from labeling.services.upkeep import n_missing_migrations
 
 # Labels in the pool before each training: enough for a learning curve with three points.
 LABELS_AT_TRAINING = (50, 100, 200)
@@ -43,6 +44,8 @@ class Command(BaseCommand):
         self.n_changes = 0
         # `make run` starts the broker after this: bells that ring in vain are no news here.
         logging.getLogger("labeling.services.jobs").setLevel(logging.ERROR)
+        if n_missing_migrations():
+            raise CommandError("The database is not ready for it. Type: manage.py migrate (serve and make run do it)")
         try:
             # First, so that somebody can log in even where the texts cannot be fetched.
             logins = demo.make_people(home=settings.TOUCHSTONE_HOME)

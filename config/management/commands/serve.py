@@ -12,11 +12,11 @@ from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connection, connections
-from django.db.migrations.executor import MigrationExecutor
+from django.db import connections
 from django.db.utils import DatabaseError
 
 from config import supervisor
+from labeling.services.upkeep import n_missing_migrations
 
 WEB_THREADS = 4
 WORKER_CHILDREN = 2
@@ -50,8 +50,7 @@ class Command(BaseCommand):
 
     def _migrate(self) -> None:
         try:
-            executor = MigrationExecutor(connection)
-            n_missing = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+            n_missing = n_missing_migrations()
             if n_missing:
                 call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
                 self.stdout.write(f"Database: applied {n_missing} migrations.")

@@ -4,7 +4,7 @@ import numpy as np
 
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.featurize import Featurizer, FeaturizerSpec, RawItem
-from active_learning.core.learners import DenseScaling, dense_scaling
+from active_learning.core.scaling import DenseScaling, dense_scaling
 
 WORDS = {
     "sport": ["goal", "match", "team", "score", "league", "coach"],

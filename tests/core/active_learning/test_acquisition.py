@@ -167,6 +167,8 @@ def test_recommended_spreads_the_front_and_keeps_the_torn_ones(pool):
     assert len(set(groups[front].tolist())) >= 3
     plain = order_candidates(search("margin", 60, batch=6), candidates).ids[:6]
     assert set(groups[plain].tolist()) == {0}
+    known = order_candidates(search("recommended", 60, batch=6, n_labels=200), candidates).ids[:6]
+    assert known.tolist() == plain.tolist()
 
 
 def test_near_duplicates_of_a_torn_item_go_to_the_end():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
-from active_learning.core.calibration import calibration, undo_temperature
+from active_learning.core.calibration import calibration, calibration_difference, undo_temperature
 
 
 def drawn(n, seed=0, sharpness=1.0):
@@ -81,3 +81,18 @@ def test_the_interval_covers_the_error_of_a_large_sample():
         found = calibration(p[part], truth[part], np.random.default_rng(start))
         hits += found.low <= true <= found.high
     assert hits / 120 > 0.88
+
+
+def test_the_difference_of_two_is_that_of_their_errors():
+    honest, truth = drawn(600)
+    scores = np.log(honest)
+    for blunt, several in ((softmax(scores / 3, axis=1), False), (expit(scores + 1), True)):
+        first, second = (blunt, honest) if not several else (blunt, expit(scores))
+        true = (np.random.default_rng(0).random(second.shape) < second) if several else truth
+        found = calibration_difference(first, second, true, np.random.default_rng(0))
+        errors = [calibration(p, true, np.random.default_rng(0)).ece for p in (first, second)]
+        assert found.value == pytest.approx(errors[0] - errors[1])
+        assert 0 < found.low < found.value < found.high
+    same = calibration_difference(honest, honest, truth, np.random.default_rng(0))
+    assert (same.value, same.low, same.high, same.n) == (0, 0, 0, 600)
+    assert calibration_difference(honest[:39], honest[:39], truth[:39], np.random.default_rng(0)) is None

@@ -1,7 +1,8 @@
 import numpy as np
 
 from active_learning.core.crossfit import cross_fitted
-from active_learning.core.learners import LinearLearner, Targets, decide, encode_targets
+from active_learning.core.linear import LinearLearner
+from active_learning.core.targets import Targets, decide, encode_targets
 from tests.core.active_learning.synthetic import block_of, scaling_of, topic_texts
 
 TOPICS = ("food", "money", "sport")

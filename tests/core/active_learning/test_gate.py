@@ -78,6 +78,27 @@ def test_what_is_not_shown_either_way_is_left_to_a_person(changes):
     assert judge(evidence(**changes)).state == State.UNDECIDED
 
 
+OWN = {"ece": 0.07, "low": 0.02, "high": 0.13, "by_chance": 0.06, "n": 60}
+
+
+def test_where_the_difference_in_calibration_is_open_the_candidate_is_held_against_a_perfect_one():
+    open_ = Figure(0.03, -0.01, 0.07, 60)
+    assert judge(evidence(calibration=open_, own_calibration=OWN)).state == State.PASSED
+    off = OWN | {"low": 0.061}
+    verdict = judge(evidence(calibration=open_, own_calibration=off))
+    assert verdict.state == State.UNDECIDED
+    assert "not shown to be as well calibrated as model 3: calibration error +0.030" in verdict.reason
+    # What is shown stays shown.
+    assert judge(evidence(calibration=Figure(0.08, 0.03, 0.12, 60), own_calibration=OWN)).state == State.FAILED
+
+
+def test_too_few_items_for_a_reliability_curve_are_told_and_hold_nothing_up():
+    verdict = judge(evidence(n_audited=39, calibration=None))
+    assert verdict.state == State.PASSED
+    [check] = [check for check in verdict.checks if check.name == "calibration"]
+    assert (check.state, check.words) == (State.UNDECIDED, "insufficient data: 39 of 40 audit items")
+
+
 def test_slightly_less_is_no_worse_when_it_is_surely_within_the_margin():
     assert judge(evidence(accuracy=Figure(-0.005, -0.015, 0.005, 4_000))).state == State.PASSED
 

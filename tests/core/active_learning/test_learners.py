@@ -5,19 +5,13 @@ import pytest
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
-from active_learning.core import learners
+from active_learning.core import gram
+from active_learning.core.baselines import majority_prediction, random_predictions
 from active_learning.core.featurize import Featurizer, RawItem, infer_spec
-from active_learning.core.learners import (
-    LinearLearner,
-    LinearModel,
-    Targets,
-    decide,
-    dense_scaling,
-    encode_targets,
-    fit_temperature,
-    majority_prediction,
-    random_predictions,
-)
+from active_learning.core.linear import LinearLearner, LinearModel
+from active_learning.core.scaling import dense_scaling
+from active_learning.core.targets import Targets, decide, encode_targets
+from active_learning.core.temperature import fit_temperature, leads, out_of_fold_temperature
 from tests.core.active_learning.synthetic import LetterEmbedder, block_of, scaling_of, topic_texts
 
 TOPICS = ("food", "money", "sport")
@@ -104,7 +98,7 @@ def test_a_sample_weight_of_two_counts_like_two_rows():
 
 def test_many_and_few_rows_are_solved_alike(monkeypatch):
     folded, block, _ = fitted()
-    monkeypatch.setattr(learners, "FOLD_UP_TO", 10)
+    monkeypatch.setattr(gram, "FOLD_UP_TO", 10)
     plain = fitted()[0]
     assert np.allclose(folded.predict_proba(block), plain.predict_proba(block), atol=5e-3)
 
@@ -213,6 +207,28 @@ def test_temperature_finds_the_scale_of_known_scores():
     truth = np.array([rng.choice(4, p=p) for p in softmax(true_scores, axis=1)])
     assert fit_temperature(true_scores * 3, truth, np.ones(4_000)) == pytest.approx(3.0, rel=0.08)
     assert fit_temperature(true_scores / 2, truth, np.ones(4_000)) == pytest.approx(0.5, rel=0.08)
+
+
+def test_what_was_picked_for_being_hard_is_weighed_like_the_pool():
+    # Where the second label is close the scores say too much, where it is far too little; one temperature fits the mix.
+    rng = np.random.default_rng(1)
+    scores = rng.normal(size=(20_000, 2)) * 2
+    is_close = leads(scores) < np.median(leads(scores))
+    honest = np.where(is_close[:, None], scores / 4, scores * 1.5)
+    truth = (rng.random(20_000) < softmax(honest, axis=1)[:, 1]).astype(np.int64)
+    quartiles = tuple(np.quantile(leads(scores), (0.25, 0.5, 0.75)))
+    of_pool = fit_temperature(scores, truth, np.ones(20_000))
+    picked = rng.permutation(np.concatenate([np.flatnonzero(is_close)[:4_500], np.flatnonzero(~is_close)[:500]]))
+    targets = Targets(("no", "yes"), truth[picked])
+
+    def temperature(pool_leads):
+        def score_part(inside, outside):
+            return scores[picked[outside]], np.arange(2)
+
+        return out_of_fold_temperature(score_part, targets, np.ones(5_000), np.random.default_rng(0), pool_leads)
+
+    assert temperature(quartiles) == pytest.approx(of_pool, rel=0.1)
+    assert temperature(()) > 1.3 * of_pool
 
 
 def test_calibrated_confidence_is_near_accuracy_on_new_items():

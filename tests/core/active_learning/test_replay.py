@@ -6,9 +6,11 @@ import pytest
 from active_learning.core.acquisition import strategy_named
 from active_learning.core.campaign import Known, Round, play
 from active_learning.core.featurize import Featurizer, RawItem, infer_spec
-from active_learning.core.learners import LinearLearner, dense_scaling, encode_targets
+from active_learning.core.linear import LinearLearner
 from active_learning.core.replay import advise, areas, difference, labels_to, looks_of, summarize, to_json
 from active_learning.core.replay_chart import draw_replay
+from active_learning.core.scaling import dense_scaling
+from active_learning.core.targets import encode_targets
 from tests.core.active_learning.synthetic import topic_texts
 
 SIZES = (20, 40, 60)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from active_learning.core.phrasing import phrase, sureness
+from active_learning.core.phrasing import phrase
 from active_learning.core.routing import Bands, RoutingRules, confidence_of, route
 
 
@@ -73,15 +73,9 @@ def test_the_draw_is_all_that_decides_about_exploration(draw, share, p):
 
 
 def test_words_neither_hide_doubt_nor_promise_too_much():
-    assert phrase("spam", SURE, "auto") == "96 % sure: “spam”."
-    assert "might be wrong" in phrase("spam", SURE, "monitor")
-    assert "Not sure" in phrase("spam", SURE, "review")
-    assert "fixed rule" in phrase("spam", None, "review")
-    assert phrase(["a", "b"], SURE, "auto").endswith("“a, b”.")
-    assert [sureness(p) for p in (1.0, 0.996, 0.993, 0.779, 0.001)] == [
-        "more than 99 %",
-        "more than 99 %",
-        "99 %",
-        "77 %",
-        "less than 1 %",
-    ]
+    assert phrase("spam", {"spam": 0.96, "ham": 0.03, "eggs": 0.01}) == "96 % sure: spam. It can still be wrong."
+    assert phrase("spam", {"spam": 0.6, "ham": 0.3, "eggs": 0.1}).endswith("It could also be ham (30 %).")
+    assert "guess" in phrase(3, {"1": 0.3, "2": 0.3, "3": 0.4})
+    assert phrase(["a", "b"], {"a": 0.99, "b": 0.97, "c": 0.02}).startswith("97 % sure: a and b.")
+    assert "none of the labels" in phrase([], {"a": 0.01})
+    assert "fixed rule" in phrase("spam", {})

@@ -1,0 +1,122 @@
+"""What versions are made of: features, targets and weights of the labeled items, and the recipe; and the making."""
+
+import hashlib
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from active_learning import selectors
+from active_learning.core.artifacts import Artifact, read_artifact
+from active_learning.core.blocks import FeatureBlock
+from active_learning.core.featurize import FeaturizerSpec
+from active_learning.core.inputs import InputSchema, learn_inputs
+from active_learning.core.learners import Model, learner_of
+from active_learning.core.scaling import DenseScaling
+from active_learning.core.targets import Targets, encode_targets
+from active_learning.models import ModelVersion
+from active_learning.services import archive, files, frozen, registry
+from active_learning.services.registry import Recipe
+from labeling.core.errors import Conflict
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Features, targets and weights of the labeled items, and of the pool how dense columns are scaled and how far the
+    first label leads there (nothing where that is not known)."""
+
+    block: FeatureBlock
+    targets: Targets
+    weights: NDArray[np.float64]
+    scaling: DenseScaling
+    pool_leads: tuple[float, ...] = ()
+
+
+def inputs_of(*, spec: FeaturizerSpec, ids: list[int]) -> InputSchema:
+    """What inputs a model that learned from these items was taught to see. Their content never changes."""
+    parts = (selectors.item_data(ids=ids[start : start + 1_000]) for start in range(0, len(ids), 1_000))
+    return learn_inputs((data for part in parts for data in part.values()), spec)
+
+
+def fit(*, recipe: Recipe, material: Material) -> Model:
+    """The model that this recipe makes of this material: the same to the bit each time."""
+    return _fit(recipe, material, pool_leads=material.pool_leads)
+
+
+def fit_uncalibrated(*, recipe: Recipe, material: Material) -> Model:
+    """The same model with a temperature of 1."""
+    return _fit(recipe, material, is_calibrated=False)
+
+
+def _fit(recipe: Recipe, material: Material, **calibration: Any) -> Model:
+    parts = (material.block, material.targets, material.weights)
+    rng = np.random.default_rng(recipe.seed)
+    return learner_of(recipe.parameters).fit(*parts, rng, material.scaling, **calibration)
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What a version was made of: the items that it learned from, in the order of the material's rows, and how."""
+
+    ids: list[int]
+    material: Material
+    recipe: Recipe
+
+
+def what_was_learned(*, version: ModelVersion) -> Learned:
+    """The version's recipe and material, from its manifest, its data set and the features that it learned from.
+
+    Raises ArtifactRefused when the version's own files are missing or altered, Conflict when its data set is or when
+    items that it learned from are gone.
+    """
+    return learned_from(version=version, artifact=artifact_of(version=version))
+
+
+def learned_from(*, version: ModelVersion, artifact: Artifact) -> Learned:
+    """The same from files that are at hand already."""
+    stored = _stored_dataset(version)
+    ids, values, weights = (list(column) for column in zip(*stored["rows"], strict=True))
+    spec = FeaturizerSpec.from_json(artifact.documents["featurizer"])
+    material = Material(
+        _features_again(version, spec, ids),
+        encode_targets(values, stored["labels"], is_multilabel=stored["kind"] == "choices"),
+        np.array(weights, dtype=np.float64),
+        registry.stored_scaling(artifact),
+        registry.stored_pool_leads(artifact),
+    )
+    recipe = Recipe(artifact.about["dataset"], spec, artifact.about["parameters"], artifact.about["seed"])
+    return Learned(ids, material, recipe)
+
+
+def artifact_of(*, version: ModelVersion) -> Artifact:
+    """The version's files, also when they were put into an archive. Raises ArtifactRefused."""
+    if version.archived_at is None:
+        return registry.load_artifact(version=version)
+    with tempfile.TemporaryDirectory() as folder:
+        archive.restore(version=version, folder=Path(folder) / version.sha256)
+        return read_artifact(Path(folder) / version.sha256, sha256=version.sha256, keys=files.signing_keys())
+
+
+def _features_again(version: ModelVersion, spec: FeaturizerSpec, ids: list[int]) -> FeatureBlock:
+    """The features of all these items, kept or computed anew, however many."""
+    found = frozen.learned_features(project=version.project, spec=spec, ids=ids, keep=False)
+    n = len(ids) - len(found.places)
+    if found.block is None or n:
+        raise Conflict(f"{n} of the {len(ids)} items that model {version.number} learned from are gone.", code="gone")
+    return found.block
+
+
+def _stored_dataset(version: ModelVersion) -> dict[str, Any]:
+    dataset = version.dataset
+    try:
+        content = files.absolute(dataset.path).read_bytes()
+    except OSError as error:
+        raise Conflict(f"The file of data set {dataset.number} is missing: {error}", code="dataset_missing") from error
+    if hashlib.sha256(content).hexdigest() != dataset.sha256:
+        raise Conflict(f"The file of data set {dataset.number} was altered.", code="dataset_altered")
+    stored: dict[str, Any] = json.loads(content)
+    return stored
