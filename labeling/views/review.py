@@ -1,6 +1,7 @@
 """The review inbox: one item that people differ on at a time, the waiting ones beside it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -237,6 +238,7 @@ def _shown(current: ReviewItem, facts: ReviewFacts, schema: LabelSchema) -> dict
     reasons = [reason for reason in ReviewItem.Reason if reason in current.evidence]
     doubt = current.evidence.get(ReviewItem.Reason.DOUBT)
     suspect = current.evidence.get(ReviewItem.Reason.LABEL_ERROR)
+    complaint = current.evidence.get(ReviewItem.Reason.COMPLAINT)
     return {
         "current": current,
         "item": item,
@@ -259,6 +261,8 @@ def _shown(current: ReviewItem, facts: ReviewFacts, schema: LabelSchema) -> dict
         "stands_json": json.dumps(facts.resolution.value) if facts.resolution else "",
         "stands_is_allowed": facts.resolution is not None and _is_allowed(schema, facts.resolution.value),
         "doubt": doubt,
+        "complaint": complaint,
+        "complained_for": _corrections(complaint, schema) if complaint else [],
         "doubt_value": _words(schema, doubt["value"]) if doubt else [],
         "suspect": suspect,
         "suspect_value": _words(schema, suspect["value"]) if suspect else [],
@@ -275,6 +279,19 @@ def _shown(current: ReviewItem, facts: ReviewFacts, schema: LabelSchema) -> dict
         "highest": answers[-1].value,
         "can_be_gold": item.gold is None,
     }
+
+
+def _corrections(complaint: Mapping[str, Any], schema: LabelSchema) -> list[dict[str, Any]]:
+    """What users say would be right, the most frequent first."""
+    return [
+        {
+            "value": value_words(schema.kind, schema.config, one["value"]),
+            "n": one["n"],
+            "json": json.dumps(one["value"]),
+            "is_allowed": _is_allowed(schema, one["value"]),
+        }
+        for one in complaint["corrections"]
+    ]
 
 
 def _sides(given: list[Annotation], schema: LabelSchema) -> list[SideShown]:
