@@ -234,11 +234,11 @@ PAGES = {
     "set-shadow": ("post", 422, 403, 403),
     "live": ("get", 200, 200, 403),
 }
-# Tested with the model page, and in test_errors.
+# Tested with the model page, in test_errors and in test_live_page.
 ELSEWHERE = {
     "learning", "learning-now", "train", "learning-settings", "quality", "fresh-audit", "replay", "replay-now",
     "similar", "similar-now", "errors", "errors-now", "error-label", "error-label-back", "error-check",
-    "error-check-back", "error-guideline", "why", "why-more",
+    "error-check-back", "error-guideline", "why", "why-more", "live",
 }  # fmt: skip
 
 
