@@ -2,9 +2,10 @@
 
 from django.urls import path
 
+from active_learning.api import batch as batch_api
 from active_learning.api import models as api
 from active_learning.api import predict
-from active_learning.views import errors, explain, learning, live, replay, similar, versions
+from active_learning.views import batch, errors, explain, learning, live, replay, serving, similar, versions
 
 app_name = "active_learning"
 
@@ -17,6 +18,13 @@ urlpatterns = [
     path("api/v1/projects/<slug:slug>/models/shadow/", api.ShadowView.as_view(), name="api-shadow"),
     path("api/v1/projects/<slug:slug>/models/rollback/", api.RollbackView.as_view(), name="api-rollback"),
     path("api/v1/projects/<slug:slug>/predict/", predict.PredictView.as_view(), name="api-predict"),
+    path("api/v1/projects/<slug:slug>/predict/batch/", batch_api.BatchesView.as_view(), name="api-batches"),
+    path("api/v1/projects/<slug:slug>/predict/batch/<uuid:pk>/", batch_api.BatchView.as_view(), name="api-batch"),
+    path(
+        "api/v1/projects/<slug:slug>/predict/batch/<uuid:pk>/result/",
+        batch_api.BatchResultView.as_view(),
+        name="api-batch-result",
+    ),
     path("api/v1/projects/<slug:slug>/serving/", predict.ServingView.as_view(), name="api-serving"),
     path(
         "api/v1/projects/<slug:slug>/serving/preview/",
@@ -24,6 +32,13 @@ urlpatterns = [
         name="api-serving-preview",
     ),
     path("projects/<slug:slug>/live/", live.live, name="live"),
+    path("projects/<slug:slug>/live/settings/", serving.serving, name="serving"),
+    path("projects/<slug:slug>/live/files/", batch.files, name="batches"),
+    path("projects/<slug:slug>/live/files/now/", batch.files_now, name="batches-now"),
+    path("projects/<slug:slug>/live/files/<uuid:pk>/result/", batch.result, name="batch-result"),
+    path("projects/<slug:slug>/live/files/<uuid:pk>/again/", batch.again, name="batch-again"),
+    path("projects/<slug:slug>/live/files/schedules/", batch.schedule, name="schedule-batch"),
+    path("projects/<slug:slug>/live/files/schedules/<int:pk>/stop/", batch.stop, name="stop-schedule"),
     path("api/v1/projects/<slug:slug>/errors/", api.ErrorsView.as_view(), name="api-errors"),
     path("api/v1/projects/<slug:slug>/errors/<str:group>/label/", api.ErrorLabelView.as_view(), name="api-error-label"),
     path("api/v1/projects/<slug:slug>/errors/<str:group>/check/", api.ErrorCheckView.as_view(), name="api-error-check"),

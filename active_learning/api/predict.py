@@ -136,6 +136,7 @@ class PreviewOutput(serializers.Serializer):
     now = serializers.DictField(child=serializers.IntegerField())
     then = serializers.DictField(child=serializers.IntegerField())
     moved = serializers.IntegerField()
+    moves = serializers.ListField(child=serializers.JSONField(), help_text="{from, to, n}: the most frequent first")
     edge_rules = serializers.ListField(child=serializers.JSONField(), help_text="{when, taken, unknown, examples}")
     error_now = serializers.JSONField(allow_null=True)
     error_then = serializers.JSONField(allow_null=True)

@@ -232,19 +232,20 @@ PAGES = {
     "retire": ("post", 422, 403, 403),
     "roll-back": ("post", 422, 403, 403),
     "set-shadow": ("post", 422, 403, 403),
+    "live": ("get", 200, 200, 403),
 }
-# Tested with the model page, and in test_errors.
+# Tested with the model page, in test_errors and in test_live_page.
 ELSEWHERE = {
     "learning", "learning-now", "train", "learning-settings", "quality", "fresh-audit", "replay", "replay-now",
     "similar", "similar-now", "errors", "errors-now", "error-label", "error-label-back", "error-check",
-    "error-check-back", "error-guideline", "why", "why-more",
+    "error-check-back", "error-guideline", "why", "why-more", "live",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_who_may_open_what(client, owner, outsider, trained, name):
     method, *statuses = PAGES[name]
-    numbered = {} if name in ("compare", "roll-back", "set-shadow") else {"number": 1}
+    numbered = {} if name in ("compare", "roll-back", "set-shadow", "live") else {"number": 1}
     url = reverse(f"active_learning:{name}", kwargs={"slug": trained.slug} | numbered)
     url += "?a=1&b=2" if name == "compare" else ""
     cast = [owner, make_member(trained, "reviewer"), make_member(trained), outsider]
