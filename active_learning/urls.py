@@ -2,9 +2,9 @@
 
 from django.urls import path
 
+from active_learning.api import decisions, predict
 from active_learning.api import models as api
-from active_learning.api import predict
-from active_learning.views import errors, explain, learning, live, replay, similar, versions
+from active_learning.views import errors, explain, learning, live, replay, review_figures, similar, versions, webhooks
 
 app_name = "active_learning"
 
@@ -17,6 +17,17 @@ urlpatterns = [
     path("api/v1/projects/<slug:slug>/models/shadow/", api.ShadowView.as_view(), name="api-shadow"),
     path("api/v1/projects/<slug:slug>/models/rollback/", api.RollbackView.as_view(), name="api-rollback"),
     path("api/v1/projects/<slug:slug>/predict/", predict.PredictView.as_view(), name="api-predict"),
+    path(
+        "api/v1/projects/<slug:slug>/predictions/<uuid:pk>/",
+        decisions.PredictionView.as_view(),
+        name="api-prediction",
+    ),
+    path(
+        "api/v1/projects/<slug:slug>/review/figures/",
+        decisions.ReviewFiguresView.as_view(),
+        name="api-review-figures",
+    ),
+    path("api/v1/projects/<slug:slug>/decisions/", decisions.DecisionsView.as_view(), name="api-decisions"),
     path("api/v1/projects/<slug:slug>/serving/", predict.ServingView.as_view(), name="api-serving"),
     path(
         "api/v1/projects/<slug:slug>/serving/preview/",
@@ -24,6 +35,16 @@ urlpatterns = [
         name="api-serving-preview",
     ),
     path("projects/<slug:slug>/live/", live.live, name="live"),
+    path("review/<slug:slug>/figures/", review_figures.review_figures, name="review-figures"),
+    path("projects/<slug:slug>/settings/webhooks/", webhooks.webhooks, name="webhooks"),
+    path("projects/<slug:slug>/settings/webhooks/<int:pk>/", webhooks.webhook, name="webhook"),
+    path("projects/<slug:slug>/settings/webhooks/<int:pk>/test/", webhooks.test, name="webhook-test"),
+    path("projects/<slug:slug>/settings/webhooks/<int:pk>/secret/", webhooks.secret, name="webhook-secret"),
+    path("projects/<slug:slug>/settings/webhooks/<int:pk>/switch/", webhooks.switch, name="webhook-switch"),
+    path("projects/<slug:slug>/settings/webhooks/<int:pk>/delete/", webhooks.delete, name="webhook-delete"),
+    path(
+        "projects/<slug:slug>/settings/webhooks/<int:pk>/again/<uuid:delivery>/", webhooks.again, name="webhook-again"
+    ),
     path("api/v1/projects/<slug:slug>/errors/", api.ErrorsView.as_view(), name="api-errors"),
     path("api/v1/projects/<slug:slug>/errors/<str:group>/label/", api.ErrorLabelView.as_view(), name="api-error-label"),
     path("api/v1/projects/<slug:slug>/errors/<str:group>/check/", api.ErrorCheckView.as_view(), name="api-error-check"),

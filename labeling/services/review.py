@@ -267,6 +267,8 @@ def _refuse_unless_open(review: ReviewItem, item: Item, schema: LabelSchema | No
     if review.state == ReviewItem.State.OPEN:
         return
     who = review.closed_by.get_username() if review.closed_by else "Somebody"
+    if review.state == ReviewItem.State.CLOSED and review.closed_by:
+        raise Conflict(f"{who} has closed this one without a decision: {review.note}", code="closed")
     if review.state == ReviewItem.State.CLOSED:
         raise Conflict("This one has been settled meanwhile without a reviewer: its answers agree now.", code="closed")
     if review.state == ReviewItem.State.REQUEUED:
