@@ -13,7 +13,7 @@ FEWEST_FOR_P90 = 10
 
 @dataclass(frozen=True, slots=True)
 class JudgedReview:
-    """A prediction that a reviewer decided. `was_sent`: the model gave it to a person; `is_blind`: without its answer."""
+    """A prediction that a reviewer decided. `was_sent`: the model gave it to a person; `is_blind`: unseen."""
 
     is_blind: bool
     was_sent: bool
