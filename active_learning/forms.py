@@ -1,6 +1,6 @@
-"""What an owner types about learning: shares in percent, rules one a line."""
+"""What an owner types about learning and serving: shares in percent, rules one a line."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django import forms
@@ -8,8 +8,18 @@ from django import forms
 from active_learning.core.cost_lines import ABSENT, ANY, costs_from_lines, costs_to_lines
 from active_learning.core.outbound import MAX_URL
 from active_learning.core.rules import MARK, rules_from_lines, rules_to_lines
-from active_learning.models import LearningPolicy
+from active_learning.core.serving_lines import (
+    bands_from_lines,
+    bands_problem,
+    bands_to_lines,
+    edge_rules_from_lines,
+    edge_rules_to_lines,
+    keepings_from_lines,
+    keepings_to_lines,
+)
+from active_learning.models import BatchSchedule, LearningPolicy, ServingPolicy
 from active_learning.selectors import strategy_titles
+from labeling.core.exports import FORMATS
 
 
 class PolicyForm(forms.Form):
@@ -234,3 +244,152 @@ class WebhookForm(forms.Form):
         help_text="https, on a host of the public network. Redirects are not followed.",
         widget=forms.URLInput(attrs={"placeholder": "https://shop.example/hooks/touchstone"}),
     )
+
+
+class BatchForm(forms.Form):
+    """A file to be predicted."""
+
+    file = forms.FileField(
+        label="File",
+        help_text="CSV, TSV, JSON, JSON Lines or Parquet.",
+        allow_empty_file=True,  # Said in our own words when it is read.
+    )
+    format = forms.ChoiceField(label="Answers as", choices=list(FORMATS.items()), initial="csv")
+
+
+class ScheduleForm(forms.Form):
+    """What is predicted again and again: the pool, or a file that is sent now or lies in the folder of sources."""
+
+    source = forms.ChoiceField(label="What", choices=BatchSchedule.Source.choices)
+    name = forms.CharField(label="Name of the file", required=False, max_length=200)
+    every = forms.ChoiceField(label="How often", choices=BatchSchedule.Every.choices)
+    format = forms.ChoiceField(label="Answers as", choices=list(FORMATS.items()), initial="csv")
+
+    def add_problem(self, problem: Any) -> None:
+        """What the service refused, at the field that it named."""
+        self.add_error(next((name for name in problem.fields if name in self.fields), None), problem.message)
+
+
+def _lines_field(label: str, rows: int, help_text: str) -> forms.CharField:
+    return forms.CharField(
+        label=label,
+        required=False,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": rows, "spellcheck": "false", "autocapitalize": "off"}),
+        help_text=help_text,
+    )
+
+
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{100 * share:.6g}"
+
+
+class ServingForm(forms.Form):
+    """The settings of serving, named as the service names them."""
+
+    review_below = forms.FloatField(label="A person decides below, in percent", min_value=0, max_value=100)
+    auto_above = forms.FloatField(label="The model decides alone above, in percent", min_value=0, max_value=100)
+    max_wrong = forms.FloatField(
+        label="At most so many wrong of what it decides alone, in percent",
+        required=False,
+        min_value=0.1,
+        max_value=50,
+        help_text="A promise: the model then decides alone only above the certainty for which it has earned it. Empty: "
+        "the boundary above counts.",
+    )
+    label_bands = _lines_field(
+        "Boundaries of single labels", 3, f"One label a line, a person below and alone above: urgent {MARK} 60, 95"
+    )
+    segment_field = forms.CharField(
+        label="Field that holds the segment", required=False, max_length=100, help_text="Of an input: country"
+    )
+    segment_bands = _lines_field("Boundaries of single segments", 3, f"One segment a line: de {MARK} 40, 85")
+    person_labels = forms.MultipleChoiceField(
+        label="Labels that always go to a person",
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="What is said there cannot be undone, or matters too much.",
+    )
+    edge_rules = _lines_field(
+        "Inputs that always go to a person",
+        4,
+        f"One rule a line, and what the person reads: amount > 1000 and new_user {MARK} large order of a new customer",
+    )
+    exploration_share = forms.FloatField(
+        label="Random share judged blind, in percent",
+        min_value=0,
+        max_value=100,
+        help_text="Drawn from all answers, whatever their certainty. Without it nobody knows how often the model is "
+        "right, and no promise can be earned.",
+    )
+    score_field = forms.CharField(
+        label="Name of the score in an answer", max_length=60, help_text="clarity_score: one number from 0 to 1."
+    )
+    score_label = forms.ChoiceField(label="The score is the probability of", required=False)
+    keeps_input = forms.BooleanField(label="Log the inputs too", required=False)
+    log_fields = _lines_field(
+        "Fields that are not logged as they are", 3, f"One field a line, never, hash or mask: user.mail {MARK} never"
+    )
+    keep_days = forms.IntegerField(
+        label="Days in the database",
+        min_value=1,
+        max_value=3_650,
+        help_text="Older predictions move into Parquet files below the storage folder.",
+    )
+
+    def __init__(self, data: Any = None, *, policy: ServingPolicy, kind: str, labels: Sequence[str]) -> None:
+        as_they_are = ("segment_field", "person_labels", "score_field", "score_label", "keeps_input", "keep_days")
+        shares = ("review_below", "auto_above", "max_wrong", "exploration_share")
+        initial = {name: getattr(policy, name) for name in as_they_are}
+        initial |= {name: _percent(getattr(policy, name)) for name in shares}
+        initial |= {
+            "label_bands": bands_to_lines(policy.label_bands),
+            "segment_bands": bands_to_lines(policy.segment_bands),
+            "edge_rules": edge_rules_to_lines(policy.edge_rules),
+            "log_fields": keepings_to_lines(policy.log_fields),
+        }
+        super().__init__(data, initial=initial)
+        # A label of an older schema stays to be seen, so that it can be taken away.
+        known = list(dict.fromkeys([*labels, *map(str, policy.person_labels)]))
+        self.fields["person_labels"].choices = [(label, label) for label in known]  # type: ignore[attr-defined]
+        otherwise = "how far up its scale the rating is" if kind == "rating" else f"the last label: {labels[-1]}"
+        self.fields["score_label"].choices = [("", otherwise), *((label, label) for label in labels)]  # type: ignore[attr-defined]
+
+    def clean_label_bands(self) -> dict[str, list[float]]:
+        return _read(bands_from_lines, self.cleaned_data["label_bands"])
+
+    def clean_segment_bands(self) -> dict[str, list[float]]:
+        return _read(bands_from_lines, self.cleaned_data["segment_bands"])
+
+    def clean_edge_rules(self) -> list[dict[str, str]]:
+        return _read(edge_rules_from_lines, self.cleaned_data["edge_rules"])
+
+    def clean_log_fields(self) -> dict[str, str]:
+        return _read(keepings_from_lines, self.cleaned_data["log_fields"])
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        below, above = data.get("review_below"), data.get("auto_above")
+        if below is not None and above is not None and (problem := bands_problem(below, above)):
+            self.add_error("auto_above", problem)
+        return data
+
+    def changes(self) -> dict[str, Any]:
+        """The settings as the service takes them."""
+        shares = ("review_below", "auto_above", "max_wrong", "exploration_share")
+        return self.cleaned_data | {
+            name: None if self.cleaned_data[name] is None else round(self.cleaned_data[name] / 100, 8)
+            for name in shares
+        }
+
+    def add_problem(self, problem: Any) -> None:
+        """What the service refused, at the field that it named."""
+        names = {name.partition("[")[0] for name in problem.fields} & set(self.fields)
+        self.add_error(next(iter(sorted(names)), None), problem.message)
+
+
+def _read(read: Callable[[str], Any], text: str) -> Any:
+    try:
+        return read(text)
+    except ValueError as error:
+        raise forms.ValidationError(str(error)) from None

@@ -453,6 +453,35 @@ class Prediction(models.Model):
         return f"prediction {self.pk}: {self.value} ({self.decision})"
 
 
+class BatchSchedule(models.Model):
+    """A file or the pool that is predicted again and again; each run is a Job."""
+
+    class Source(models.TextChoices):
+        POOL = "pool", "Every unlabeled item of the pool"
+        FILE = "file", "A file"
+
+    class Every(models.TextChoices):
+        DAY = "day", "Every day"
+        WEEK = "week", "Every week"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="batch_schedules")
+    source = models.CharField(max_length=4, choices=Source)
+    name = models.CharField(max_length=200, blank=True, help_text="Of the file, in the project's folder of sources.")
+    every = models.CharField(max_length=4, choices=Every)
+    format = models.CharField(max_length=7)
+    next_at = models.DateTimeField(db_index=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.name or 'the pool'}, {self.get_every_display().lower()}"
+
+
 class Decision(models.Model):
     """What people made of a prediction: the log from which the product is told, in this order. Never edited.
 

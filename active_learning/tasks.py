@@ -3,6 +3,8 @@
 from celery import shared_task
 
 from active_learning.services import (
+    batch,
+    batch_schedules,
     certificates,
     error_slice,
     errors,
@@ -82,3 +84,18 @@ def run_error_slice(job_id: str) -> None:
 @shared_task(name="active_learning.send_webhooks")
 def send_webhooks() -> dict[str, int]:
     return webhooks.send_webhooks()
+
+
+@shared_task(name="active_learning.run_batch")
+def run_batch(job_id: str) -> None:
+    batch.predict_file(job_id=job_id)
+
+
+@shared_task(name="active_learning.run_batch_schedules")
+def run_batch_schedules() -> int:
+    return batch_schedules.run_due()
+
+
+@shared_task(name="active_learning.sweep_batches")
+def sweep_batches() -> int:
+    return batch.sweep_batches()

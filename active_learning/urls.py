@@ -2,9 +2,22 @@
 
 from django.urls import path
 
+from active_learning.api import batch as batch_api
 from active_learning.api import decisions, predict
 from active_learning.api import models as api
-from active_learning.views import errors, explain, learning, live, replay, review_figures, similar, versions, webhooks
+from active_learning.views import (
+    batch,
+    errors,
+    explain,
+    learning,
+    live,
+    replay,
+    review_figures,
+    serving,
+    similar,
+    versions,
+    webhooks,
+)
 
 app_name = "active_learning"
 
@@ -17,6 +30,13 @@ urlpatterns = [
     path("api/v1/projects/<slug:slug>/models/shadow/", api.ShadowView.as_view(), name="api-shadow"),
     path("api/v1/projects/<slug:slug>/models/rollback/", api.RollbackView.as_view(), name="api-rollback"),
     path("api/v1/projects/<slug:slug>/predict/", predict.PredictView.as_view(), name="api-predict"),
+    path("api/v1/projects/<slug:slug>/predict/batch/", batch_api.BatchesView.as_view(), name="api-batches"),
+    path("api/v1/projects/<slug:slug>/predict/batch/<uuid:pk>/", batch_api.BatchView.as_view(), name="api-batch"),
+    path(
+        "api/v1/projects/<slug:slug>/predict/batch/<uuid:pk>/result/",
+        batch_api.BatchResultView.as_view(),
+        name="api-batch-result",
+    ),
     path(
         "api/v1/projects/<slug:slug>/predictions/<uuid:pk>/",
         decisions.PredictionView.as_view(),
@@ -35,6 +55,13 @@ urlpatterns = [
         name="api-serving-preview",
     ),
     path("projects/<slug:slug>/live/", live.live, name="live"),
+    path("projects/<slug:slug>/live/settings/", serving.serving, name="serving"),
+    path("projects/<slug:slug>/live/files/", batch.files, name="batches"),
+    path("projects/<slug:slug>/live/files/now/", batch.files_now, name="batches-now"),
+    path("projects/<slug:slug>/live/files/<uuid:pk>/result/", batch.result, name="batch-result"),
+    path("projects/<slug:slug>/live/files/<uuid:pk>/again/", batch.again, name="batch-again"),
+    path("projects/<slug:slug>/live/files/schedules/", batch.schedule, name="schedule-batch"),
+    path("projects/<slug:slug>/live/files/schedules/<int:pk>/stop/", batch.stop, name="stop-schedule"),
     path("review/<slug:slug>/figures/", review_figures.review_figures, name="review-figures"),
     path("projects/<slug:slug>/settings/webhooks/", webhooks.webhooks, name="webhooks"),
     path("projects/<slug:slug>/settings/webhooks/<int:pk>/", webhooks.webhook, name="webhook"),

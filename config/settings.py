@@ -328,6 +328,9 @@ REST_FRAMEWORK = {
 # person does.
 THROTTLE_PER_MINUTE = {"annotate": 12_000, "manage": 1_200, "predict": 12_000, "login": 20}
 
+# The same for the feedback of end users, by what it is counted for: requests, each of which may carry many events.
+FEEDBACK_PER_MINUTE = {"key": 6_000, "network": 1_200, "subject": 120, "prediction": 60}
+
 SPECTACULAR_SETTINGS = {
     "TITLE": "Touchstone",
     "DESCRIPTION": "People give values to items, models learn from them and choose what to ask next.",

@@ -16,6 +16,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("labeling.urls")),
     path("", include("active_learning.urls")),
+    path("", include("feedback.urls")),
 ]
 
 handler400 = views.bad_request

@@ -753,7 +753,7 @@ def _suggestion_in(review: ReviewItem, stored: Suggestion | None) -> Suggestion 
     """What the model said when it gave the item to a person, else what it proposes now."""
     if ReviewItem.Reason.EXPLORE.value in review.evidence:
         return None
-    for reason in (ReviewItem.Reason.UNSURE.value, ReviewItem.Reason.EDGE.value):
+    for reason in (ReviewItem.Reason.UNSURE.value, ReviewItem.Reason.EDGE.value, ReviewItem.Reason.COMPLAINT.value):
         said = review.evidence.get(reason)
         if said:
             shown = {name: said[name] for name in ("value", "probabilities", "words", "source")}

@@ -58,7 +58,10 @@ class PredictionOutput(serializers.Serializer):
     confidence = serializers.FloatField(allow_null=True, help_text="The calibrated probability of the value.")
     certainty = ConfidenceOutput(allow_null=True)
     wording = serializers.CharField()
-    reasons = serializers.ListField(child=serializers.JSONField(), help_text="{field, start, end, text, weight}")
+    reasons = serializers.ListField(
+        child=serializers.JSONField(),
+        help_text="As `explain` gives them: {text, kind, name, value, direction, strength, log_odds, spans}.",
+    )
     decision = serializers.ChoiceField(choices=Prediction.Decision.choices)
     why = serializers.CharField(help_text="sure, middle, unsure, edge, person or no_model")
     model = serializers.IntegerField(allow_null=True)
@@ -133,6 +136,7 @@ class PreviewOutput(serializers.Serializer):
     now = serializers.DictField(child=serializers.IntegerField())
     then = serializers.DictField(child=serializers.IntegerField())
     moved = serializers.IntegerField()
+    moves = serializers.ListField(child=serializers.JSONField(), help_text="{from, to, n}: the most frequent first")
     edge_rules = serializers.ListField(child=serializers.JSONField(), help_text="{when, taken, unknown, examples}")
     error_now = serializers.JSONField(allow_null=True)
     error_then = serializers.JSONField(allow_null=True)

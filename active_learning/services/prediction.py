@@ -125,6 +125,36 @@ def try_out(*, project: Project, data: object) -> Answered:
     return _answered(project, [data], False, time.perf_counter())[0]
 
 
+def answer_unlogged(*, project: Project, inputs: Sequence[object]) -> Answered:
+    """What `predict` would answer. Nothing is logged, and nobody is asked. Raises Invalid likewise."""
+    return _answered(project, inputs, True, time.perf_counter())[0]
+
+
+def problems_of(*, project: Project, inputs: Sequence[object]) -> dict[int, str]:
+    """By place, what is wrong with those inputs that could not be read: field and words."""
+    live, _ = selectors.serving_state(project=project)
+    model = None
+    if live is not None:
+        try:
+            model = _serving().served_model(live=live)
+        except Exception:  # then no model answers, and what it would not read does not matter
+            log.warning("batch_without_model", version=live.number, exc_info=True)
+    found: dict[int, str] = {}
+    for place, data in enumerate(inputs):
+        try:
+            one = _readable(data, "The row")
+        except Invalid as error:
+            found[place] = error.message
+            continue
+        if model is None:
+            continue
+        problem = _vector(one.data, model.inputs.vector_dimension)[1]
+        errors = [(VECTOR_FIELD, problem)] if problem else list(model.check(one.data).errors)
+        if errors:
+            found[place] = " ".join(filter(None, errors[0])) + "."
+    return found
+
+
 def input_schema(*, project: Project) -> "InputSchema | None":
     """What inputs the live version was taught to see; None where none is live or it cannot answer."""
     live, _ = selectors.serving_state(project=project)
@@ -346,11 +376,12 @@ def _for_person(policy: ServingPolicy, one: Input, answer: Predicted) -> Routed:
 
 
 def _shown_words(one: Input, answer: Predicted, shown: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The words behind the answer, of the fields that are shown as they came."""
+    """The words that spoke for the answer, of the fields that are shown as they came."""
+    spans = [(span, reason["log_odds"]) for reason in answer.said.reasons for span in reason["spans"]]
     return [
-        {"field": word["field"], "start": word["start"], "end": word["end"], "weight": word["weight"]}
-        for word in answer.said.reasons
-        if shown.get(word["field"]) == one.data.get(word["field"])
+        {"field": span["field"], "start": span["start"], "end": span["end"], "weight": weight}
+        for span, weight in spans
+        if weight > 0 and not span["side"] and shown.get(span["field"]) == one.data.get(span["field"])
     ]
 
 

@@ -14,23 +14,17 @@ from django.conf import settings
 from numpy.typing import NDArray
 
 from active_learning.core.artifacts import read_artifact
+from active_learning.core.blocks import FeatureBlock
 from active_learning.core.embedding import EmbeddingUnavailable
-from active_learning.core.featurize import (
-    Featurizer,
-    FeaturizerSpec,
-    RawItem,
-    explain_words,
-    flatten,
-    places_of_texts,
-    text_of,
-)
+from active_learning.core.explain import Explainer
+from active_learning.core.featurize import Featurizer, FeaturizerSpec, RawItem
 from active_learning.core.inputs import Checked, InputSchema, check_input, unchecked_inputs
 from active_learning.core.learners import Model
 from active_learning.core.manifest import ArtifactRefused
-from active_learning.core.reasons import column_weights
 from active_learning.core.values import likeliest_value
 from active_learning.selectors import LiveVersion
 from active_learning.services import files, registry
+from active_learning.services.explain import Names, reasons_for
 from labeling.core.schema import SchemaRules, Value, rules_of
 from labeling.models import LabelSchema
 
@@ -40,7 +34,6 @@ log = structlog.get_logger(__name__)
 MAX_REMEMBERED = 10_000
 # A version that could not be loaded is tried again after this long: its files may have come back.
 RETRY_SECONDS = 5.0
-TOP_REASONS = 3
 
 
 class CannotServe(Exception):
@@ -49,7 +42,7 @@ class CannotServe(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a version says of one input. Reasons are the words that spoke most for the value, by their places."""
+    """What a version says of one input, and its heaviest reasons (active_learning.services.explain)."""
 
     value: Value
     probabilities: tuple[float, ...]
@@ -62,10 +55,15 @@ class ServedModel:
 
     live: LiveVersion
     model: Model
-    rules: SchemaRules
+    names: Names
+    explainer: Explainer
     featurizer: Featurizer
     inputs: InputSchema
     n_bytes: int
+
+    @property
+    def rules(self) -> SchemaRules:
+        return self.names.rules
 
     def check(self, data: object) -> Checked:
         return check_input(data, self.inputs)
@@ -90,34 +88,14 @@ class ServedModel:
             raise CannotServe("it answered something that is no probability")
         answers = []
         for row, (item, p) in enumerate(zip(items, probabilities, strict=True)):
-            columns = block.sparse.indices[block.sparse.indptr[row] : block.sparse.indptr[row + 1]]
-            reasons = self._reasons(item, columns, int(p.argmax()))
+            reasons = self.reasons(item, block.take(np.array([row])), p)
             answers.append(Answer(likeliest_value(p, self.rules), tuple(p.tolist()), reasons))
         return answers
 
-    def _reasons(self, item: RawItem, columns: NDArray[np.int32], label: int) -> tuple[dict[str, Any], ...]:
-        """The words behind the likeliest label, where the model is linear in them."""
-        spec = self.featurizer.spec
-        linear = self.model.linear_part
-        if spec.is_pair or not spec.text_fields or linear is None:
-            return ()
-        row = flatten(item.data)
-        text = text_of(row, spec)
-        weights = column_weights(linear, label, columns)
-        places = places_of_texts(row, spec)
-        heaviest = sorted(explain_words(text, weights, spec, top=TOP_REASONS), key=lambda word: -abs(word.weight))
-        return tuple(
-            {
-                "field": name,
-                "start": word.start - start,
-                "end": word.end - start,
-                "text": text[word.start : word.end],
-                "weight": round(word.weight, 4),
-            }
-            for word in heaviest
-            for name, start, end in places
-            if start <= word.start and word.end <= end
-        )
+    def reasons(self, item: RawItem, row: FeatureBlock, p: NDArray[np.float32]) -> tuple[dict[str, Any], ...]:
+        """What mostly made it say so, where that costs little beside the answer; `row` holds the item's features."""
+        told = reasons_for(explainer=self.explainer, data=item.data, block=row, probabilities=p, name=self.names.short)
+        return tuple(told)
 
 
 class _Remembered:
@@ -215,10 +193,12 @@ def _load(live: LiveVersion) -> ServedModel:
         artifact = read_artifact(files.absolute(live.path), sha256=live.sha256, keys=files.signing_keys())
         spec = FeaturizerSpec.from_json(artifact.documents["featurizer"])
         schema = LabelSchema.objects.get(project_id=live.project_id, version=live.schema_version)
+        restored = registry.model_of(artifact)
         model = ServedModel(
             live=live,
-            model=registry.model_of(artifact),
-            rules=rules_of(schema.kind, schema.config),
+            model=restored,
+            names=Names(rules_of(schema.kind, schema.config), schema.config),
+            explainer=Explainer(restored, spec, registry.stored_scaling(artifact).center),
             featurizer=_featurizer(spec),
             inputs=(
                 InputSchema.from_json(artifact.documents[registry.INPUTS])

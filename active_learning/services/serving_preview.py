@@ -25,25 +25,35 @@ MAX_LOOKED_AT = 2_000
 EXAMPLES = 3
 
 
-def preview(*, project: Project, **changes: Any) -> dict[str, Any]:
-    """How the last predictions would be routed: `now` and `then` counts by decision, what each edge rule would take,
-    and the error to expect above each threshold, from those judged blind. Raises Invalid like change_serving."""
+def tentative(*, project: Project, **changes: Any) -> ServingPolicy:
+    """The policy with changed settings, checked and not saved. Raises Invalid like change_serving."""
     unknown = sorted(set(changes) - set(SETTINGS))
     if unknown:
         raise Invalid(f"{unknown[0]} is not a setting of serving.", fields={unknown[0]: "unknown"})
-    live, now = selectors.serving_state(project=project)
+    _, now = selectors.serving_state(project=project)
     then = ServingPolicy(project=project)
     for name in (*SETTINGS, "certificate"):
         setattr(then, name, changes.get(name, getattr(now, name)))
     check_policy(then)
+    return then
+
+
+def preview(*, project: Project, **changes: Any) -> dict[str, Any]:
+    """How the last predictions would be routed: `now` and `then` counts by decision, which `moves` there would be, what
+    each edge rule would take, and the error to expect above each threshold, from those judged blind. Raises Invalid
+    like change_serving."""
+    then = tentative(project=project, **changes)
+    live, now = selectors.serving_state(project=project)
     rows = selectors.latest_predictions(project=project, n=MAX_LOOKED_AT)
     before, after = (_decisions(rows, policy, live) for policy in (now, then))
     judged = selectors.judged_predictions(project=project, version_id=live.version_id if live else None)
+    moves = Counter(pair for pair in zip(before, after, strict=True) if pair[0] != pair[1])
     return {
         "n": len(rows),
         "now": _counts(before),
         "then": _counts(after),
-        "moved": sum(one != other for one, other in zip(before, after, strict=True)),
+        "moved": moves.total(),
+        "moves": [{"from": old, "to": new, "n": n} for (old, new), n in moves.most_common()],
         "edge_rules": [_taken(rule, rows) for rule in edge_rules_of(then)],
         "error_now": expected_error(judged, routing_rules(now, live).bands.auto_above),
         "error_then": expected_error(judged, routing_rules(then, live).bands.auto_above),

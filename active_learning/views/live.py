@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods
 
 from active_learning import selectors
 from active_learning.core.band_scale import draw_scale
+from active_learning.core.wording import percent_words
 from active_learning.forms import LiveForm
 from active_learning.services.prediction import Answered, input_schema, try_out
 from active_learning.services.serving_policy import routing_rules
@@ -56,7 +57,9 @@ def _shown(project: Project, answered: Answered, data: dict[str, Any], form: Liv
         "value": value_words(schema.kind, schema.config, one.said.value),
         "rows": [{"value": value_words(schema.kind, schema.config, label), "p": p} for label, p in likeliest],
         "texts": _texts(data, one.said.reasons, form),
+        "reasons": [reason["text"] for reason in one.said.reasons],
         "scale": None if one.row.certainty is None else draw_scale(bands, one.row.certainty),
+        "certainty": "" if one.row.certainty is None else percent_words(one.row.certainty),
         "bands": bands,
         "exploration": policy.exploration_share,
         "unusual": [(name.replace("_", " "), ", ".join(fields)) for name, fields in one.row.unusual.items()],
@@ -65,10 +68,11 @@ def _shown(project: Project, answered: Answered, data: dict[str, Any], form: Liv
 
 def _texts(data: dict[str, Any], reasons: Any, form: LiveForm) -> list[dict[str, Any]]:
     """The texts that were typed, cut where words spoke for the answer."""
+    spans = [span for reason in reasons if reason["direction"] == "for" for span in reason["spans"]]
     shown = []
     for name in form.text_fields:
         text = data.get(name)
-        words = [word | {"field": "text"} for word in reasons if word["field"] == name and word["weight"] > 0]
+        words = [span | {"field": "text"} for span in spans if span["field"] == name and not span["side"]]
         if isinstance(text, str) and words:
             shown.append({"name": name, "passages": marked_passages(text, words)})
     return shown

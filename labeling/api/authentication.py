@@ -24,6 +24,8 @@ class ApiKeyAuthentication(BaseAuthentication):
         scheme, _, secret = header.partition(" ")
         if scheme.lower() != "bearer":
             return None
+        if secret.strip().startswith("pk_"):
+            raise exceptions.AuthenticationFailed("A publishable key (pk_...) opens the feedback endpoints only.")
         digest = hashlib.sha256(secret.strip().encode()).hexdigest()
         key = ApiKey.objects.select_related("user").filter(digest=digest).first()
         now = timezone.now()
@@ -31,8 +33,6 @@ class ApiKeyAuthentication(BaseAuthentication):
             raise exceptions.AuthenticationFailed("This key is unknown, was revoked or has expired.")
         if not key.user.is_active:
             raise exceptions.AuthenticationFailed("The account of this key is closed.")
-        if "widget" in key.scopes:
-            raise exceptions.AuthenticationFailed("A publishable key (pk_...) opens the feedback endpoints only.")
         if key.last_used_at is None or now - key.last_used_at > LAST_USED_GRAIN:
             ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
         return key.user, key

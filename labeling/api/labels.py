@@ -13,14 +13,10 @@ from labeling import access
 from labeling.api.rows import IntakeOutput, NdjsonParser, job_response, report_response, sent_rows
 from labeling.core.answers import MAX_RATER
 from labeling.core.errors import Invalid
+from labeling.core.exports import CONTENT_TYPES
 from labeling.models import Membership
 from labeling.services import answers, export, imports
 
-CONTENT_TYPES = {
-    "jsonl": "application/x-ndjson",
-    "csv": "text/csv; charset=utf-8",
-    "parquet": "application/vnd.apache.parquet",
-}
 KINDS = ("annotations", "resolved")
 
 

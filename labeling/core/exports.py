@@ -3,12 +3,17 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
 from typing import Any, Protocol
 
 FORMATS = {"jsonl": "JSON Lines", "csv": "CSV", "parquet": "Parquet"}
+CONTENT_TYPES = {
+    "jsonl": "application/x-ndjson",
+    "csv": "text/csv; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
+}
 KINDS = {"annotations": "One row per annotation", "resolved": "One row per resolved item"}
 
 # Rows encoded at a time, and rows of a Parquet row group.
@@ -82,12 +87,17 @@ class Encoder(Protocol):
 
 def encoder_for(file_format: str, kind: str) -> Encoder:
     """The encoder of one of FORMATS for rows of one of KINDS."""
-    encoders: dict[str, Callable[[str], Encoder]] = {
+    return table_encoder(file_format, COLUMNS[kind])
+
+
+def table_encoder(file_format: str, columns: Mapping[str, str]) -> Encoder:
+    """The encoder of one of FORMATS for rows with these columns: names in order, with the type of their cells."""
+    encoders: dict[str, Callable[[Mapping[str, str]], Encoder]] = {
         "jsonl": _JsonLinesEncoder,
         "csv": _CsvEncoder,
         "parquet": _ParquetEncoder,
     }
-    return encoders[file_format](kind)
+    return encoders[file_format](columns)
 
 
 def encoded(rows: Iterable[dict[str, Any]], encoder: Encoder) -> Iterator[bytes]:
@@ -102,7 +112,7 @@ def encoded(rows: Iterable[dict[str, Any]], encoder: Encoder) -> Iterator[bytes]
 class _JsonLinesEncoder:
     """One object a line, nothing changed."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, columns: Mapping[str, str]) -> None:
         self.n_changed_cells = 0
         self._dumps = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": "), default=_as_text).encode
 
@@ -120,9 +130,9 @@ class _JsonLinesEncoder:
 class _CsvEncoder:
     """RFC 4180, UTF-8, one header line."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, columns: Mapping[str, str]) -> None:
         self.n_changed_cells = 0
-        self._columns = COLUMNS[kind]
+        self._columns = columns
         self._text = io.StringIO(newline="")
         self._writer = csv.writer(self._text)
 
@@ -164,7 +174,7 @@ class _CsvEncoder:
 class _ParquetEncoder:
     """Typed columns; what has no fixed type (fields, segments, several labels) is JSON text."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, columns: Mapping[str, str]) -> None:
         import pyarrow
         import pyarrow.parquet
 
@@ -175,7 +185,7 @@ class _ParquetEncoder:
             "bool": pyarrow.bool_(),
             "time": pyarrow.timestamp("us", tz="UTC"),
         }
-        self._columns = COLUMNS[kind]
+        self._columns = columns
         self._schema = pyarrow.schema(
             [(name, arrow.get(of_type, pyarrow.string())) for name, of_type in self._columns.items()]
         )
@@ -239,7 +249,9 @@ class _Pieces(io.RawIOBase):
 
 
 def _table_cells(row: dict[str, Any]) -> dict[str, Any]:
-    """The row with the item's text in a column of its own and empty objects left blank."""
+    """The row with the item's text in a column of its own and empty objects left blank. A row without an item stays."""
+    if "data" not in row:
+        return dict(row)
     data = row["data"]
     text = data.get("text")
     if isinstance(text, str):

@@ -8,13 +8,22 @@ from datetime import datetime
 
 # What it is worth to find out that something was wrong, in comparison. A dispute and a prediction that is not sure hold
 # somebody up; a settled value, however doubtful, holds up nobody. What the owner gives to people by a rule matters too
-# much to be left alone.
-WORTH = {"dispute": 1.0, "unsure": 1.0, "edge": 2.0, "explore": 1.0, "flag": 0.5, "doubt": 0.5, "label_error": 0.25}
+# much to be left alone, and of what users complain about somebody has said already that it is wrong.
+WORTH = {
+    "edge": 2.0,
+    "complaint": 1.5,
+    "dispute": 1.0,
+    "unsure": 1.0,
+    "explore": 1.0,
+    "flag": 0.5,
+    "doubt": 0.5,
+    "label_error": 0.25,
+}
 # The chance that looking changes something, where nothing says it of the single item: a rule of the owner's wants a
 # person whatever the model says, a random check must not tell by its place what the model thinks of it, and stands in
 # the midst of what the model is not sure of: what is measured by it must not wait for ever where days are too short.
 CHANCE = {"edge": 0.5, "explore": 0.7, "flag": 0.5}
-# Where a kind's priorities begin: disputes and unsure predictions bring their doubt as it is (1 - posterior,
+# Where a kind's priorities begin: complaints, disputes and unsure predictions bring their doubt as it is (1 - posterior,
 # 1 - certainty), doubtful values and probable errors stand below 0 by their quality and their p-value.
 BEGINS_AT = {"doubt": -2.0, "label_error": -3.0}
 # A week of waiting counts as much as being worth twice as much, so nothing is passed over for ever.

@@ -13,7 +13,7 @@ class Share:
     value: float
     low: float
     high: float
-    n: int
+    n: float
 
     @property
     def rest(self) -> "Share":
@@ -21,7 +21,7 @@ class Share:
         return Share(1 - self.value, 1 - self.high, 1 - self.low, self.n)
 
 
-def wilson(successes: int, n: int, design_effect: float = 1.0) -> Share | None:
+def wilson(successes: float, n: float, design_effect: float = 1.0) -> Share | None:
     """The share of successes with Wilson's interval (1927); None without cases.
 
     Cases that come in clusters say as much as n / `design_effect` that have nothing to do with each other (Korn and

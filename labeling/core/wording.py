@@ -27,6 +27,7 @@ _JOBS = {
     "similar": "Similar items",
     "errors": "Error analysis",
     "error_slice": "Items like an error",
+    "batch": "Batch prediction",
 }
 _PAIR_OUTCOMES = {"a": "A is better", "b": "B is better", "tie": "Equally good"}
 

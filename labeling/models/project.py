@@ -199,7 +199,7 @@ class Invitation(models.Model):
 class ApiKey(models.Model):
     """A key for programs. The secret is shown once; only its SHA-256 is kept."""
 
-    SCOPES = ("annotate", "manage", "predict", "widget")
+    SCOPES = ("annotate", "manage", "predict")
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
     project = models.ForeignKey(

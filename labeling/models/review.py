@@ -18,6 +18,7 @@ class ReviewItem(models.Model):
         EDGE = "edge", "A rule gives it to a person"
         EXPLORE = "explore", "A random check of the model's answers"
         LABEL_ERROR = "label_error", "Probable label error"
+        COMPLAINT = "complaint", "Users say it is wrong"
 
     class State(models.TextChoices):
         OPEN = "open", "Waiting"

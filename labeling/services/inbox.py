@@ -34,6 +34,31 @@ def open_review(
     return review
 
 
+def restate_reason(
+    *, project_id: int, item_id: int, reason: str, evidence: dict[str, Any] | None, priority: float, now: datetime
+) -> None:
+    """What is known of one reason, told anew; None when the reason has gone. The caller holds the item's row.
+
+    A review that was open for nothing else is closed then; one that stays has the highest priority it was given.
+    """
+    if evidence is not None:
+        open_review(
+            project_id=project_id, item_id=item_id, reason=reason, evidence=evidence, priority=priority, now=now
+        )
+        return
+    found = ReviewItem.objects.filter(item_id=item_id, state=ReviewItem.State.OPEN, evidence__has_key=reason)
+    for review in found:
+        _withdraw(review, reason, now)
+
+
+def forget_facts(*, item_ids: Iterable[int], reason: str, field: str) -> None:
+    """Empties a list among the facts of a reason, in all reviews of the items, ended ones too: what somebody asked to
+    be forgotten. The caller holds the items' rows."""
+    for review in ReviewItem.objects.filter(item_id__in=list(item_ids), evidence__has_key=reason):
+        review.evidence = review.evidence | {reason: review.evidence[reason] | {field: []}}
+        review.save(update_fields=["evidence"])
+
+
 def close_reviews(*, item_ids: Iterable[int], now: datetime) -> int:
     """Closes the open disputes of items that were settled without a reviewer: how many.
 
@@ -44,18 +69,23 @@ def close_reviews(*, item_ids: Iterable[int], now: datetime) -> int:
         item_id__in=list(item_ids), state=ReviewItem.State.OPEN, evidence__has_key=ReviewItem.Reason.DISPUTE.value
     )
     for review in disputes:
-        others = {reason: facts for reason, facts in review.evidence.items() if reason != ReviewItem.Reason.DISPUTE}
-        if others:
-            review.evidence = others
-            if review.reason == ReviewItem.Reason.DISPUTE:
-                review.reason = next(iter(others))
-            review.save(update_fields=["evidence", "reason"])
-        else:
-            # The evidence stays: it is the story of what was disputed.
-            review.state, review.closed_at = ReviewItem.State.CLOSED, now
-            review.save(update_fields=["state", "closed_at"])
-            n_closed += 1
+        n_closed += _withdraw(review, ReviewItem.Reason.DISPUTE.value, now)
     return n_closed
+
+
+def _withdraw(review: ReviewItem, reason: str, now: datetime) -> bool:
+    """Takes a reason from an open review: whether that closed it, because there was no other."""
+    others = {name: facts for name, facts in review.evidence.items() if name != reason}
+    if others:
+        review.evidence = others
+        if review.reason == reason:
+            review.reason = next(iter(others))
+        review.save(update_fields=["evidence", "reason"])
+        return False
+    # The evidence stays: it is the story of what was open.
+    review.state, review.closed_at = ReviewItem.State.CLOSED, now
+    review.save(update_fields=["state", "closed_at"])
+    return True
 
 
 # Beside the reasons of a review stands what its end must know to be taken back, under a key that is none of them.

@@ -272,24 +272,16 @@ def create_api_key(
     name: str = "",
     actor: Any = None,
 ) -> tuple[ApiKey, str]:
-    """The key's row and the key itself, which is shown once: only its SHA-256 is kept.
-
-    Keys for programs start with sk_, keys that may stand in a public page with pk_.
-    """
+    """The key's row and the key itself, which is shown once: only its SHA-256 is kept."""
     unknown = [scope for scope in scopes if scope not in ApiKey.SCOPES]
     if unknown or not scopes:
         raise Invalid(
             f"Scopes are {', '.join(ApiKey.SCOPES)}.",
             fields={"scopes": ", ".join(unknown) or "none given"},
         )
-    if "widget" in scopes and len(scopes) > 1:
-        raise Invalid(
-            "A widget key is public: it has no other scope.",
-            fields={"scopes": ", ".join(scopes)},
-        )
     if project is not None and not Membership.objects.filter(project=project, user=user).exists():
         raise Forbidden("A key works for projects that its user belongs to.")
-    secret = ("pk_" if scopes == ["widget"] else "sk_") + secrets.token_urlsafe(32)
+    secret = "sk_" + secrets.token_urlsafe(32)
     with transaction.atomic():
         key = ApiKey.objects.create(
             user=user,

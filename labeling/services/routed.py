@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from labeling.core.drafts import ItemDraft, draft_item
@@ -87,7 +88,8 @@ def _items(project: Project, drafts: Iterable[ItemDraft], blind: set[str], now: 
                 origin="prediction",
                 created_at=now,
             )
-            for content_hash, draft in by_hash.items()
+            # In one order: two requests must not wait for each other.
+            for content_hash, draft in sorted(by_hash.items(), key=itemgetter(0))
             if content_hash not in there
         ],
         ignore_conflicts=True,  # another process may have sent the same just now

@@ -143,7 +143,7 @@ def opened_errors(upload: Upload) -> BinaryIO:
 def sweep_uploads(*, now: datetime | None = None) -> int:
     """Deletes files that are older than KEPT_DAYS and not waiting for a worker: how many."""
     now = now or timezone.now()
-    in_use = {job.params.get("upload") for job in Job.objects.filter(kind="import", state__in=Job.UNDER_WAY)}
+    in_use = {job.params.get("upload") for job in Job.objects.filter(state__in=Job.UNDER_WAY)}
     swept = 0
     for folder in _folders():
         if folder.rpartition("/")[2] in in_use:

@@ -40,6 +40,12 @@ def percent(share: float) -> str:
 
 
 @register.filter
+def exact_percent(share: float) -> str:
+    """0.025 -> "2.5 %"."""
+    return f"{100 * share:.4g} %"
+
+
+@register.filter
 def points(difference: float) -> str:
     """A difference of two shares: 0.102 -> "+10.2 points"; a narrow space keeps them together."""
     return f"{100 * difference:+.1f}\u202fpoints".replace("-", "−")

@@ -11,20 +11,15 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from labeling import access
 from labeling.core.errors import NotFound
-from labeling.core.exports import FORMATS, KINDS
+from labeling.core.exports import CONTENT_TYPES, FORMATS, KINDS
 from labeling.core.formats import size_text
+from labeling.downloads import as_download
 from labeling.forms.exports import ExportForm
 from labeling.models import Job, Membership, Project
 from labeling.selectors import worker_alive
 from labeling.services import export
-from labeling.views.files import as_download
 
 _EXPORTS_LISTED = 20
-CONTENT_TYPES = {
-    "jsonl": "application/x-ndjson",
-    "csv": "text/csv; charset=utf-8",
-    "parquet": "application/vnd.apache.parquet",
-}
 
 
 @login_required

@@ -16,13 +16,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labeling import access
 from labeling.core.errors import DomainError, Invalid, NotFound
 from labeling.core.formats import ENCODINGS, size_text
+from labeling.downloads import as_download
 from labeling.forms.imports import CONTENTS, ColumnsForm, ReadingForm, UploadForm
 from labeling.models import Job, Membership, Project
 from labeling.selectors import worker_alive
 from labeling.services import imports, uploads
 from labeling.services.batches import Intake
 from labeling.services.uploads import Upload
-from labeling.views.files import as_download
 
 _CELL_LENGTH = 200
 _IMPORTS_LISTED = 10

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -38,6 +39,8 @@ LISTED = 50
 # A form of more rows than this is no second look any more.
 MAJORITIES_AT_ONCE = 200
 MOST_BUTTONS = 20
+# What was answered to the product, and is confirmed or corrected.
+OF_PREDICTIONS = (ReviewItem.Reason.UNSURE, ReviewItem.Reason.EDGE, ReviewItem.Reason.COMPLAINT)
 # Letters that are no command of the page.
 SIDE_KEYS = "abcdef"
 FRESH = timedelta(hours=1)
@@ -277,6 +280,7 @@ def _shown(current: ReviewItem, facts: ReviewFacts, schema: LabelSchema) -> dict
     reasons = [reason for reason in ReviewItem.Reason if reason in current.evidence]
     doubt = current.evidence.get(ReviewItem.Reason.DOUBT)
     suspect = current.evidence.get(ReviewItem.Reason.LABEL_ERROR)
+    complaint = current.evidence.get(ReviewItem.Reason.COMPLAINT)
     return {
         "current": current,
         "item": item,
@@ -299,6 +303,8 @@ def _shown(current: ReviewItem, facts: ReviewFacts, schema: LabelSchema) -> dict
         "stands_json": json.dumps(facts.resolution.value) if facts.resolution else "",
         "stands_is_allowed": facts.resolution is not None and _is_allowed(schema, facts.resolution.value),
         "doubt": doubt,
+        "complaint": complaint,
+        "complained_for": _corrections(complaint, schema) if complaint else [],
         "doubt_value": _words(schema, doubt["value"]) if doubt else [],
         "suspect": suspect,
         "suspect_value": _words(schema, suspect["value"]) if suspect else [],
@@ -313,11 +319,22 @@ def _shown(current: ReviewItem, facts: ReviewFacts, schema: LabelSchema) -> dict
         "is_composed": is_typed or is_picked or schema.kind == "choices",
         "lowest": answers[0].value,
         "highest": answers[-1].value,
-        "is_prediction": any(
-            reason in current.evidence for reason in (ReviewItem.Reason.UNSURE, ReviewItem.Reason.EDGE)
-        ),
+        "is_prediction": any(reason in current.evidence for reason in OF_PREDICTIONS),
         "can_be_gold": item.gold is None,
     }
+
+
+def _corrections(complaint: Mapping[str, Any], schema: LabelSchema) -> list[dict[str, Any]]:
+    """What users say would be right, the most frequent first."""
+    return [
+        {
+            "value": value_words(schema.kind, schema.config, one["value"]),
+            "n": one["n"],
+            "json": json.dumps(one["value"]),
+            "is_allowed": _is_allowed(schema, one["value"]),
+        }
+        for one in complaint["corrections"]
+    ]
 
 
 def _sides(given: list[Annotation], schema: LabelSchema) -> list[SideShown]:

@@ -54,8 +54,10 @@ def test_a_batch_is_answered_in_order_and_logged(owner, trained):
         assert said["decision"] in ("auto", "monitor", "review")
         assert said["value"] in said["wording"]
         assert 1 <= len(said["reasons"]) <= 3
-        for word in said["reasons"]:
-            assert item.data["text"][word["start"] : word["end"]] == word["text"]
+        for reason in said["reasons"]:
+            assert reason["name"] in reason["text"]
+            for span in reason["spans"]:
+                assert item.data["text"][span["start"] : span["end"]].lower() == reason["name"].lower()
         row = Prediction.objects.get(pk=said["id"])
         assert (row.version.number, row.value, row.decision) == (1, said["value"], said["decision"])
         assert (row.input, row.propensity) == (item.data, 0.05)

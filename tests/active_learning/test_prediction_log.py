@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from django.db import OperationalError, connections
+from django.db import OperationalError, connection, connections
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -182,3 +182,29 @@ def test_a_process_that_ends_properly_writes_what_waits(owner, settings):
     child.join(30)
     assert child.exitcode == 0
     assert Prediction.objects.count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_same_content_from_several_at_once_is_one_item(owner, trained):
+    project = trained(review_below=1.0, auto_above=1.0)
+    said, failed = [], []
+
+    def ask(turn):
+        try:
+            # The same two in either order: they must not wait for each other.
+            items = [{"text": "a stew of unknown things"}, {"text": "a goal for the bank"}]
+            said.extend(predict(owner, project, items[:: 1 if turn % 2 else -1]))
+        except Exception as error:
+            failed.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=ask, args=(turn,)) for turn in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    assert len(said) == Prediction.objects.count() == 12
+    assert Item.objects.filter(project=project, origin="prediction").count() == 2
+    assert ReviewItem.objects.filter(project=project, state="open").count() == 2

@@ -29,23 +29,6 @@ def storage() -> Any:
     return product.STORAGE_ROOT
 
 
-@pytest.fixture
-def interrupted(owner: Any, start_worker: Any) -> tuple[Job, Any]:
-    """A training that a worker has begun and is held in the middle of, and that worker."""
-    project = make_pool(owner, N_LABELED + 40, audit_every=0)
-    answer(pool_items(project, N_LABELED))
-    worker = start_worker()
-    assert check_triggers()["train"] == 1
-    job = Job.objects.get(project=project, kind="train")
-    sweep_jobs()
-    # Features, fit and measurement are still to come.
-    wait_until(lambda: _reload(job).message != "", seconds=60, what=f"training: {worker.words}")
-    os.kill(_pid(job), signal.SIGSTOP)
-    assert _reload(job).state == "running"
-    assert not ModelVersion.objects.exists()
-    return job, worker
-
-
 def _pid(job: Job) -> int:
     return int(job.worker.rpartition(":")[2])
 
@@ -68,14 +51,36 @@ def _until_done(job: Job, worker: Any) -> None:
     assert job.state == "succeeded", job.error
 
 
-def test_kill_9_of_the_worker_in_the_middle_of_a_training(interrupted: Any, start_worker: Any) -> None:
-    job, worker = interrupted
-    project = job.project
+def _until_held(job: Job, worker: Any, attempt: int) -> None:
+    """Returns when the worker's child is in the middle of the training, and stopped there."""
+
+    def is_under_way() -> bool:
+        sweep_jobs()
+        return _reload(job).state == "running" and job.attempt == attempt and job.message != ""
+
+    wait_until(is_under_way, seconds=90, what=f"training {attempt}: {worker.words}")
+    # Features, fit and measurement are still to come.
+    os.kill(_pid(job), signal.SIGSTOP)
+    assert _reload(job).state == "running"
+    assert not ModelVersion.objects.filter(project=job.project).exists()
+
+
+def test_kill_9_of_the_child_that_trains_and_then_of_the_whole_worker(owner: Any, start_worker: Any) -> None:
+    project = make_pool(owner, N_LABELED + 40, audit_every=0)
+    answer(pool_items(project, N_LABELED))
+    worker = start_worker()
+    assert check_triggers()["train"] == 1
+    job = Job.objects.get(project=project, kind="train")
+    _until_held(job, worker, 1)
     # Other tests kill trainings too, and this folder is everybody's.
     others = _unfinished_files()
+
+    # The same worker has it done again by another child.
+    os.kill(_pid(job), signal.SIGKILL)
+    _until_held(job, worker, 2)
+
     worker.kill()
     assert _reload(job).state == "running"  # nobody could say that it ended
-    assert not ModelVersion.objects.filter(project=project).exists()
 
     # People go on meanwhile.
     person = make_member(project)
@@ -85,19 +90,10 @@ def test_kill_9_of_the_worker_in_the_middle_of_a_training(interrupted: Any, star
     wait_until(lambda: sweep_jobs()["taken_back"] == 1, seconds=90, what="the sweep that notices the dead worker")
     assert _reload(job).state == "queued"
     _until_done(job, start_worker())
-    assert job.attempt == 2
+    assert job.attempt == 3
     version = ModelVersion.objects.get(project=project)
     assert TrainingRun.objects.get(project=project).version == version
-    # The second attempt reads the answers anew, the one that came meanwhile among them.
+    # The last attempt reads the answers anew, the one that came meanwhile among them.
     assert Dataset.objects.get(pk=version.dataset_id).n_items == N_LABELED + 1
     assert Annotation.objects.filter(project=project).count() == N_LABELED + 1
     assert _unfinished_files() <= others
-
-
-def test_kill_9_of_the_child_that_trains(interrupted: Any) -> None:
-    job, worker = interrupted
-    os.kill(_pid(job), signal.SIGKILL)
-    _until_done(job, worker)
-    assert job.attempt >= 2
-    assert ModelVersion.objects.filter(project=job.project).count() == 1
-    assert TrainingRun.objects.filter(project=job.project).count() == 1

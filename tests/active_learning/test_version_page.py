@@ -232,6 +232,7 @@ PAGES = {
     "retire": ("post", 422, 403, 403),
     "roll-back": ("post", 422, 403, 403),
     "set-shadow": ("post", 422, 403, 403),
+    "live": ("get", 200, 200, 403),
 }
 # Tested with the model page, and in test_errors.
 ELSEWHERE = {
@@ -245,7 +246,7 @@ ELSEWHERE = {
 @pytest.mark.parametrize("name", PAGES)
 def test_who_may_open_what(client, owner, outsider, trained, name):
     method, *statuses = PAGES[name]
-    numbered = {} if name in ("compare", "roll-back", "set-shadow") else {"number": 1}
+    numbered = {} if name in ("compare", "roll-back", "set-shadow", "live") else {"number": 1}
     url = reverse(f"active_learning:{name}", kwargs={"slug": trained.slug} | numbered)
     url += "?a=1&b=2" if name == "compare" else ""
     cast = [owner, make_member(trained, "reviewer"), make_member(trained), outsider]

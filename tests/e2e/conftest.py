@@ -19,6 +19,7 @@ from tests.services.missing import missing
 # Playwright's synchronous interface runs a loop in this thread; Django would take it for asynchronous code.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
+DESK, PHONE = (1280, 800), (390, 844)
 AXE = Path(__file__).parent.parent / "vendor" / "axe-4.14.1" / "axe.min.js"
 AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # What colours can change.
@@ -40,7 +41,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 @pytest.fixture
 def browser_context_args(browser_context_args: dict[str, Any], live_server: Any) -> dict[str, Any]:
-    return browser_context_args | {"base_url": live_server.url, "viewport": {"width": 1280, "height": 800}}
+    return browser_context_args | {"base_url": live_server.url, "viewport": {"width": DESK[0], "height": DESK[1]}}
 
 
 @pytest.fixture
@@ -119,5 +120,21 @@ def axe(page: Page) -> Callable[[], None]:
                     )
         page.emulate_media(color_scheme="light", reduced_motion="no-preference")
         assert not found, "\n".join(found)
+
+    return look
+
+
+@pytest.fixture
+def axe_everywhere(page: Page, axe: Callable[[], None]) -> Callable[[], None]:
+    """The same on a desk and on a phone, where nothing is wider than the screen either."""
+
+    def look() -> None:
+        size = page.viewport_size
+        for width, height in (DESK, PHONE):
+            page.set_viewport_size({"width": width, "height": height})
+            axe()
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"too wide for {width}"
+        if size is not None:
+            page.set_viewport_size(size)
 
     return look

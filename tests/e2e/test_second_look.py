@@ -25,11 +25,10 @@ def labelled(project: Project, annotator: Any) -> None:
             submit_annotation(assignment=one.assignment, value=value, client_id=f"c{one.assignment.pk}")
 
 
-@pytest.mark.parametrize("width, height", [(1280, 800), (390, 844)])
 def test_olga_asks_again_and_ann_answers(
-    page: Page, sign_in: Any, axe: Any, owner: Any, annotator: Any, labelled: None, width: int, height: int
+    page: Page, sign_in: Any, axe_everywhere: Any, owner: Any, annotator: Any, labelled: None
 ) -> None:
-    page.set_viewport_size({"width": width, "height": height})
+    page.set_viewport_size({"width": 390, "height": 844})
     sign_in(owner)
     page.goto("/projects/tweets/settings/schema/")
     page.get_by_label("Guidelines").fill("Irony counts as negative.")
@@ -37,7 +36,7 @@ def test_olga_asks_again_and_ann_answers(
     expect(page.get_by_text("Saved as version 2.")).to_be_visible()
     page.get_by_role("link", name="Look again").click()
     expect(page.get_by_label("Labels given under")).to_contain_text("version 1 (24 labels)")
-    axe()
+    axe_everywhere()
     page.get_by_label("How many items").fill("0")
     page.get_by_role("button", name="Queue").click()
     expect(page.get_by_role("alert")).to_contain_text("greater than or equal to 1")
@@ -69,5 +68,4 @@ def test_olga_asks_again_and_ann_answers(
     expect(page.get_by_text("22 of 22 items judged again")).to_be_visible()
     expect(page.get_by_text("Under version 2 people answer otherwise on")).to_be_visible()
     expect(page.get_by_role("row", name="neutral → positive")).to_be_visible()
-    axe()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    axe_everywhere()

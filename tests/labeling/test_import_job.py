@@ -252,7 +252,7 @@ def test_kill_9_in_the_middle_of_an_import_loses_and_doubles_nothing(start_worke
     from tests.factories import make_project
 
     project = make_project(owner)
-    n = 60_000
+    n = 30_000
     first = start_worker()
     job = start(project, table(n) + b"bad,\n")
 

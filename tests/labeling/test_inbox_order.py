@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from labeling.core.errors import Conflict
+from labeling.core.inbox_order import WORTH
 from labeling.models import Item, Project, QueueEntry, Resolution, ReviewItem
 from labeling.selectors import ReviewFilter, open_reviews, review_seconds
 from labeling.services.inbox import open_review
@@ -46,6 +47,10 @@ def test_what_mends_most_a_second_comes_first(project: Project, reviewer: Any) -
     seconds = review_seconds(project=project)
     assert seconds["flag"] < 5 < 20 < seconds["unsure"]
     assert order(project) == [flag.pk, old.pk, unsure.pk]
+
+
+def test_every_kind_has_its_worth() -> None:
+    assert set(WORTH) == set(ReviewItem.Reason.values)
 
 
 def test_a_page_that_was_left_open_measures_nothing(project: Project, reviewer: Any) -> None:

@@ -13,6 +13,7 @@ from labeling.services.projects import create_api_key
 
 class Command(BaseCommand):
     help = "Prints a new API key alone on standard output. Creates the user and the membership if need be."
+    scopes: tuple[str, ...] = ApiKey.SCOPES
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--user", required=True, help="whose key it is; created without a password if unknown")
@@ -20,7 +21,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--scope",
             action="append",
-            choices=ApiKey.SCOPES,
+            choices=self.scopes,
             help="what the key may do; repeat for several (default: manage, which includes annotate and predict)",
         )
         parser.add_argument(
@@ -50,7 +51,11 @@ class Command(BaseCommand):
                     manages = "manage" in scopes
                     role = options["role"] or (Membership.Role.OWNER if manages else Membership.Role.ANNOTATOR)
                     Membership.objects.get_or_create(project=project, user=user, defaults={"role": role})
-                _, secret = create_api_key(user=user, project=project, scopes=scopes, name="create_key")
+                secret = self.make_key(user, project, scopes, options)
         except DomainError as error:
             raise CommandError(error.message) from None
         self.stdout.write(secret)
+
+    def make_key(self, user: Any, project: Project | None, scopes: list[str], options: dict[str, Any]) -> str:
+        """The key itself, as it is printed."""
+        return create_api_key(user=user, project=project, scopes=scopes, name="create_key")[1]

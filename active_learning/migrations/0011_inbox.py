@@ -9,8 +9,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('active_learning', '0008_serving'),
-        ('labeling', '0013_inbox'),
+        ('active_learning', '0010_batch'),
+        ('labeling', '0014_inbox'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

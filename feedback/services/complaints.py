@@ -1,0 +1,107 @@
+"""Complaints in the reviewers' inbox: one entry an item, with what its users say of it now."""
+
+import math
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+from active_learning.models import Prediction
+from feedback import selectors
+from feedback.core.statements import REASONS
+from feedback.models import CurrentVerdict
+from labeling.models import Item, Project, ReviewItem
+from labeling.services.inbox import restate_reason
+from labeling.services.routed import Routed, route_to_review
+
+REASON = ReviewItem.Reason.COMPLAINT.value
+# The field of a logged input that holds the owner's own vector.
+VECTOR_FIELD = "features"
+MAX_SHOWN = 20
+
+
+def bring_before_a_person(*, verdict: CurrentVerdict, prediction: Prediction, project: Project, now: datetime) -> None:
+    """Puts the complaint into the inbox, or takes it out again when nobody complains any more.
+
+    Belongs into the caller's transaction. An answer that is judged blind anyway stays blind, and one whose input was
+    not kept cannot be judged: neither is brought, and both are counted.
+    """
+    if verdict.item_id is None:
+        if prediction.input is None:
+            return
+        verdict.item_id = _item_of(prediction, project, now)
+        verdict.save(update_fields=["item"])
+    if verdict.item_id is not None and not prediction.is_explored:
+        item = Item.objects.select_for_update(no_key=True).only("pk", "split", "state").get(pk=verdict.item_id)
+        restate(item=item, prediction=prediction, now=now)
+
+
+def restate(*, item: Item, prediction: Prediction, now: datetime) -> None:
+    """What the inbox says of the complaints about an item, as they are now. The caller holds the item's row."""
+    complaints = selectors.complaints_about(item_id=item.pk)
+    if item.split == Item.Split.AUDIT or item.state in (Item.State.RESOLVED, Item.State.EXCLUDED):
+        complaints = []
+    evidence = _evidence(complaints, prediction) if complaints else None
+    restate_reason(
+        project_id=prediction.project_id,
+        item_id=item.pk,
+        reason=REASON,
+        evidence=evidence,
+        priority=_priority(complaints),
+        now=now,
+    )
+
+
+def _item_of(prediction: Prediction, project: Project, now: datetime) -> int | None:
+    """The item of the prediction's input, new or there, with its row held; None for what cannot be an item."""
+    data = dict(prediction.input or {})
+    features = data.pop(VECTOR_FIELD) if isinstance(data.get(VECTOR_FIELD), list) else None
+    row = Routed(
+        data=data,
+        reason=REASON,
+        evidence=_said(prediction),
+        meta={"segment": prediction.segment} if prediction.segment else {},
+        features=features,
+    )
+    return route_to_review(project=project, rows=[row], now=now)[0]
+
+
+def _said(prediction: Prediction) -> dict[str, Any]:
+    """The prediction as the inbox shows a suggestion."""
+    version = prediction.version
+    return {
+        "prediction": str(prediction.pk),
+        "value": prediction.value,
+        "probabilities": dict(sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])[:MAX_SHOWN]),
+        "words": [],
+        "source": f"model {version.number}" if version else "rules",
+    }
+
+
+def _evidence(complaints: list[CurrentVerdict], prediction: Prediction) -> dict[str, Any]:
+    events = [complaint.event for complaint in complaints if complaint.event is not None]
+    corrections = Counter(str(event.correction) for event in events if event.correction is not None)
+    value_of = {str(event.correction): event.correction for event in events if event.correction is not None}
+    return _said(prediction) | {
+        "n": len(complaints),
+        "n_verified": sum(complaint.is_verified for complaint in complaints),
+        "n_predictions": len({complaint.prediction for complaint in complaints}),
+        "comments": [
+            {"text": event.comment, "at": event.created_at.isoformat(), "is_verified": event.is_verified}
+            for event in events
+            if event.comment
+        ][:MAX_SHOWN],
+        "corrections": [{"value": value_of[text], "n": n} for text, n in corrections.most_common(MAX_SHOWN)],
+        "reasons": [
+            {"words": REASONS[code], "n": n}
+            for code, n in Counter(reason for event in events for reason in event.reasons).most_common()
+        ],
+        "signals": selectors.signals_on(predictions={complaint.prediction for complaint in complaints}),
+    }
+
+
+def _priority(complaints: list[CurrentVerdict]) -> float:
+    """The less sure the answer was and the more people complain, the sooner: above what is merely unsure."""
+    if not complaints:
+        return 0.0
+    doubt = 1 - min(complaint.confidence or 0.0 for complaint in complaints)
+    return round(doubt + math.log2(1 + len({complaint.subject for complaint in complaints})) / 4, 4)

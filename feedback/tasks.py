@@ -1,0 +1,15 @@
+"""The doorbell's other end: each task calls the service of its name."""
+
+from celery import shared_task
+
+from feedback.services import guard, privacy
+
+
+@shared_task(name="feedback.check_bursts")
+def check_bursts() -> dict[str, int]:
+    return guard.check_bursts()
+
+
+@shared_task(name="feedback.purge_signals")
+def purge_signals() -> dict[str, int]:
+    return privacy.purge_signals()

@@ -1,0 +1,129 @@
+"""What an owner sees of feedback, and the keys of the pages that send it."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from feedback import access, selectors
+from feedback.core.statements import REASONS
+from feedback.forms import KeyForm
+from feedback.services import guard
+from feedback.services import keys as services
+from feedback.services.scripts import newest
+from labeling import access as labeling_access
+from labeling.models import Membership
+
+Role = Membership.Role
+
+
+@login_required
+@never_cache
+@require_safe
+def feedback(request: HttpRequest, slug: str) -> HttpResponse:
+    membership = labeling_access.membership_for(request.user, slug, Role.REVIEWER)
+    context = {
+        "project": membership.project,
+        "membership": membership,
+        "report": selectors.feedback_report(project=membership.project),
+        "has_keys": bool(selectors.keys_of(project=membership.project)),
+        "reasons": REASONS,
+    }
+    return render(request, "feedback/feedback.html", context)
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def quarantine(request: HttpRequest, slug: str) -> HttpResponse:
+    """What was set aside and why; posted, the ticked ones count again."""
+    membership = labeling_access.membership_for(request.user, slug, Role.OWNER)
+    if request.method == "POST":
+        ids = [int(pk) for pk in request.POST.getlist("verdicts") if pk.isascii() and pk.isdigit() and len(pk) < 19]
+        n = guard.release(project=membership.project, verdict_ids=ids, actor=request.user)
+        messages.success(request, f"{n} count{'s' if n == 1 else ''} again.")
+        return redirect("feedback:quarantine", slug)
+    context = {
+        "project": membership.project,
+        "membership": membership,
+        "verdicts": selectors.quarantined(project=membership.project),
+    }
+    return render(request, "feedback/quarantine.html", context)
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def keys(request: HttpRequest, slug: str) -> HttpResponse:
+    """The keys with what to paste; posted, a new one."""
+    membership = labeling_access.membership_for(request.user, slug, Role.OWNER)
+    form = KeyForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        services.create_widget_key(project=membership.project, actor=request.user, **form.cleaned_data)
+        messages.success(request, "The key is ready. Paste the two lines below into your page.")
+        return redirect("feedback:keys", slug)
+    return _keys_page(request, membership, form)
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def change_key(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    membership = labeling_access.membership_for(request.user, slug, Role.OWNER)
+    key = access.widget_key_for(membership, pk)
+    form = KeyForm(request.POST) if request.method == "POST" else KeyForm.of(key)
+    if request.method == "POST" and form.is_valid():
+        services.change_widget_key(key=key, actor=request.user, **form.cleaned_data)
+        messages.success(request, "Saved. It holds from the next request on.")
+        return redirect("feedback:keys", slug)
+    return _keys_page(request, membership, form, key)
+
+
+@login_required
+@require_POST
+def rotate_key(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    membership = labeling_access.membership_for(request.user, slug, Role.OWNER)
+    services.rotate_widget_key(key=access.widget_key_for(membership, pk), actor=request.user)
+    messages.success(request, f"A new key is ready. The old one works for {services.GRACE.days} days more.")
+    return redirect("feedback:keys", slug)
+
+
+@login_required
+@require_POST
+def revoke_key(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    membership = labeling_access.membership_for(request.user, slug, Role.OWNER)
+    services.revoke_widget_key(key=access.widget_key_for(membership, pk), actor=request.user)
+    messages.success(request, "Revoked. Pages that carry it are refused from now on.")
+    return redirect("feedback:keys", slug)
+
+
+def _keys_page(request: HttpRequest, membership: Membership, form: KeyForm, key: Any = None) -> HttpResponse:
+    address = f"{request.scheme}://{request.get_host()}"
+    scripts = {
+        name: f'<script async src="{address}/embed/v1/{file}" integrity="{its.integrity}" crossorigin="anonymous">'
+        "</script>"
+        for name, (file, its) in ((name, newest(name)) for name in ("widget", "signals"))
+    }
+    shown = [
+        {
+            "key": one,
+            "element": f'<touchstone-feedback token="TOKEN OF THE PREDICTION" key="{one.key}"></touchstone-feedback>',
+        }
+        for one in selectors.keys_of(project=membership.project)
+    ]
+    context = {
+        "project": membership.project,
+        "membership": membership,
+        "form": form,
+        "changed": key,
+        "rows": shown,
+        "scripts": scripts,
+        "integrity": newest("widget")[1].integrity,
+        "address": address,
+        "grace_days": services.GRACE.days,
+    }
+    return render(request, "feedback/keys.html", context, status=422 if form.is_bound and form.errors else 200)

@@ -1,0 +1,203 @@
+"""Reliability, corrected rates, posteriors, weights and the guard: known answers, and what must always hold."""
+
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feedback.core.evidence import QUORUM, Vote, WeakLabel, p_wrong, proposed_label, soft_rows, weights_of
+from feedback.core.guard import burst, trust
+from feedback.core.rates import corrected_rate
+from feedback.core.reliability import MIN_PAIRS, Pairs, reliability_of
+
+
+def test_reliability_alone_is_laplace():
+    found = reliability_of(Pairs(n_wrong=50, on_wrong=20, n_right=200, on_right=10))
+    assert found.sensitivity.value == pytest.approx(21 / 52)
+    assert found.false_alarm.value == pytest.approx(11 / 202)
+    assert found.log_ratio == pytest.approx(math.log((21 / 52) / (11 / 202)))
+    assert found.is_known and found.weight == found.log_ratio
+
+
+def test_a_project_without_pairs_is_like_the_others_and_counts_for_nothing():
+    others = Pairs(n_wrong=998, on_wrong=399, n_right=998, on_right=49)
+    found = reliability_of(Pairs(), others)
+    assert found.sensitivity.value == pytest.approx(0.4)
+    assert found.false_alarm.value == pytest.approx(0.05)
+    assert not found.is_known and found.weight == 0
+
+
+def test_below_thirty_pairs_a_signal_is_for_looking_at_only():
+    assert not reliability_of(Pairs(MIN_PAIRS - 1, 10, 500, 10)).is_known
+    assert not reliability_of(Pairs(500, 10, MIN_PAIRS - 1, 10)).is_known
+    assert reliability_of(Pairs(MIN_PAIRS, 10, MIN_PAIRS, 10)).is_known
+
+
+@st.composite
+def pairs(draw, least=0):
+    n_wrong, n_right = draw(st.integers(least, 500)), draw(st.integers(least, 500))
+    return Pairs(n_wrong, draw(st.integers(0, n_wrong)), n_right, draw(st.integers(0, n_right)))
+
+
+@given(pairs(), pairs())
+def test_a_shrunk_rate_lies_between_its_own_and_the_others(own, others):
+    found = reliability_of(own, others)
+    for share, given_on, n, elsewhere, n_elsewhere in (
+        (found.sensitivity, own.on_wrong, own.n_wrong, others.on_wrong, others.n_wrong),
+        (found.false_alarm, own.on_right, own.n_right, others.on_right, others.n_right),
+    ):
+        whole = (elsewhere + 1) / (n_elsewhere + 2)
+        ends = sorted([whole, given_on / n if n else whole])
+        assert ends[0] - 1e-9 <= share.value <= ends[1] + 1e-9
+        assert 0 <= share.low <= share.value <= share.high <= 1
+        assert 0 < share.value < 1
+
+
+def test_impossible_pairs_are_refused():
+    with pytest.raises(ValueError):
+        Pairs(n_wrong=1, on_wrong=2)
+
+
+def test_a_corrected_rate_by_hand():
+    """(0.106 - 0.02) / (0.40 - 0.02) = 0.2263: rare complaints stand for many mistakes."""
+    found = corrected_rate(1_060, 10_000, Pairs(n_wrong=500, on_wrong=200, n_right=1_000, on_right=20)).share
+    assert found is not None
+    assert found.value == pytest.approx(0.2263, abs=1e-4)
+    assert found.low < 0.2263 < found.high
+    assert found.n == 10_000
+
+
+def test_a_perfect_signal_needs_hardly_any_correction():
+    found = corrected_rate(200, 1_000, Pairs(1_000, 1_000, 1_000, 0)).share
+    assert found is not None and found.value == pytest.approx(0.2)
+    assert found.low == pytest.approx(0.176, abs=0.01) and found.high == pytest.approx(0.226, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("counts", "why"),
+    [
+        (Pairs(29, 20, 500, 5), "fewer than 30"),
+        (Pairs(500, 50, 500, 50), "does not tell"),
+        (Pairs(500, 50, 500, 90), "does not tell"),
+    ],
+)
+def test_what_cannot_be_told_says_why(counts, why):
+    found = corrected_rate(100, 1_000, counts)
+    assert found.share is None and why in found.why
+    assert corrected_rate(0, 0, Pairs(500, 200, 500, 10)).share is None
+
+
+@given(pairs(least=MIN_PAIRS), st.integers(1, 5_000), st.data())
+def test_a_corrected_rate_is_a_share_within_its_interval(counts, n, data):
+    found = corrected_rate(data.draw(st.integers(0, n)), n, counts).share
+    if found is not None:
+        assert 0 <= found.low <= found.value <= found.high <= 1
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says():
+    """In short; `python -m benchmarks.feedback` does it at length."""
+    rng, held, n_runs, raw_off = random.Random(4), 0, 400, 0
+    truth, hit, alarm = 0.2, 0.4, 0.03
+
+    def draw(n, p):
+        return sum(rng.random() < p for _ in range(n))
+
+    for _ in range(n_runs):
+        seen = draw(800, truth * hit + (1 - truth) * alarm)
+        found = corrected_rate(seen, 800, Pairs(120, draw(120, hit), 300, draw(300, alarm))).share
+        held += found.low <= truth <= found.high
+        raw_off += abs(seen / 800 - truth) > truth / 4
+    assert 0.92 <= held / n_runs <= 0.98
+    assert raw_off / n_runs > 0.9
+
+
+def test_the_posterior_by_hand():
+    assert p_wrong(0.8, []) == pytest.approx(0.2)
+    # odds 0.25 times a ratio of 8 is 2
+    assert p_wrong(0.8, [Vote("a", math.log(8))]) == pytest.approx(2 / 3)
+    assert p_wrong(0.8, [Vote("a", math.log(8)), Vote("b", -math.log(8))]) == pytest.approx(0.2)
+
+
+@given(st.floats(0, 1), st.lists(st.tuples(st.integers(0, 3), st.floats(-9, 9))))
+def test_a_subject_is_heard_once_and_only_so_loud(confidence, said):
+    votes = [Vote(subject, ratio) for subject, ratio in said]
+    found = p_wrong(confidence, votes)
+    assert 0 < found < 1
+    assert found == pytest.approx(p_wrong(confidence, votes + votes))
+    alone = [Vote("only", ratio) for _, ratio in said]
+    odds = math.log(p_wrong(confidence, alone) / (1 - p_wrong(confidence, alone)))
+    base = p_wrong(confidence, [])
+    assert abs(odds - math.log(base / (1 - base))) <= 3 + 1e-6
+
+
+def test_a_label_needs_a_quorum():
+    two = [("a", "negative"), ("b", "negative")]
+    assert proposed_label(two) is None
+    assert proposed_label(two + two) is None, "the same subjects again"
+    assert proposed_label([*two, ("c", "negative")]) == "negative"
+    assert proposed_label([*two, ("c", "negative"), ("c", "neutral")]) is None, "their last word counts"
+    split = [(n, "x" if n < QUORUM else "y") for n in range(2 * QUORUM)]
+    assert proposed_label(split) is None
+
+
+def test_soft_rows_share_the_weight():
+    assert soft_rows(0.75, 0.2) == ((1, pytest.approx(0.15)), (0, pytest.approx(0.05)))
+
+
+weak_labels = st.lists(
+    st.builds(
+        WeakLabel,
+        value=st.sampled_from("ab"),
+        certainty=st.floats(0, 1),
+        subject=st.integers(0, 5),
+        network=st.one_of(st.none(), st.integers(0, 2)),
+        propensity=st.floats(0.001, 1),
+    ),
+    max_size=60,
+)
+
+
+@given(weak_labels, st.floats(0, 1_000), st.floats(0, 1_000))
+def test_weak_weights_keep_every_cap(labels, gold_a, gold_b):
+    gold = {"a": gold_a, "b": gold_b}
+    weights = weights_of(labels, gold)
+    budget = (gold_a + gold_b) * 0.3 / 0.7
+    assert all(0 <= weight <= 0.3 for weight in weights)
+    for value in "ab":
+        weak = sum(weight for weight, label in zip(weights, labels, strict=True) if label.value == value)
+        assert weak <= 0.3 * (weak + gold[value]) + 1e-6
+    for subject in range(6):
+        mine = sum(weight for weight, label in zip(weights, labels, strict=True) if label.subject == subject)
+        assert mine <= 0.01 * budget + 1e-6
+    for network in range(3):
+        theirs = sum(weight for weight, label in zip(weights, labels, strict=True) if label.network == network)
+        assert theirs <= 0.05 * budget + 1e-6
+
+
+def test_weak_weights_by_hand():
+    gold = {"a": 700.0, "b": 7_000.0}
+    certain = WeakLabel("a", 1.0, "s")
+    assert weights_of([certain], gold) == [pytest.approx(0.3)]
+    assert weights_of([WeakLabel("a", 0.5, "s")], gold) == [0.0], "a coin is no label"
+    assert weights_of([WeakLabel("a", 0.6, "s", propensity=0.1)], gold) == [pytest.approx(0.3)]
+    assert weights_of([WeakLabel("c", 1.0, "s")], gold) == [0.0], "no gold, no weak weight"
+
+
+def test_a_burst_is_told_from_a_busy_day():
+    usual = [20, 25, 18, 22, 30, 21, 24, 19]
+    assert burst(usual, 45) is None
+    found = burst(usual, 100)
+    assert found is not None and found.z > 6 and found.usual == 21.5
+    assert burst([0] * 20, 6) is None, "a quiet history makes no click an attack"
+    assert burst([0] * 20, 10) is not None
+    assert burst([1, 2], 10) is not None and burst([1, 2], 5) is None
+    varied = [5, 90, 10, 70, 30, 55, 80, 20]
+    assert burst(varied, 120) is None
+
+
+def test_trust_is_earned():
+    assert trust(0, 0) == 0.25
+    assert trust(20, 20) > 0.85
+    assert trust(2, 20) < trust(0, 0)

@@ -1,0 +1,201 @@
+"""The widget on a page of another origin, under a strict policy: click, undo, more, a lost network, no JavaScript."""
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from feedback.core.origins import LOCAL
+from feedback.models import CurrentVerdict, FeedbackEvent, ImplicitEvent, WidgetKey
+from feedback.services.keys import create_widget_key
+from feedback.services.scripts import newest
+from tests.feedback.conftest import make_prediction, token_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Host:
+    """A product's own site: pages under a policy that allows the widget's origin and nothing inline."""
+
+    def __init__(self, touchstone: str) -> None:
+        self.page = ""
+        host = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = host.page.encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "text/html; charset=utf-8")
+                policy = (
+                    f"default-src 'none'; script-src {touchstone}; connect-src {touchstone}; form-action {touchstone}"
+                )
+                self.send_header("Content-Security-Policy", policy + "; require-trusted-types-for 'script'")
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def touchstone(live_server: Any) -> str:
+    return live_server.url.replace("127.0.0.1", "localhost")
+
+
+@pytest.fixture
+def host(touchstone: str) -> Iterator[Host]:
+    host = Host(touchstone)
+    yield host
+    host.close()
+
+
+@pytest.fixture
+def key(project: Any, owner: Any) -> WidgetKey:
+    return create_widget_key(project=project, origins=LOCAL, actor=owner, notice="Used to improve suggestions.")
+
+
+def script_tag(touchstone: str, name: str) -> str:
+    file, script = newest(name)
+    address = f"{touchstone}/embed/v1/{file}"
+    return f'<script async src="{address}" integrity="{script.integrity}" crossorigin="anonymous"></script>'
+
+
+def page_with(touchstone: str, key: WidgetKey, token: str, extra: str = "", **attributes: str) -> str:
+    named = " ".join(f"{name.replace('_', '-')}='{value}'" for name, value in attributes.items())
+    return f"""<!doctype html><html lang="en"><head><title>Shop</title>
+{script_tag(touchstone, "widget")}{extra}
+</head><body><main><h1>Shop</h1><p id="answer">Probably positive.</p>
+<touchstone-feedback token="{token}" key="{key.key}" {named}>
+<form method="post" action="{touchstone}/feedback/form/"><input type="hidden" name="token" value="{token}">
+<input type="hidden" name="key" value="{key.key}"><button name="verdict" value="down">Wrong</button></form>
+</touchstone-feedback></main></body></html>"""
+
+
+def widget_events(page: Any) -> None:
+    page.evaluate(
+        "() => { window.heard = []; for (const n of ['feedback', 'error'])"
+        " document.addEventListener('touchstone:' + n, (e) => heard.push([n, e.detail.verdict || e.detail.code])); }"
+    )
+
+
+def test_a_user_says_it_takes_it_back_and_says_more(host, touchstone, key, project, page, axe):
+    prediction = make_prediction(project)
+    host.page = page_with(touchstone, key, token_of(prediction))
+    preflights = []
+    page.on("request", lambda request: preflights.append(request.method))
+    page.goto(host.url)
+    widget_events(page)
+    yes, no = page.get_by_role("button", name="Yes"), page.get_by_role("button", name="No", exact=True)
+    status = page.get_by_role("status")
+    expect(page.get_by_role("button", name="Wrong")).to_be_hidden()
+    no.dblclick()
+    expect(status).to_have_text("Thanks, recorded.")
+    expect(no).to_have_attribute("aria-pressed", "true")
+    assert FeedbackEvent.objects.count() == 1, "a double click is one click"
+    page.get_by_role("button", name="Undo").click()
+    expect(status).to_have_text("Taken back.")
+    expect(no).to_have_attribute("aria-pressed", "false")
+    # By keyboard alone.
+    no.focus()
+    page.keyboard.press("Enter")
+    expect(status).to_have_text("Thanks, recorded.")
+    more = page.get_by_role("button", name="Tell us more")
+    more.focus()
+    page.keyboard.press("Space")
+    expect(more).to_have_attribute("aria-expanded", "true")
+    page.get_by_role("button", name="Not true").click()
+    page.get_by_label("What would be right?").select_option(label="negative")
+    page.get_by_label("In your words").fill("<b>sad</b>")
+    expect(page.get_by_text("Used to improve suggestions.")).to_be_visible()
+    axe()
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_label("In your words")).to_be_hidden()
+    expect(no).to_be_focused()
+    verdict = CurrentVerdict.objects.get()
+    event = verdict.event
+    assert (verdict.verdict, event.correction, event.reasons, event.comment) == (
+        "down",
+        "negative",
+        ["wrong"],
+        "<b>sad</b>",
+    )
+    yes.click()
+    expect(yes).to_have_attribute("aria-pressed", "true")
+    expect(status).to_have_text("Thanks, recorded.")
+    assert page.evaluate("heard") == [["feedback", name] for name in ("down", "undo", "down", "down", "up")]
+    assert page.context.cookies() == []
+
+
+def test_a_lost_network_is_said_and_tried_again(host, touchstone, key, project, page, context):
+    host.page = page_with(touchstone, key, token_of(make_prediction(project)))
+    page.goto(host.url)
+    widget_events(page)
+    no = page.get_by_role("button", name="No", exact=True)
+    expect(no).to_be_visible()
+    context.set_offline(True)
+    no.click()
+    expect(page.get_by_role("status")).to_have_text("Not recorded.")
+    expect(no).to_have_attribute("aria-pressed", "false")
+    context.set_offline(False)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("status")).to_have_text("Thanks, recorded.")
+    assert FeedbackEvent.objects.count() == 1
+    # What can never be taken offers no second try.
+    page.evaluate("document.querySelector('touchstone-feedback').setAttribute('token', 'tampered')")
+    no.click()
+    expect(page.get_by_role("status")).to_have_text("This can no longer be rated.")
+    assert page.evaluate("heard") == [["error", "network"], ["feedback", "down"], ["error", "bad_token"]]
+
+
+def test_other_languages_directions_and_colours(host, touchstone, key, project, page):
+    strings = json.dumps({"ask": "האם זה נכון?", "up": "כן", "down": "לא", "done": "תודה."}, ensure_ascii=False)
+    host.page = page_with(touchstone, key, token_of(make_prediction(project)), strings=strings, dir="rtl")
+    page.emulate_media(color_scheme="dark", forced_colors="active")
+    page.goto(host.url)
+    page.get_by_role("button", name="כן").click()
+    expect(page.get_by_role("status")).to_have_text("תודה.")
+    boxes = [page.get_by_role("button", name=name).bounding_box() for name in ("כן", "לא")]
+    assert boxes[0]["x"] > boxes[1]["x"] and min(box["height"] for box in boxes) >= 32
+
+
+def test_signals_are_sent_when_the_page_is_left(host, touchstone, key, project, page):
+    prediction = make_prediction(project)
+    host.page = page_with(touchstone, key, token_of(prediction), script_tag(touchstone, "signals"), watch="#answer")
+    page.goto(host.url)
+    page.wait_for_function("!!globalThis.touchstoneSignals && !!customElements.get('touchstone-feedback')")
+    page.wait_for_timeout(1_300)  # half of it on the screen for a second
+    page.evaluate("touchstoneSignals.track(document.querySelector('touchstone-feedback'), 'edited', 0.5)")
+    assert not ImplicitEvent.objects.exists()
+    page.goto("about:blank")
+    for _ in range(50):
+        if ImplicitEvent.objects.count() >= 3:
+            break
+        page.wait_for_timeout(100)
+    assert set(ImplicitEvent.objects.values_list("name", flat=True)) == {"shown", "edited", "dwell"}
+
+
+def test_without_javascript_a_form_does_it(host, touchstone, key, project, browser):
+    host.page = page_with(touchstone, key, token_of(make_prediction(project)))
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto(host.url)
+    page.get_by_role("button", name="Wrong").click()
+    expect(page.get_by_role("heading", name="Thanks, recorded")).to_be_visible()
+    page.get_by_label("What would be right?").select_option(label="neutral")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("heading", name="Thanks, recorded")).to_be_visible()
+    assert CurrentVerdict.objects.get().event.correction == "neutral"
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("heading", name="Taken back")).to_be_visible()
+    page.context.close()

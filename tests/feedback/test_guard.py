@@ -1,0 +1,98 @@
+"""A mob is contained, seen and reversible; what a user asks to be forgotten is forgotten everywhere."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.urls import reverse
+from django.utils import timezone
+
+from feedback.core.statements import Statement
+from feedback.core.subjects import signature_of
+from feedback.models import CurrentVerdict, FeedbackEvent, ImplicitEvent
+from feedback.selectors import feedback_report
+from feedback.services.guard import check_bursts
+from feedback.services.intake import record_feedback
+from feedback.services.privacy import KEEP_SIGNALS, purge_signals
+from labeling.models import AuditEntry, ReviewItem
+from labeling.services.review import decide
+from tests.feedback.conftest import make_prediction, token_of
+
+pytestmark = pytest.mark.django_db
+NOW = timezone.now()
+
+
+@pytest.fixture
+def complain(key, project):
+    """Somebody complains at some time, verified."""
+    count = iter(range(10_000))
+
+    def say(subject, *, hours_ago=0.5, value="positive", verdict="down"):
+        place = next(count)
+        record_feedback(
+            key=key,
+            token=token_of(make_prediction(project, value=value, text=f"text {place}")),
+            statement=Statement(verdict),
+            client_id=f"act-{place}",
+            subject=subject,
+            signature=signature_of(subject, key.secret),
+            now=NOW - timedelta(hours=hours_ago),
+        )
+
+    return say
+
+
+def test_a_mob_is_set_aside_and_an_owner_may_count_it_again(complain, project, client, owner, settings):
+    settings.FEEDBACK_PER_MINUTE = dict.fromkeys(settings.FEEDBACK_PER_MINUTE, 10**6)
+    for hour in range(20):
+        complain(f"regular {hour % 5}", hours_ago=hour + 1.5)
+    complain("regular 1")
+    assert check_bursts(now=NOW) == {"quarantined": 0}, "a usual hour"
+    for place in range(30):
+        complain(f"mob {place % 10}", value="negative")
+    assert check_bursts(now=NOW)["quarantined"] == 31, "they cannot be told from one who was there by chance"
+    assert check_bursts(now=NOW) == {"quarantined": 0}
+    report = feedback_report(project=project)
+    assert (report.n_quarantined, report.complaints.n) == (31, 20)
+    assert ReviewItem.objects.filter(state="open").count() == 20, "what they wanted looked at is not"
+    assert AuditEntry.objects.filter(action="feedback.quarantine").count() == 1
+    client.force_login(owner)
+    url = reverse("feedback:quarantine", args=[project.slug])
+    assert "usual are" in client.get(url).content.decode()
+    ids = list(CurrentVerdict.objects.filter(quarantined_at__isnull=False).values_list("pk", flat=True))
+    assert client.post(url, {"verdicts": ids}).status_code == 302
+    assert client.post(url, {"verdicts": ids}).status_code == 409
+    assert ReviewItem.objects.filter(state="open").count() == 51
+    assert check_bursts(now=NOW) == {"quarantined": 0}, "what an owner has looked at stays"
+    assert feedback_report(project=project).complaints.n == 51
+
+
+def test_a_subject_is_forgotten_with_their_effect(send, project, prediction, key, owner, capsys):
+    signature = signature_of("alice", key.secret)
+    send(prediction, "down", comment="my words", subject="alice", subject_signature=signature)
+    send(make_prediction(project, text="other"), "down", subject="alice")
+    send(prediction, "down", comment="not hers", subject="bob")
+    ended = make_prediction(project, text="decided")
+    send(ended, "down", comment="my words", subject="alice")
+    decide(review=ReviewItem.objects.latest("pk"), value="neutral", user=owner)
+    call_command("feedback_subject", project.slug, "alice")
+    kept = json.loads(capsys.readouterr().out)
+    assert {event["comment"] for event in kept["feedback"]} == {"my words", ""}
+    call_command("feedback_subject", project.slug, "alice", forget=True)
+    assert json.loads(capsys.readouterr().out) == {"verdicts": 3, "feedback": 3, "events": 0}
+    assert FeedbackEvent.objects.get().comment == "not hers"
+    assert "my words" not in str(list(ReviewItem.objects.values_list("evidence", flat=True)))
+    assert ReviewItem.objects.filter(state="open").count() == 1
+    assert "alice" not in str(list(AuditEntry.objects.values_list("detail", "target")))
+    call_command("feedback_subject", project.slug, "alice", forget=True)
+
+
+def test_old_signals_are_forgotten(project, prediction):
+    for place, days in enumerate((1, 89, 91)):
+        at = NOW - timedelta(days=days)
+        ImplicitEvent.objects.create(
+            project=project, prediction=prediction.pk, name="shown", client_id=str(place), at=at, received_at=at
+        )
+    assert KEEP_SIGNALS.days == 90
+    assert purge_signals(now=NOW) == {"purged": 1}

@@ -1,0 +1,162 @@
+"""The pages about feedback and their figures: who may open them, what they say, and what a complaint becomes."""
+
+import json
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from feedback import urls
+from feedback.core.reliability import Pairs
+from feedback.models import CurrentVerdict, ImplicitEvent, WidgetKey
+from feedback.selectors import feedback_report, pairs
+from labeling.models import Item, Resolution, ReviewItem
+from labeling.services import review as reviewing
+from tests.factories import make_key
+from tests.feedback.conftest import make_prediction
+
+pytestmark = pytest.mark.django_db
+
+# name, method, answers to owner, reviewer, annotator
+PAGES = [
+    ("feedback", "get", 200, 200, 403),
+    ("quarantine", "get", 200, 403, 403),
+    ("quarantine", "post", 409, 403, 403),
+    ("keys", "get", 200, 403, 403),
+    ("keys", "post", 422, 403, 403),
+    ("change-key", "get", 200, 403, 403),
+    ("change-key", "post", 422, 403, 403),
+    ("rotate-key", "post", 302, 403, 403),
+    ("revoke-key", "post", 302, 403, 403),
+]
+OPEN = {"embedded", "said"}
+
+
+def test_who_may_open_what(client, key, project, owner, reviewer, annotator, outsider):
+    def ask(name, method, user):
+        someone = Client()
+        if user is not None:
+            someone.force_login(user)
+        ids = {"slug": project.slug} | ({"pk": key.pk} if "-key" in name else {})
+        return getattr(someone, method)(reverse(f"feedback:{name}", kwargs=ids))
+
+    for name, method, *answers in PAGES:
+        for user, status in zip((annotator, reviewer, owner), reversed(answers), strict=True):
+            assert ask(name, method, user).status_code == status, (name, method, user)
+        assert ask(name, method, outsider).status_code == 404, name
+        stranger = ask(name, method, None)
+        assert stranger.status_code == 302 and stranger.url.startswith("/login/"), name
+    foreign = Client()
+    foreign.force_login(owner)
+    assert foreign.get(reverse("feedback:change-key", args=[project.slug, 10**6])).status_code == 404
+    named = {pattern.name for pattern in urls.urlpatterns if not str(pattern.name).startswith("api-")}
+    assert named - OPEN == {name for name, *_ in PAGES}
+
+
+def test_an_owner_makes_a_key_and_copies_what_to_paste(client, project, owner):
+    client.force_login(owner)
+    url = reverse("feedback:keys", args=[project.slug])
+    body = {"name": "Shop", "origins": "https://Shop.example/\nhttps://shop.example", "notice": "<b>Thanks</b>"}
+    assert client.post(url, body | {"origins": "shop.example/page"}).status_code == 422
+    assert client.post(url, body).status_code == 302
+    key = WidgetKey.objects.get()
+    assert key.origins == ["https://shop.example"]
+    page = client.get(url).content.decode()
+    assert key.key in page and "sha384-" in page and "&lt;b&gt;Thanks&lt;/b&gt;" in page
+    changed = body | {"origins": "https://other.example:8443"}
+    assert client.post(reverse("feedback:change-key", args=[project.slug, key.pk]), changed).status_code == 302
+    key.refresh_from_db()
+    assert key.origins == ["https://other.example:8443"]
+
+
+def judged(project, text, value, settled):
+    """A prediction that was given to a person when it was answered, and was judged since."""
+    item = Item.objects.create(project=project, content_hash=f"{abs(hash(text)):032x}"[:32], data={"text": text})
+    made = make_prediction(project, value=value, text=text, item=item)
+    Resolution.objects.create(
+        project=project, item=item, value=settled, method="consensus", n_annotations=1, created_at=timezone.now()
+    )
+    return made
+
+
+def test_figures_are_raw_corrected_and_of_what_is_judged(send, project, owner):
+    for place in range(60):
+        is_wrong = place < 30
+        one = judged(project, f"judged {place}", "positive", "negative" if is_wrong else "positive")
+        if place % 2 == 0 and is_wrong:
+            send(one, "down", correction="negative" if place % 4 == 0 else "neutral", subject=f"user {place}")
+        if place == 59:
+            send(one, "down")
+        if place == 58:
+            send(one, "up")
+    taken_back = judged(project, "taken back", "positive", "positive")
+    send(taken_back, "down")
+    send(taken_back, "undo")
+    found = pairs(project=project)["thumbs_down"]
+    assert found == Pairs(n_wrong=30, on_wrong=15, n_right=31, on_right=1)
+    call = APIClient(headers={"Authorization": f"Bearer {make_key(owner)}"})
+    body = call.get(f"/api/v1/projects/{project.slug}/feedback/").json()
+    (row,) = body["versions"]
+    assert (row["model"], row["n_predictions"], row["up"], row["down"]) == (None, 61, 1, 16)
+    assert row["raw"]["value"] == pytest.approx(16 / 17)
+    # (16/61 - 1/31) / (15/30 - 1/31)
+    assert row["corrected"]["value"] == pytest.approx(0.4918, abs=1e-3)
+    assert row["corrected"]["low"] < 30 / 61 < row["corrected"]["high"]
+    signals = {one["name"]: one for one in body["signals"]}
+    assert signals["thumbs_down"]["is_known"] and signals["thumbs_down"]["weight"] > 1
+    assert body["complaints"]["right"]["n"] == 16
+    assert call.get("/api/v1/projects/others/feedback/").status_code == 404
+
+
+def test_the_page_shows_words_as_text_and_says_what_is_not_known(client, send, project, prediction, owner):
+    client.force_login(owner)
+    url = reverse("feedback:feedback", args=[project.slug])
+    assert "Nobody has said anything yet" in client.get(url).content.decode()
+    send(prediction, "down", comment="<img src=x onerror=alert(1)>", subject="a")
+    send(make_prediction(project, text="another"), "up")
+    ImplicitEvent.objects.create(
+        project=project,
+        prediction=prediction.pk,
+        name="shown",
+        client_id="x",
+        at=timezone.now(),
+        received_at=timezone.now(),
+    )
+    page = client.get(url).content.decode()
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page and "<img src=x" not in page
+    assert "not enough data yet" in page and "monitoring only" in page
+    report = feedback_report(project=project)
+    assert (report.funnel.answered, report.funnel.shown, report.funnel.acted) == (2, 1, 2)
+    assert (report.senders.subjects, report.senders.claimed, report.senders.unnamed) == (1, 1, 1)
+
+
+def test_a_reviewer_reads_the_users_words_and_takes_their_correction(client, send, project, prediction, reviewer):
+    send(prediction, "down", correction="negative", reasons=["wrong"], comment="<i>sad</i>", subject="a")
+    ImplicitEvent.objects.create(
+        project=project,
+        prediction=prediction.pk,
+        name="undone",
+        client_id="x",
+        at=timezone.now(),
+        received_at=timezone.now(),
+    )
+    send(prediction, "down", comment="still", subject="b")
+    client.force_login(reviewer)
+    page = client.get(reverse("labeling:review", args=[project.slug]), {"reason": "complaint"}).content.decode()
+    for words in (
+        "What users say of the answer",
+        "&lt;i&gt;sad&lt;/i&gt;",
+        "Take what users say",
+        "not true",
+        "undone × 1",
+    ):
+        assert words in page, words
+    review = ReviewItem.objects.get()
+    url = reverse("labeling:review-decide", args=[project.slug, review.pk])
+    assert client.post(url, {"value": json.dumps("negative")}).status_code == 302
+    assert feedback_report(project=project).complaints.right.value == 1
+    reviewing.undo(review=ReviewItem.objects.get(), user=reviewer)
+    assert feedback_report(project=project).complaints.right is None
+    assert CurrentVerdict.objects.filter(item_id=review.item_id).count() == 2

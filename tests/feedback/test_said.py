@@ -1,0 +1,264 @@
+"""Explicit feedback through its endpoint: what is taken, what is refused, what undo takes back."""
+
+import json
+import uuid
+from datetime import timedelta
+from threading import Thread
+
+import pytest
+from django.core.management import call_command
+from django.core.signing import TimestampSigner
+from django.db import connections
+from rest_framework.test import APIClient
+
+from feedback.core.subjects import signature_of
+from feedback.models import CurrentVerdict, FeedbackEvent, WidgetKey
+from feedback.services.keys import revoke_widget_key, rotate_widget_key
+from labeling.models import Item, ReviewItem
+from labeling.services import review as reviewing
+from tests.feedback.conftest import PAGE, make_prediction, token_of
+
+pytestmark = pytest.mark.django_db
+URL = "/api/v1/feedback/"
+
+
+def code_of(response):
+    return response.json()["error"]["code"]
+
+
+def test_one_click_is_recorded_and_answers_what_may_follow(send, prediction, key):
+    response = send(prediction, "down")
+    assert response.status_code == 201, response.json()
+    body = response.json()
+    assert body["feedback"]["verdict"] == "down" and body["feedback"]["revision"] == 1
+    assert [choice["value"] for choice in body["choices"]] == ["negative", "neutral"], "all but what was said"
+    verdict = CurrentVerdict.objects.get()
+    assert (verdict.prediction, verdict.said, verdict.verdict) == (prediction.pk, "positive", "down")
+    assert not verdict.is_verified
+
+
+def test_saying_otherwise_replaces_and_keeps_the_history(send, prediction):
+    send(prediction, "down")
+    send(prediction, "up")
+    again = send(prediction, "down", correction="negative", reasons=["wrong"], comment="<b>No!</b>")
+    assert again.json()["feedback"]["revision"] == 3
+    assert list(FeedbackEvent.objects.order_by("pk").values_list("verdict", flat=True)) == ["down", "up", "down"]
+    assert CurrentVerdict.objects.get().event.correction == "negative"
+    with pytest.raises(Exception, match="only ever added"):
+        FeedbackEvent.objects.all().update(verdict="up")
+
+
+def test_the_same_act_sent_ten_times_counts_once(send, prediction):
+    answers = [send(prediction, "down", client_id="once") for _ in range(10)]
+    assert [answer.status_code for answer in answers] == [201] + [200] * 9
+    assert all(answer.json() == answers[0].json() for answer in answers)
+    assert FeedbackEvent.objects.count() == 1
+    other = send(prediction, "up", client_id="once")
+    assert (other.status_code, code_of(other)) == (409, "client_id_reused")
+
+
+def test_undo_takes_the_complaint_out_of_the_inbox_again(send, prediction):
+    send(prediction, "down", comment="wrong mood")
+    review = ReviewItem.objects.get()
+    assert review.reason == "complaint" and review.state == "open"
+    assert review.evidence["complaint"]["comments"][0]["text"] == "wrong mood"
+    assert send(prediction, "undo").status_code == 201
+    review.refresh_from_db()
+    assert review.state == "closed"
+    assert CurrentVerdict.objects.get().verdict == "undo"
+
+
+def test_complaints_of_the_same_content_are_one_entry(send, project):
+    for place in range(3):
+        said = make_prediction(project, text="The same text")
+        send(said, "down", subject=f"user {place}", **({"correction": "negative"} if place else {}))
+    facts = ReviewItem.objects.get().evidence["complaint"]
+    assert (facts["n"], facts["n_verified"], facts["n_predictions"]) == (3, 0, 3)
+    assert facts["corrections"] == [{"value": "negative", "n": 2}]
+    assert Item.objects.filter(origin="prediction").count() == 1
+
+
+def test_a_reviewer_decides_and_later_complaints_ask_nobody_again(send, project, prediction, owner):
+    send(prediction, "down", correction="negative")
+    review = ReviewItem.objects.get()
+    reviewing.decide(review=review, value="negative", user=owner)
+    send(make_prediction(project, text="I like it"), "down")
+    assert not ReviewItem.objects.filter(state="open").exists()
+    assert CurrentVerdict.objects.filter(item_id=review.item_id).count() == 2
+
+
+def test_what_is_judged_blind_stays_blind(send, project):
+    item = Item.objects.create(project=project, content_hash="e" * 32, data={"text": "drawn"}, split="audit")
+    send(make_prediction(project, text="drawn", is_explored=True, item=item), "down", comment="it is wrong")
+    assert not ReviewItem.objects.filter(evidence__has_key="complaint").exists()
+    assert CurrentVerdict.objects.get().item_id == item.pk
+
+
+def test_without_its_input_a_complaint_is_counted_and_not_judged(send, project):
+    assert send(make_prediction(project, input=None), "down").status_code == 201
+    assert not ReviewItem.objects.exists()
+
+
+WRONG = [
+    ({"verdict": ""}, 422, "verdict"),
+    ({"verdict": "maybe"}, 422, "verdict"),
+    ({"verdict": "down", "correction": "happy"}, 422, "correction"),
+    ({"verdict": "down", "correction": "positive"}, 422, "correction"),
+    ({"verdict": "down", "correction": {"a": [1]}}, 422, "correction"),
+    ({"verdict": "up", "correction": "negative"}, 422, "correction"),
+    ({"verdict": "down", "comment": "x" * 1_001}, 422, "comment"),
+    ({"verdict": "down", "comment": "a\0b"}, 422, ""),
+    ({"verdict": "down", "comment": "\ud800"}, 422, ""),
+    ({"verdict": "down", "reasons": ["evil"]}, 422, "reasons"),
+    ({"verdict": "down", "subject": "x" * 201}, 422, "subject"),
+    ({"verdict": "down", "subject": "x" * 10_000}, 413, None),
+    ({"verdict": "down", "client_id": ""}, 422, "client_id"),
+    ({"verdict": "down", "client_id": "a b"}, 422, "client_id"),
+    ({"verdict": "down", "colour": "red"}, 422, "colour"),
+    ({"verdict": "up", "channel": "flag"}, 422, "verdict"),
+    ({"verdict": "down", "rating": 2}, 422, "rating"),
+    ({"channel": "rating"}, 422, "rating"),
+    ({"channel": "rating", "rating": 9}, 422, "rating"),
+    ({"verdict": "undo", "comment": "sorry"}, 422, "verdict"),
+]
+
+
+def test_what_cannot_be_meant_is_refused_and_changes_nothing(send, prediction, key):
+    for body, status, field in WRONG:
+        said = {"key": key.key, "token": token_of(prediction), "client_id": uuid.uuid4().hex} | body
+        response = APIClient().post(URL, json.dumps(said), content_type="application/json")
+        assert response.status_code == status, (body, response.json())
+        fields = response.json()["error"]["fields"]
+        assert field is None or any(field in name for name in fields), (body, fields)
+    for raw in ("[1]", '"x"', "{", "[" * 3_000):
+        assert APIClient().post(URL, raw, content_type="application/json").status_code in (400, 422)
+    assert not FeedbackEvent.objects.exists()
+
+
+def test_ratings_and_flags_are_channels_of_their_own(send, prediction):
+    for rating, verdict in ((1, "down"), (3, "neutral"), (5, "up")):
+        assert send(prediction, channel="rating", rating=rating).json()["feedback"]["verdict"] == verdict
+    assert send(prediction, channel="flag").json()["feedback"]["verdict"] == "down"
+    assert CurrentVerdict.objects.count() == 2
+
+
+def test_each_bad_token_has_its_own_code(send, prediction, other_project, monkeypatch):
+    good = token_of(prediction)
+    tampered = send(prediction, "down", token=good[:-2] + ("AA" if good[-2:] != "AA" else "BB"))
+    assert (tampered.status_code, code_of(tampered)) == (422, "bad_token")
+    foreign = send(make_prediction(other_project), "down")
+    assert (foreign.status_code, code_of(foreign)) == (403, "foreign_token")
+    gone = make_prediction(prediction.project, id=uuid.UUID(int=prediction.pk.int - (60_000 << 80)))
+    type(gone).objects.filter(pk=gone.pk).delete()
+    deleted = send(gone, "down")
+    assert (deleted.status_code, code_of(deleted)) == (410, "prediction_gone")
+    monkeypatch.setattr(TimestampSigner, "timestamp", lambda self: "1tXXXX")
+    old = token_of(prediction)
+    monkeypatch.undo()
+    expired = send(prediction, "down", token=old)
+    assert (expired.status_code, code_of(expired)) == (422, "token_expired")
+    assert not FeedbackEvent.objects.exists()
+
+
+def test_the_host_vouches_for_its_users(send, prediction, key):
+    signature = signature_of("alice", key.secret)
+    good = send(prediction, "down", subject="alice", subject_signature=signature)
+    assert good.json()["feedback"]["is_verified"]
+    forged = send(prediction, "up", subject="bob", subject_signature=signature)
+    assert (forged.status_code, code_of(forged)) == (403, "bad_signature")
+    # Whoever only says that they are Alice is somebody else.
+    claimed = send(prediction, "up", subject="alice")
+    assert not claimed.json()["feedback"]["is_verified"]
+    assert CurrentVerdict.objects.count() == 2
+    assert CurrentVerdict.objects.get(is_verified=True).verdict == "down"
+    assert "alice" not in str(list(FeedbackEvent.objects.values_list("subject", flat=True)))
+    named = send(prediction, "up", token=token_of(prediction, "carol"), subject="dave")
+    assert code_of(named) == "foreign_subject"
+
+
+def test_only_listed_pages_may_use_a_key(send, prediction, key):
+    good = send(prediction, "up")
+    assert good["Access-Control-Allow-Origin"] == PAGE
+    assert "Origin" in good["Vary"]
+    assert "Access-Control-Allow-Credentials" not in good
+    for origin in ("https://evil.example", "null", "http://shop.example", "https://shop.example.evil.example"):
+        refused = send(prediction, "up", origin=origin)
+        assert (refused.status_code, code_of(refused)) == (403, "origin_not_allowed")
+        assert "Access-Control-Allow-Origin" not in refused
+    assert send(prediction, "up", origin=None).status_code == 201, "a server is no page"
+    unreadable = send(prediction, "up", token="x")
+    assert unreadable["Access-Control-Allow-Origin"] == PAGE, "a page must be able to read why"
+
+
+def test_a_preflight_is_answered_for_listed_pages(key):
+    def ask(origin):
+        return APIClient(headers={"Origin": origin}).options(
+            URL, headers={"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+        )
+
+    answer = ask(PAGE)
+    assert answer.status_code == 204
+    assert answer["Access-Control-Allow-Origin"] == PAGE
+    assert answer["Access-Control-Allow-Headers"] == "Content-Type"
+    assert "Access-Control-Allow-Origin" not in ask("https://evil.example")
+
+
+def test_keys_are_replaced_and_revoked(send, prediction, key, owner):
+    fresh = rotate_widget_key(key=key, actor=owner)
+    assert fresh.key != key.key and fresh.secret != key.secret and fresh.origins == key.origins
+    assert send(prediction, "up").status_code == 201, "the old one has its grace"
+    WidgetKey.objects.filter(pk=key.pk).update(expires_at=key.created_at - timedelta(days=1))
+    assert send(prediction, "up").status_code == 401
+    assert send(prediction, "up", key=fresh.key).status_code == 201
+    revoke_widget_key(key=fresh, actor=owner)
+    assert code_of(send(prediction, "up", key=fresh.key)) == "unknown_key"
+    for wrong in ("", None, 5, "sk_x", {"a": 1}):
+        assert send(prediction, "up", key=wrong).status_code == 401
+
+
+def test_a_publishable_key_opens_nothing_else(key, project):
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {key.key}")
+    assert client.get(f"/api/v1/projects/{project.slug}/").status_code == 401
+
+
+def test_too_much_is_answered_when_to_come_back(send, prediction, settings, has_valkey):
+    if not has_valkey:
+        pytest.skip("limits need the shared cache")
+    settings.FEEDBACK_PER_MINUTE = settings.FEEDBACK_PER_MINUTE | {"prediction": 2}
+    assert [send(prediction, "down").status_code for _ in range(3)] == [201, 201, 429]
+    refused = send(prediction, "down")
+    assert 1 <= int(refused["Retry-After"]) <= 61
+    assert refused["Access-Control-Allow-Origin"] == PAGE
+    assert send(make_prediction(prediction.project), "down").status_code == 201
+    settings.FEEDBACK_PER_MINUTE = settings.FEEDBACK_PER_MINUTE | {"key": 1}
+    assert code_of(send(prediction, "down")) == "throttled"
+
+
+def test_the_command_prints_the_key_alone(project, capsys):
+    call_command("create_key", user="olga", project=project.slug, scope=["widget"])
+    printed = capsys.readouterr().out.strip()
+    made = WidgetKey.objects.get(key=printed)
+    assert printed.startswith("pk_") and made.origins == ["http://localhost:*", "http://127.0.0.1:*"]
+    call_command("create_key", user="olga", project=project.slug, scope=["manage"])
+    assert capsys.readouterr().out.startswith("sk_")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_double_click_leaves_one_verdict(send, prediction):
+    answers = []
+
+    def click(place):
+        try:
+            answers.append(send(prediction, "down", client_id=f"click-{place % 2}").status_code)
+        finally:
+            connections.close_all()
+
+    threads = [Thread(target=click, args=(place,)) for place in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [200, 200, 200, 200, 201, 201]
+    assert CurrentVerdict.objects.count() == 1
+    assert FeedbackEvent.objects.count() == 2
