@@ -92,6 +92,14 @@ def test_each_prediction_is_confirmed_corrected_or_left_by_one_key(as_rae: Clien
     assert "Confirm: the model is right" in page
 
 
+def test_a_rule_says_why_it_wants_a_person(as_rae: Client, project: Project) -> None:
+    evidence = SAID | {"detail": "large order of a new customer"}
+    route_to_review(
+        project=project, rows=[Routed(data={"text": "x"}, reason="edge", evidence=evidence)], now=timezone.now()
+    )
+    assert "large order of a new customer" in as_rae.get("/review/tweets/").content.decode()
+
+
 def test_a_random_check_is_judged_blind(as_rae: Client, project: Project) -> None:
     row = Routed(data={"text": "blind"}, reason="explore", evidence=SAID, is_blind=True)
     route_to_review(project=project, rows=[row], now=timezone.now())
