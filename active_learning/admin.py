@@ -1,15 +1,18 @@
 """What staff see of the learning tables: all of it, to look at."""
 
+import contextlib
 from typing import ClassVar
 
-from django.contrib import admin
-from django.db.models import Model
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from active_learning.models import (
     AliasEvent,
     AuditSample,
     Dataset,
+    Decision,
+    Delivery,
     FeatureShard,
     LearningPolicy,
     ModelVersion,
@@ -17,7 +20,10 @@ from active_learning.models import (
     ScoringRun,
     ServingPolicy,
     TrainingRun,
+    Webhook,
 )
+from active_learning.services.webhooks import send_again
+from labeling.core.errors import Conflict
 
 
 class LookingAdmin(admin.ModelAdmin):
@@ -89,6 +95,47 @@ class ServingPolicyAdmin(LookingAdmin):
 @admin.register(Prediction)
 class PredictionAdmin(LookingAdmin):
     list_display = ("id", "project", "version", "value", "certainty", "decision", "is_explored", "created_at")
-    list_filter = ("decision", "is_explored", "reason")
+    list_filter = ("decision", "is_explored", "reason", "created_at")
     list_select_related = ("project", "version")
-    search_fields = ("=id", "=content_hash")
+    search_fields = ("=id", "=content_hash", "=item__id", "project__slug", "=segment")
+    raw_id_fields = ("item", "version")
+
+
+@admin.register(Decision)
+class DecisionAdmin(LookingAdmin):
+    list_display = ("id", "project", "prediction", "outcome", "value", "predicted", "method", "at")
+    list_filter = ("outcome", "method")
+    search_fields = ("=prediction", "=item", "project__slug")
+
+
+@admin.register(Webhook)
+class WebhookAdmin(LookingAdmin):
+    """Webhooks without their secrets."""
+
+    list_display = ("project", "url", "is_active", "why_inactive", "created_by", "created_at")
+    list_select_related = ("project", "created_by")
+    list_filter = ("is_active",)
+    search_fields = ("project__slug", "url")
+    exclude = ("secret", "old_secret")
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(LookingAdmin):
+    list_display = ("id", "webhook", "state", "n_attempts", "status", "error", "next_at", "created_at")
+    list_select_related = ("webhook",)
+    list_filter = ("state",)
+    search_fields = ("=id", "webhook__project__slug", "=decision__prediction")
+    raw_id_fields = ("webhook", "decision")
+    actions = ("send_again",)
+
+    def has_send_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("active_learning.change_delivery")
+
+    @admin.action(description="Send the selected messages again", permissions=["send"])
+    def send_again(self, request: HttpRequest, chosen: QuerySet[Delivery]) -> None:
+        n = 0
+        for one in chosen.exclude(state=Delivery.State.WAITING):
+            with contextlib.suppress(Conflict):  # somebody else has asked for it since
+                send_again(delivery=one)
+                n += 1
+        self.message_user(request, f"{n} are sent again within seconds.", messages.SUCCESS)

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 
 from active_learning.core.cost_lines import ABSENT, ANY, costs_from_lines, costs_to_lines
+from active_learning.core.outbound import MAX_URL
 from active_learning.core.rules import MARK, rules_from_lines, rules_to_lines
 from active_learning.core.serving_lines import (
     bands_from_lines,
@@ -232,6 +233,17 @@ class LiveForm(forms.Form):
 
 def _called(name: str) -> str:
     return name[:1].upper() + name[1:]
+
+
+class WebhookForm(forms.Form):
+    """Where to post decisions."""
+
+    url = forms.CharField(
+        max_length=MAX_URL,
+        label="Address",
+        help_text="https, on a host of the public network. Redirects are not followed.",
+        widget=forms.URLInput(attrs={"placeholder": "https://shop.example/hooks/touchstone"}),
+    )
 
 
 class BatchForm(forms.Form):

@@ -1,6 +1,7 @@
 """The model chooses what to ask: what it learns from, what came of it, and who moved which version where."""
 
 import secrets
+import uuid
 from typing import Any
 
 from django.conf import settings
@@ -389,6 +390,8 @@ class ServingPolicy(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(3_650)],
         help_text="Days after which logged predictions leave the database for files.",
     )
+    # Up to which resolution the log of decisions (services.decisions) has been written.
+    decisions_up_to = models.BigIntegerField(default=0, editable=False)
     # Another one with every change: processes keep the policy as long as this is the same.
     stamp = models.CharField(max_length=16, default=new_stamp, editable=False)
 
@@ -477,3 +480,95 @@ class BatchSchedule(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name or 'the pool'}, {self.get_every_display().lower()}"
+
+
+class Decision(models.Model):
+    """What people made of a prediction: the log from which the product is told, in this order. Never edited.
+
+    It names what it is about by number, because predictions leave the database before their decisions do.
+    """
+
+    class Outcome(models.TextChoices):
+        SETTLED = "settled", "Settled"
+        UNCLEAR = "unclear", "Nobody can tell"
+        WITHDRAWN = "withdrawn", "Taken back"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="decisions", db_index=False)
+    prediction = models.UUIDField()
+    item = models.BigIntegerField()
+    predicted = models.JSONField(help_text="What had been answered.")
+    outcome = models.CharField(max_length=9, choices=Outcome)
+    value = models.JSONField(null=True)
+    method = models.CharField(max_length=11, blank=True, help_text="How the value was settled.")
+    cause = models.BigIntegerField(help_text="The resolution, or of what is unclear the review.")
+    at = models.DateTimeField()
+    logged_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            # Of one review somebody may say twice that nobody can tell, having taken it back between.
+            models.UniqueConstraint(fields=["prediction", "outcome", "cause", "at"], name="each_decision_is_told_once"),
+        ]
+        indexes = [models.Index(fields=["project", "id"], name="decisions_in_order")]
+
+    def __str__(self) -> str:
+        return f"prediction {self.prediction}: {self.outcome} {self.value}"
+
+
+class Webhook(models.Model):
+    """An address of the owner's product that decisions are posted to, signed."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="webhooks")
+    url = models.CharField(max_length=500)
+    secret = models.CharField(max_length=80)
+    # What was in force before signs too until then, so that a receiver can change over without losing a message.
+    old_secret = models.CharField(max_length=80, blank=True)
+    old_secret_until = models.DateTimeField(null=True)
+    is_active = models.BooleanField(default=True)
+    why_inactive = models.CharField(max_length=200, blank=True)
+    told_up_to = models.BigIntegerField(default=0, help_text="The last decision that a delivery was made for.")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.url
+
+
+class Delivery(models.Model):
+    """One message to one webhook, from its first attempt to its last."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "To be sent"
+        DELIVERED = "delivered", "Delivered"
+        FAILED = "failed", "Given up"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
+    # Empty: a message to try the address out.
+    decision = models.ForeignKey(Decision, null=True, on_delete=models.CASCADE, related_name="deliveries")
+    state = models.CharField(max_length=9, choices=State, default=State.WAITING)
+    n_attempts = models.PositiveSmallIntegerField(default=0)
+    next_at = models.DateTimeField()
+    status = models.PositiveSmallIntegerField(null=True, help_text="What the last attempt was answered with.")
+    error = models.CharField(max_length=200, blank=True)
+    seconds = models.FloatField(null=True)
+    last_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        constraints = [
+            models.UniqueConstraint(fields=["webhook", "decision"], name="one_delivery_per_webhook_and_decision"),
+        ]
+        indexes = [
+            models.Index(fields=["webhook", "-created_at"], name="deliveries_of_webhook"),
+            models.Index(fields=["next_at"], condition=Q(state="waiting"), name="deliveries_due"),
+        ]
+
+    def __str__(self) -> str:
+        return f"message {self.id} to {self.webhook_id}: {self.state}"

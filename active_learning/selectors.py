@@ -1,6 +1,7 @@
 """What learning reads of the labels, and what the model page shows. No numeric libraries: pages use these too."""
 
 import statistics
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -8,18 +9,30 @@ from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Max, Min, Q, QuerySet, Sum
+from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 
 from active_learning.core.audit import MIN_AUDITED
+from active_learning.core.review_figures import (
+    Agreement,
+    DayChart,
+    JudgedReview,
+    Times,
+    agreement_of,
+    draw_days,
+    times_of,
+)
 from active_learning.core.start import ENOUGH_PER_LABEL
 from active_learning.core.strategies import titles_for
 from active_learning.models import (
     AliasEvent,
     AuditSample,
     Dataset,
+    Decision,
+    Delivery,
     FeatureShard,
     LearningPolicy,
     ModelVersion,
@@ -27,6 +40,7 @@ from active_learning.models import (
     ScoringRun,
     ServingPolicy,
     TrainingRun,
+    Webhook,
 )
 from labeling import selectors as labeling_selectors
 from labeling.core.errors import Invalid, NotFound
@@ -44,6 +58,7 @@ from labeling.models import (
     Project,
     QueueEntry,
     Resolution,
+    ReviewItem,
 )
 
 LEARNING_JOBS = ("train", "score", "features")
@@ -770,3 +785,127 @@ def latest_predictions(*, project: Project, n: int) -> list[Prediction]:
     """The last logged predictions of models, the newest first."""
     found = Prediction.objects.filter(project=project, certainty__isnull=False)
     return list(found.order_by("-created_at")[:n])
+
+
+# What people decided about predictions
+
+
+def prediction_numbered(*, project: Project, pk: UUID) -> Prediction:
+    """A logged prediction of the project with its version."""
+    found = Prediction.objects.filter(project=project, pk=pk).select_related("version").first()
+    if found is None:
+        raise NotFound("There is no such prediction in the log. After the days that are kept it is in an archive file.")
+    return found
+
+
+def what_became_of(prediction: Prediction) -> tuple[str, Resolution | None]:
+    """`stands`: nobody was asked; `waiting`: a person is; `settled`, with the value; `unclear`: nobody can tell."""
+    if prediction.item_id is None:
+        return "stands", None
+    current = Resolution.objects.filter(item_id=prediction.item_id, superseded_at__isnull=True).first()
+    if current is not None:
+        return "settled", current
+    unclear = ReviewItem.objects.filter(item_id=prediction.item_id, state=ReviewItem.State.UNCLEAR)
+    return ("unclear" if unclear.exists() else "waiting"), None
+
+
+def decisions_after(*, project: Project, after: int, since: datetime | None, n: int) -> list[Decision]:
+    """The log of decisions in its order, behind the number `after`; those logged at `since` or later."""
+    found = Decision.objects.filter(project=project, pk__gt=after)
+    if since is not None:
+        found = found.filter(logged_at__gte=since)
+    return list(found.order_by("pk")[:n])
+
+
+def webhooks_of(*, project: Project) -> list[Webhook]:
+    """With how many messages wait, and how many were given up."""
+    waiting, failed = (
+        Count("deliveries", filter=Q(deliveries__state=state))
+        for state in (Delivery.State.WAITING, Delivery.State.FAILED)
+    )
+    return list(Webhook.objects.filter(project=project).annotate(n_waiting=waiting, n_failed=failed))
+
+
+def webhook_numbered(*, project: Project, pk: int) -> Webhook:
+    found = Webhook.objects.filter(project=project, pk=pk).select_related("project").first()
+    if found is None:
+        raise NotFound("There is no such webhook in this project.")
+    return found
+
+
+def deliveries_of(*, webhook: Webhook, n: int = 100) -> list[Delivery]:
+    """Its last messages, the newest first."""
+    return list(Delivery.objects.filter(webhook=webhook).select_related("decision").order_by("-created_at")[:n])
+
+
+def delivery_numbered(*, webhook: Webhook, pk: UUID) -> Delivery:
+    found = Delivery.objects.filter(webhook=webhook, pk=pk).first()
+    if found is None:
+        raise NotFound("There is no such message of this webhook.")
+    return found
+
+
+# Reviewers' figures
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewFigures:
+    """How reviewing goes, of the last `days` days but for what waits."""
+
+    days: int
+    waiting: list[tuple[str, int]]
+    n_unclear: int
+    times: Times | None
+    agreement: Agreement
+    chart: DayChart | None
+    today: int
+    capacity: int | None
+
+
+def review_figures(*, project: Project, now: datetime, days: int = 28, most: int = 20_000) -> ReviewFigures:
+    """The figures of the reviewers. Seven queries, of the newest `most` reviews."""
+    waiting = dict(
+        ReviewItem.objects.filter(project=project, state=ReviewItem.State.OPEN)
+        .values_list("reason")
+        .order_by()
+        .annotate(n=Count("pk"))
+    )
+    since = (now - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    ended = (
+        ReviewItem.objects.filter(project=project, closed_at__gte=since)
+        .filter(state__in=(ReviewItem.State.DECIDED, ReviewItem.State.UNCLEAR))
+        .order_by("-closed_at")
+    )
+    rows = list(ended.values_list("state", "opened_at", "closed_at", "item_id", "resolution__value", "evidence")[:most])
+    counts = Counter(closed.date() for _, _, closed, *_ in rows if closed)
+    decided = {item: (value, facts) for state, _, _, item, value, facts in rows if state == ReviewItem.State.DECIDED}
+    pace = labeling_selectors.review_pace(project=project)
+    return ReviewFigures(
+        days=days,
+        waiting=[
+            (ReviewItem.Reason(reason).label, n) for reason, n in sorted(waiting.items(), key=lambda row: -row[1])
+        ],
+        n_unclear=sum(row[0] == ReviewItem.State.UNCLEAR for row in rows),
+        times=times_of([(closed - opened).total_seconds() for _, opened, closed, *_ in rows if closed]),
+        agreement=agreement_of(_judged_reviews(decided)),
+        chart=draw_days(counts, last=now.date(), n_days=days),
+        today=pace.today,
+        capacity=pace.capacity,
+    )
+
+
+def _judged_reviews(decided: dict[int, tuple[Any, dict[str, Any]]]) -> list[JudgedReview]:
+    """The decided items that came from predictions of models, each with the first prediction that asked for it."""
+    ids, first = sorted(decided), {}
+    for start in range(0, len(ids), 1_000):
+        found = Prediction.objects.filter(item_id__in=ids[start : start + 1_000], certainty__isnull=False)
+        for item_id, value, decision in found.order_by("-pk").values_list("item_id", "value", "decision"):
+            first[item_id] = (value, decision)
+    return [
+        JudgedReview(
+            is_blind=ReviewItem.Reason.EXPLORE.value in decided[item_id][1],
+            was_sent=decision == Prediction.Decision.REVIEW,
+            is_as_predicted=value == decided[item_id][0],
+        )
+        for item_id, (value, decision) in first.items()
+    ]

@@ -17,6 +17,7 @@ from active_learning.services import (
     triggers,
     voting,
     watching,
+    webhooks,
 )
 
 
@@ -78,6 +79,11 @@ def run_error_analysis(job_id: str) -> None:
 @shared_task(name="active_learning.run_error_slice")
 def run_error_slice(job_id: str) -> None:
     error_slice.fill_slice(job_id=job_id)
+
+
+@shared_task(name="active_learning.send_webhooks")
+def send_webhooks() -> dict[str, int]:
+    return webhooks.send_webhooks()
 
 
 @shared_task(name="active_learning.run_batch")

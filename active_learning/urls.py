@@ -3,9 +3,21 @@
 from django.urls import path
 
 from active_learning.api import batch as batch_api
+from active_learning.api import decisions, predict
 from active_learning.api import models as api
-from active_learning.api import predict
-from active_learning.views import batch, errors, explain, learning, live, replay, serving, similar, versions
+from active_learning.views import (
+    batch,
+    errors,
+    explain,
+    learning,
+    live,
+    replay,
+    review_figures,
+    serving,
+    similar,
+    versions,
+    webhooks,
+)
 
 app_name = "active_learning"
 
@@ -25,6 +37,17 @@ urlpatterns = [
         batch_api.BatchResultView.as_view(),
         name="api-batch-result",
     ),
+    path(
+        "api/v1/projects/<slug:slug>/predictions/<uuid:pk>/",
+        decisions.PredictionView.as_view(),
+        name="api-prediction",
+    ),
+    path(
+        "api/v1/projects/<slug:slug>/review/figures/",
+        decisions.ReviewFiguresView.as_view(),
+        name="api-review-figures",
+    ),
+    path("api/v1/projects/<slug:slug>/decisions/", decisions.DecisionsView.as_view(), name="api-decisions"),
     path("api/v1/projects/<slug:slug>/serving/", predict.ServingView.as_view(), name="api-serving"),
     path(
         "api/v1/projects/<slug:slug>/serving/preview/",
@@ -39,6 +62,16 @@ urlpatterns = [
     path("projects/<slug:slug>/live/files/<uuid:pk>/again/", batch.again, name="batch-again"),
     path("projects/<slug:slug>/live/files/schedules/", batch.schedule, name="schedule-batch"),
     path("projects/<slug:slug>/live/files/schedules/<int:pk>/stop/", batch.stop, name="stop-schedule"),
+    path("review/<slug:slug>/figures/", review_figures.review_figures, name="review-figures"),
+    path("projects/<slug:slug>/settings/webhooks/", webhooks.webhooks, name="webhooks"),
+    path("projects/<slug:slug>/settings/webhooks/<int:pk>/", webhooks.webhook, name="webhook"),
+    path("projects/<slug:slug>/settings/webhooks/<int:pk>/test/", webhooks.test, name="webhook-test"),
+    path("projects/<slug:slug>/settings/webhooks/<int:pk>/secret/", webhooks.secret, name="webhook-secret"),
+    path("projects/<slug:slug>/settings/webhooks/<int:pk>/switch/", webhooks.switch, name="webhook-switch"),
+    path("projects/<slug:slug>/settings/webhooks/<int:pk>/delete/", webhooks.delete, name="webhook-delete"),
+    path(
+        "projects/<slug:slug>/settings/webhooks/<int:pk>/again/<uuid:delivery>/", webhooks.again, name="webhook-again"
+    ),
     path("api/v1/projects/<slug:slug>/errors/", api.ErrorsView.as_view(), name="api-errors"),
     path("api/v1/projects/<slug:slug>/errors/<str:group>/label/", api.ErrorLabelView.as_view(), name="api-error-label"),
     path("api/v1/projects/<slug:slug>/errors/<str:group>/check/", api.ErrorCheckView.as_view(), name="api-error-check"),

@@ -270,6 +270,8 @@ IMPORT_MAX_BYTES = env_int("IMPORT_MAX_MB", 2_000, low=1, high=1_000_000) * 1_00
 SERVING_MEMORY_BYTES = env_int("SERVING_MEMORY_MB", 256, low=1, high=1_000_000) * 1_000_000
 # Seconds for which logged predictions may wait in memory; a killed process takes them along. 0: written at once.
 PREDICTION_LOG_SECONDS = 0.5
+# Webhooks may go to this machine itself, also without TLS: for trying them out.
+WEBHOOKS_TO_LOOPBACK = env_bool("WEBHOOKS_TO_LOOPBACK", DEBUG)
 
 # Security
 

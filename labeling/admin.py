@@ -2,13 +2,16 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import cached_property
 
+from labeling.core.errors import Conflict, Invalid
 from labeling.core.wording import first_words
 from labeling.models import (
     Annotation,
@@ -25,6 +28,10 @@ from labeling.models import (
 from labeling.services.audit import record_audit
 from labeling.services.projects import revoke_api_key
 from labeling.services.queue import release_lease
+from labeling.services.review import MAX_NOTE, close_without_decision, undo
+
+# Of rows that an action left so many are named.
+MOST_NAMED = 10
 
 
 class CappedPaginator(Paginator):
@@ -152,13 +159,51 @@ class AssignmentAdmin(LookingAdmin):
         self.message_user(request, f"{n} released. Whoever held them can still answer.", messages.SUCCESS)
 
 
+class ReasonForm(ActionForm):
+    """Why: kept with each row, and in the audit trail."""
+
+    reason = forms.CharField(required=False, max_length=MAX_NOTE, label="Reason")
+
+
 @admin.register(ReviewItem)
 class ReviewItemAdmin(LookingAdmin):
     list_display = ("id", "project", "item_id", "reason", "state", "priority", "opened_at", "closed_at", "closed_by")
     list_select_related = ("project", "closed_by")
-    list_filter = ("state", "reason")
-    search_fields = ("project__slug", "item__external_id__exact", "closed_by__username__exact")
+    list_filter = ("state", "reason", ("closed_by", admin.RelatedOnlyFieldListFilter), "opened_at")
+    search_fields = ("=id", "=item__id", "project__slug", "item__external_id__exact", "closed_by__username__exact")
     raw_id_fields = ("item", "resolution")
+    actions = ("put_back", "close")
+    action_form = ReasonForm
+
+    def has_review_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("labeling.change_reviewitem")
+
+    @admin.action(description="Put back into the inbox what was decided", permissions=["review"])
+    def put_back(self, request: HttpRequest, chosen: QuerySet[ReviewItem]) -> None:
+        ended = chosen.exclude(state__in=(ReviewItem.State.OPEN, ReviewItem.State.CLOSED))
+        n, left = 0, []
+        for one in ended.select_related("project").order_by("pk"):
+            try:
+                undo(review=one, user=request.user)
+                n += 1
+            except Conflict as error:
+                left.append(f"Review {one.pk} was left: {error.message}")
+        self.message_user(request, f"{n} put back.", messages.SUCCESS)
+        for words in left[:MOST_NAMED]:
+            self.message_user(request, words, messages.WARNING)
+
+    @admin.action(description="Close without a decision, for the reason beside", permissions=["review"])
+    def close(self, request: HttpRequest, chosen: QuerySet[ReviewItem]) -> None:
+        reason, opened = request.POST.get("reason", ""), chosen.filter(state=ReviewItem.State.OPEN)
+        try:
+            closed = [
+                close_without_decision(review=one, user=request.user, reason=reason)
+                for one in opened.select_related("project").order_by("pk")
+            ]
+        except Invalid as error:
+            self.message_user(request, error.message, messages.ERROR)
+            return
+        self.message_user(request, f"{sum(closed)} closed. Their items are as they were.", messages.SUCCESS)
 
 
 @admin.register(SecondLook)

@@ -18,6 +18,7 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
 from django.utils import timezone
 
+from labeling.core.inbox_order import Standing, standing_in_line, usual_seconds
 from labeling.core.search import holds_words, like_patterns
 from labeling.core.second_look import Comparison, Rejudged, alphas_between, compare, differing_within, verdict
 from labeling.core.shares import Share, wilson
@@ -579,12 +580,45 @@ class ReviewFilter:
 def open_reviews(
     *, project: Project, wanted: ReviewFilter, after: ReviewItem | None = None, n: int = 50
 ) -> list[ReviewItem]:
-    """`n` open reviews with their items, the most pressing first; those behind `after` in that order, if given."""
-    found = _wanted_reviews(project, wanted)
+    """`n` open reviews with their items, those first that a second of looking is worth most at; those behind `after` in
+    that order, if given."""
+    now, seconds = timezone.now(), review_seconds(project=project)
+    rows = _wanted_reviews(project, wanted).values_list("pk", "reason", "priority", "opened_at")
+    order = sorted((_place(*row, now=now, seconds=seconds) for row in rows), reverse=True)
     if after is not None:
-        behind = Q(priority__lt=after.priority) | Q(priority=after.priority, pk__gt=after.pk)
-        found = found.filter(behind)
-    return list(found.select_related("item").defer("item__features").order_by("-priority", "pk")[:n])
+        place = _place(after.pk, after.reason, after.priority, after.opened_at, now=now, seconds=seconds)
+        order = [other for other in order if other < place]
+    ids = [-pk for _, pk in order[:n]]
+    found = ReviewItem.objects.select_related("item").defer("item__features").in_bulk(ids)
+    return [found[pk] for pk in ids if pk in found]
+
+
+def _place(
+    pk: int, reason: str, priority: float, opened_at: datetime, *, now: datetime, seconds: dict[str, float]
+) -> tuple[float, int]:
+    # Of equal score the one that came first: a difference that only rounding makes is none.
+    given = standing_in_line(reason=reason, priority=priority, opened_at=opened_at, now=now, seconds=seconds[reason])
+    return round(given.score, 9), -pk
+
+
+def review_seconds(*, project: Project, most: int = 1_000) -> dict[str, float]:
+    """The usual seconds of reviewing each kind, from the last that were timed. One query."""
+    timed = ReviewItem.objects.filter(project=project, closed_at__isnull=False, seconds__isnull=False)
+    measured: dict[str, list[float]] = {}
+    for reason, seconds in timed.order_by("-closed_at").values_list("reason", "seconds")[:most]:
+        measured.setdefault(reason, []).append(seconds or 0.0)
+    return usual_seconds(measured, ReviewItem.Reason.values)
+
+
+def standing_of(*, review: ReviewItem, seconds: dict[str, float]) -> Standing:
+    """Why the review stands where it stands, given the usual seconds of its kind."""
+    return standing_in_line(
+        reason=review.reason,
+        priority=review.priority,
+        opened_at=review.opened_at,
+        now=timezone.now(),
+        seconds=seconds[review.reason],
+    )
 
 
 def n_open_reviews(*, project: Project, wanted: ReviewFilter | None = None) -> int:
@@ -638,6 +672,17 @@ class ReviewPace:
     oldest: datetime | None
     today: int
     a_day: float
+    capacity: int | None
+
+    @property
+    def left_today(self) -> int | None:
+        """How many more can be decided today; None without a limit."""
+        return None if self.capacity is None else max(0, self.capacity - self.today)
+
+    @property
+    def n_for_tomorrow(self) -> int:
+        """How many wait beyond what can be decided today."""
+        return 0 if self.left_today is None else max(0, self.backlog - self.left_today)
 
     @property
     def days_left(self) -> int | None:
@@ -651,7 +696,7 @@ def review_pace(*, project: Project) -> ReviewPace:
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     waiting = ReviewItem.objects.filter(project=project, state=ReviewItem.State.OPEN)
     came = waiting.aggregate(n=Count("pk"), oldest=Min("opened_at"))
-    decided = ReviewItem.objects.filter(project=project, state=ReviewItem.State.DECIDED)
+    decided = ReviewItem.objects.filter(project=project, state__in=(ReviewItem.State.DECIDED, ReviewItem.State.UNCLEAR))
     lately = decided.filter(closed_at__gte=now - timedelta(days=7)).aggregate(n=Count("pk"), first=Min("closed_at"))
     days = math.ceil((now - lately["first"]) / timedelta(days=1)) if lately["first"] else 1
     return ReviewPace(
@@ -659,6 +704,7 @@ def review_pace(*, project: Project) -> ReviewPace:
         oldest=came["oldest"],
         today=decided.filter(closed_at__gte=midnight).count(),
         a_day=lately["n"] / max(1, days),
+        capacity=project.reviews_a_day,
     )
 
 
@@ -733,7 +779,7 @@ def reviews_with_majority(*, project: Project, wanted: ReviewFilter, n: int) -> 
 
 def ended_reviews_of(*, project: Project, user: Any, n: int = 10) -> list[ReviewItem]:
     """What a reviewer did last and can take back, the latest first."""
-    ended = (ReviewItem.State.DECIDED, ReviewItem.State.REQUEUED)
+    ended = (ReviewItem.State.DECIDED, ReviewItem.State.REQUEUED, ReviewItem.State.UNCLEAR)
     found = ReviewItem.objects.filter(project=project, closed_by=user, state__in=ended)
     return list(found.select_related("item", "resolution").defer("item__features").order_by("-closed_at", "-pk")[:n])
 

@@ -64,6 +64,7 @@ _api = [
     path("api/v1/projects/<slug:slug>/review/", review_api.ReviewsView.as_view(), name="api-reviews"),
     path("api/v1/review/<int:pk>/resolve/", review_api.ResolveView.as_view(), name="api-review-resolve"),
     path("api/v1/review/<int:pk>/requeue/", review_api.RequeueView.as_view(), name="api-review-requeue"),
+    path("api/v1/review/<int:pk>/cannot-tell/", review_api.CannotTellView.as_view(), name="api-review-cannot-tell"),
     path("api/v1/review/<int:pk>/undo/", review_api.UndoReviewView.as_view(), name="api-review-undo"),
     path("api/v1/jobs/<uuid:pk>/", jobs_api.JobView.as_view(), name="api-job"),
 ]
@@ -100,6 +101,7 @@ _pages = [
     path("review/<slug:slug>/majority/", review_views.majority, name="review-majority"),
     path("review/<slug:slug>/<int:pk>/decide/", review_views.decide, name="review-decide"),
     path("review/<slug:slug>/<int:pk>/requeue/", review_views.requeue, name="review-requeue"),
+    path("review/<slug:slug>/<int:pk>/cannot-tell/", review_views.cannot_tell, name="review-cannot-tell"),
     path("review/<slug:slug>/<int:pk>/undo/", review_views.undo, name="review-undo"),
     path("health/dot/", jobs_views.health_dot, name="health-dot"),
     # /projects/<slug>/

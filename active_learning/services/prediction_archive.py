@@ -11,7 +11,7 @@ import structlog
 from django.utils import timezone
 
 from active_learning.core.shards import write_atomically
-from active_learning.models import Prediction, ServingPolicy
+from active_learning.models import Decision, Prediction, ServingPolicy
 from active_learning.services import files
 from labeling.models import Project, ReviewItem
 
@@ -46,7 +46,10 @@ def archive_predictions(*, now: datetime | None = None) -> dict[str, int]:
 
 
 def purge_predictions(*, project: Project, before: date) -> dict[str, int]:
-    """Deletes all predictions of days before this one (UTC), archived or not: how many rows and files."""
+    """Deletes all predictions of days before this one (UTC), archived or not: how many rows and files.
+
+    The decisions of these days go too.
+    """
     n_files = 0
     for path in sorted(_folder(project).glob("*.parquet")):
         if path.name[:10] < before.isoformat():
@@ -54,6 +57,7 @@ def purge_predictions(*, project: Project, before: date) -> dict[str, int]:
             n_files += 1
     midnight = datetime(before.year, before.month, before.day, tzinfo=UTC)
     n_rows, _ = Prediction.objects.filter(project=project, created_at__lt=midnight).delete()
+    Decision.objects.filter(project=project, at__lt=midnight).delete()
     return {"rows": n_rows, "files": n_files}
 
 

@@ -20,6 +20,7 @@ from django.db import DatabaseError, IntegrityError, close_old_connections, conn
 from django.utils import timezone
 
 from active_learning.models import Prediction
+from active_learning.services.decisions import log_settled_before
 from labeling.models import Project, ReviewItem
 from labeling.services.routed import Routed, route_to_review
 
@@ -69,6 +70,8 @@ def _write_with_items(project: Project, entries: Sequence[Logged]) -> None:
                 if item_id is None:  # what may be kept of it is nothing that could be judged
                     log.warning("prediction_without_item", project=project.slug, prediction=str(entry.row.pk))
         Prediction.objects.bulk_create([entry.row for entry in entries], batch_size=ROWS_AT_ONCE)
+        # What people have settled before is not asked again: the product hears at once what they said.
+        log_settled_before(project=project, rows=[entry.row for entry in chosen])
 
 
 class _Buffer:

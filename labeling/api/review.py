@@ -1,5 +1,6 @@
 """The review inbox for programs: what waits, and what a reviewer does with it."""
 
+from dataclasses import asdict
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -10,6 +11,7 @@ from rest_framework.views import APIView
 
 from labeling import access, selectors
 from labeling.core.errors import Invalid
+from labeling.core.inbox_order import Standing
 from labeling.core.sides import sides_of
 from labeling.models import Annotation, Item, LabelSchema, Membership, Resolution, ReviewItem
 from labeling.selectors import ReviewFacts, ReviewFilter
@@ -24,6 +26,14 @@ class DecisionInput(serializers.Serializer):
     as_gold = serializers.BooleanField(
         required=False, default=False, help_text="Also keep it as the item's known answer, if it has none."
     )
+    seconds = serializers.FloatField(
+        required=False, min_value=0.0, default=None, allow_null=True, help_text="How long it was looked at."
+    )
+
+
+class CannotTellInput(serializers.Serializer):
+    note = serializers.CharField(required=False, allow_blank=True, max_length=services.MAX_NOTE, default="")
+    seconds = serializers.FloatField(required=False, min_value=0.0, default=None, allow_null=True)
 
 
 class NoteInput(serializers.Serializer):
@@ -72,12 +82,23 @@ class ReviewsView(APIView):
         found = selectors.open_reviews(project=project, wanted=wanted, after=after, n=given["n"] + 1)
         shown = found[: given["n"]]
         facts = selectors.review_facts(reviews=shown)
+        seconds, pace = selectors.review_seconds(project=project), selectors.review_pace(project=project)
         onward = query.copy()
         if len(found) > len(shown):
             onward["after"] = str(shown[-1].pk)
         return Response(
             {
-                "items": [_review_body(one, facts[one.pk], given["names"]) for one in shown],
+                "items": [
+                    _review_body(one, facts[one.pk], given["names"])
+                    | {"standing": _standing_body(selectors.standing_of(review=one, seconds=seconds))}
+                    for one in shown
+                ],
+                "today": {
+                    "decided": pace.today,
+                    "capacity": pace.capacity,
+                    "left": pace.left_today,
+                    "for_tomorrow": pace.n_for_tomorrow,
+                },
                 "total": selectors.n_open_reviews(project=project, wanted=wanted),
                 "next": f"{request.path}?{onward.urlencode()}" if len(found) > len(shown) else None,
             }
@@ -137,6 +158,10 @@ def _review_body(review: ReviewItem, facts: ReviewFacts, names: bool) -> dict[st
             "source": suggestion.source,
         },
     }
+
+
+def _standing_body(standing: Standing) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in asdict(standing).items()} | {"score": round(standing.score, 6)}
 
 
 def _answer_bodies(given: list[Annotation], names: bool) -> list[dict[str, Any]]:
@@ -210,6 +235,19 @@ class RequeueView(APIView):
         body.is_valid(raise_exception=True)
         review = access.review_for(request.user, pk, request.auth)
         return _outcome(services.requeue(review=review, user=request.user, **body.validated_data))
+
+
+class CannotTellView(APIView):
+    """Ends a review without a value: nobody can tell. The item is excluded."""
+
+    scope = "annotate"
+
+    @extend_schema(request=CannotTellInput, responses={200: dict}, operation_id="cannot_tell_review")
+    def post(self, request: Request, pk: int) -> Response:
+        body = CannotTellInput(data=request.data)
+        body.is_valid(raise_exception=True)
+        review = access.review_for(request.user, pk, request.auth)
+        return _outcome(services.cannot_tell(review=review, user=request.user, **body.validated_data))
 
 
 class UndoReviewView(APIView):

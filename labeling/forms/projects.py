@@ -250,6 +250,7 @@ class SettingsForm(forms.ModelForm):
             "person_limit": "Most answers of one person",
             "onboarding": "Known items that a new annotator begins with",
             "gold_feedback": "Tell people the known answer after theirs?",
+            "reviews_a_day": "Reviews a day",
         }
         help_texts = {
             "overlap": "Or, with as many as it takes, how many at first. Settled items stay settled.",

@@ -92,6 +92,12 @@ class Project(models.Model):
         help_text="So many known items a new annotator begins with, as practice. 0: none.",
     )
     gold_feedback = models.CharField(max_length=8, choices=GoldFeedback, default=GoldFeedback.NEVER)
+    reviews_a_day = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="What all reviewers together can decide in a day; the rest waits for tomorrow. Empty: no limit.",
+    )
     # What put the queue in its present order ("model 4"), and when.
     ordered_by = models.CharField(max_length=60, blank=True)
     ordered_at = models.DateTimeField(null=True, blank=True)

@@ -24,6 +24,7 @@ class ReviewItem(models.Model):
         OPEN = "open", "Waiting"
         DECIDED = "decided", "Decided"
         REQUEUED = "requeued", "Asked again"
+        UNCLEAR = "unclear", "Nobody can tell"
         # What it was opened for has gone: an answer was withdrawn, or another one settled the item.
         CLOSED = "closed", "Settled without a reviewer"
 
@@ -41,6 +42,7 @@ class ReviewItem(models.Model):
     )
     resolution = models.ForeignKey(Resolution, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     note = models.CharField(max_length=2000, blank=True)
+    seconds = models.FloatField(null=True, help_text="How long the reviewer had it before their eyes.")
 
     class Meta:
         constraints = [

@@ -38,6 +38,7 @@ SETTINGS = (
     "gold_bar",
     "onboarding",
     "gold_feedback",
+    "reviews_a_day",
 )
 # A change of these may settle or reopen items that have answers.
 _SETTLING = frozenset(

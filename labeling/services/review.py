@@ -13,6 +13,7 @@ from django.db.models import Max, Min
 from django.utils import timezone
 
 from labeling.core.errors import Conflict, Invalid
+from labeling.core.inbox_order import LONGEST_SECONDS
 from labeling.core.schema import Value, rules_of
 from labeling.core.sides import clear_majority
 from labeling.core.wording import value_words
@@ -32,12 +33,14 @@ def decide(
     user: Any,
     note: str = "",
     as_gold: bool = False,
+    seconds: float | None = None,
     now: datetime | None = None,
 ) -> ReviewItem:
     """The review, decided: the item is settled by this person's word, whatever is answered later.
 
     The same decision by the same person again changes nothing; anything else about a review that is no longer open
     is a Conflict that says what became of it. With `as_gold` the value becomes the item's known answer if it has none.
+    `seconds`: how long it was looked at; more than anybody looks at one item is not kept.
     """
     schema = LabelSchema.objects.current(review.project_id)
     checked = rules_of(schema.kind, schema.config).check(value)
@@ -48,8 +51,60 @@ def decide(
         if _is_decided_as(review, checked, user):
             return review
         _refuse_unless_open(review, item, schema)
+        review.seconds = _measured(seconds)
         _decide(review, item, checked, user, note, as_gold, now)
     return review
+
+
+def cannot_tell(
+    *, review: ReviewItem, user: Any, note: str = "", seconds: float | None = None, now: datetime | None = None
+) -> ReviewItem:
+    """The review, ended without a value: nobody can tell. The item is excluded, so nobody is asked again and no model
+    learns from it. Doing it twice does no harm; taking it back puts the item where it was."""
+    note = _checked_note(note)
+    now = now or timezone.now()
+    with transaction.atomic():
+        item, review = _locked(review)
+        if review.state == ReviewItem.State.UNCLEAR and review.closed_by_id == user.pk:
+            return review
+        _refuse_unless_open(review, item)
+        stood = _supersede_current(item, now)
+        Item.objects.filter(pk=item.pk).update(state=Item.State.EXCLUDED)
+        QueueEntry.objects.filter(item_id=item.pk).delete()
+        review.seconds = _measured(seconds)
+        _end(review, ReviewItem.State.UNCLEAR, user, note, now, {"stood": stood, "was": item.state})
+        record_audit(
+            action="review.unclear",
+            actor=user,
+            project=review.project,
+            target=f"item {item.pk}",
+            detail={"review": review.pk, "note": note},
+        )
+    return review
+
+
+def close_without_decision(*, review: ReviewItem, user: Any, reason: str, now: datetime | None = None) -> bool:
+    """Takes an open review out of the inbox without a decision, for a stated reason: whether it was open.
+
+    The item stays as it is. What it was opened for may open another one.
+    """
+    reason = _checked_note(reason)
+    if not reason:
+        raise Invalid("Say why these need no decision.", fields={"reason": "required"})
+    now = now or timezone.now()
+    with transaction.atomic():
+        item, review = _locked(review)
+        if review.state != ReviewItem.State.OPEN:
+            return False
+        _end(review, ReviewItem.State.CLOSED, user, reason, now, {})
+        record_audit(
+            action="review.close",
+            actor=user,
+            project=review.project,
+            target=f"item {item.pk}",
+            detail={"review": review.pk, "reason": reason},
+        )
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +183,8 @@ def undo(*, review: ReviewItem, user: Any, now: datetime | None = None) -> Revie
         was, act = review.state, review.evidence.get(ACT, {})
         if was == ReviewItem.State.DECIDED:
             _withdraw_decision(review, item, act, now)
+        elif was == ReviewItem.State.UNCLEAR:
+            _put_back(item, act)
         else:
             _withdraw_question(item)
         _reopen(review)
@@ -188,6 +245,10 @@ def _checked_note(note: str) -> str:
     return note
 
 
+def _measured(seconds: float | None) -> float | None:
+    return seconds if seconds is not None and 0.0 < seconds <= LONGEST_SECONDS else None
+
+
 def _is_decided_as(review: ReviewItem, value: Value, user: Any) -> bool:
     return (
         review.state == ReviewItem.State.DECIDED
@@ -198,11 +259,16 @@ def _is_decided_as(review: ReviewItem, value: Value, user: Any) -> bool:
 
 
 def _refuse_unless_open(review: ReviewItem, item: Item, schema: LabelSchema | None = None) -> None:
+    if review.state == ReviewItem.State.UNCLEAR:
+        who = review.closed_by.get_username() if review.closed_by else "Somebody"
+        raise Conflict(f"{who} has said meanwhile that nobody can tell. Nothing was changed.", code="unclear")
     if item.state == Item.State.EXCLUDED:
         raise Conflict("This item was excluded from the project. Nothing was changed.", code="excluded")
     if review.state == ReviewItem.State.OPEN:
         return
     who = review.closed_by.get_username() if review.closed_by else "Somebody"
+    if review.state == ReviewItem.State.CLOSED and review.closed_by:
+        raise Conflict(f"{who} has closed this one without a decision: {review.note}", code="closed")
     if review.state == ReviewItem.State.CLOSED:
         raise Conflict("This one has been settled meanwhile without a reviewer: its answers agree now.", code="closed")
     if review.state == ReviewItem.State.REQUEUED:
@@ -262,7 +328,7 @@ def _supersede_current(item: Item, now: datetime) -> int | None:
 def _end(review: ReviewItem, state: str, user: Any, note: str, now: datetime, act: dict[str, Any]) -> None:
     review.state, review.closed_at, review.closed_by, review.note = state, now, user, note
     review.evidence = review.evidence | {ACT: act}
-    review.save(update_fields=["state", "closed_at", "closed_by", "note", "evidence", "resolution"])
+    review.save(update_fields=["state", "closed_at", "closed_by", "note", "evidence", "resolution", "seconds"])
 
 
 def _ask_next(item: Item) -> None:
@@ -291,6 +357,12 @@ def _withdraw_decision(review: ReviewItem, item: Item, act: dict[str, Any], now:
         Item.objects.filter(pk=item.pk).update(gold=None)
 
 
+def _put_back(item: Item, act: dict[str, Any]) -> None:
+    if item.state == Item.State.EXCLUDED:
+        item.state = act["was"]
+        Item.objects.filter(pk=item.pk).update(state=item.state)
+
+
 def _withdraw_question(item: Item) -> None:
     if item.pk not in awaiting_one_more(item_ids=[item.pk]):
         raise Conflict("The further opinion has come: there is nothing to take back.", code="answered")
@@ -306,7 +378,7 @@ def _reopen(review: ReviewItem) -> None:
         review.priority = max(review.priority, newer.priority)
         newer.delete()
     review.state, review.closed_at, review.closed_by = ReviewItem.State.OPEN, None, None
-    review.resolution, review.note = None, ""
+    review.resolution, review.note, review.seconds = None, "", None
     review.save()
 
 

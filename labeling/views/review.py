@@ -1,6 +1,7 @@
 """The review inbox: one item that people differ on at a time, the waiting ones beside it."""
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -38,6 +39,8 @@ LISTED = 50
 # A form of more rows than this is no second look any more.
 MAJORITIES_AT_ONCE = 200
 MOST_BUTTONS = 20
+# What was answered to the product, and is confirmed or corrected.
+OF_PREDICTIONS = (ReviewItem.Reason.UNSURE, ReviewItem.Reason.EDGE, ReviewItem.Reason.COMPLAINT)
 # Letters that are no command of the page.
 SIDE_KEYS = "abcdef"
 FRESH = timedelta(hours=1)
@@ -63,6 +66,7 @@ def decide(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
             value=decided_value(schema, request.POST),
             note=request.POST.get("note", ""),
             as_gold="as_gold" in request.POST,
+            seconds=_seconds(request),
             user=request.user,
         )
     except (Conflict, Invalid) as error:
@@ -80,6 +84,28 @@ def requeue(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     except (Conflict, Invalid) as error:
         return _page(request, membership, error, keep=found)
     return _onward(request, slug)
+
+
+@login_required
+@require_POST
+def cannot_tell(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    membership = access.membership_for(request.user, slug, Membership.Role.REVIEWER)
+    found = access.review_for(request.user, pk)
+    try:
+        services.cannot_tell(
+            review=found, note=request.POST.get("note", ""), seconds=_seconds(request), user=request.user
+        )
+    except (Conflict, Invalid) as error:
+        return _page(request, membership, error, keep=found)
+    return _onward(request, slug)
+
+
+def _seconds(request: HttpRequest) -> float | None:
+    """How long the page was before the reviewer's eyes: it says when it was made."""
+    try:
+        return time.time() - float(request.POST.get("shown_at", ""))
+    except ValueError:
+        return None
 
 
 @login_required
@@ -171,8 +197,15 @@ def _page(
     schema = LabelSchema.objects.current(project.pk)
     form = _filter_form(request, membership)
     listed = selectors.open_reviews(project=project, wanted=form.wanted, n=LISTED)
-    place = _place(listed, keep.pk if keep else request.GET.get("at"))
-    current = listed[place] if listed else None
+    asked_for = keep.pk if keep else request.GET.get("at")
+    place = _place(listed, asked_for)
+    pace = selectors.review_pace(project=project)
+    # Today's are done: what is left is shown to whoever asks for it.
+    is_done_for_today = pace.left_today == 0 and bool(listed) and str(listed[place].pk) != str(asked_for)
+    current = listed[place] if listed and not is_done_for_today else None
+    # Those for tomorrow are known where the list is the whole inbox in its order.
+    n_today = len(listed) if pace.left_today is None or form.chosen else pace.left_today
+    seconds = selectors.review_seconds(project=project)
     query = urlencode(form.chosen)
     context: dict[str, Any] = {
         "project": project,
@@ -180,10 +213,18 @@ def _page(
         "form": form,
         "is_filtered": bool(form.chosen),
         "query": query,
-        "pace": selectors.review_pace(project=project),
+        "pace": pace,
+        "is_done_for_today": is_done_for_today,
+        "shown_at": f"{time.time():.2f}",
         "n_fitting": selectors.n_open_reviews(project=project, wanted=form.wanted) if form.chosen else None,
         "rows": [
-            {"review": one, "words": first_words(one.item.data, 70), "is_current": one is current} for one in listed
+            {
+                "review": one,
+                "words": first_words(one.item.data, 70),
+                "is_current": one is current,
+                "is_first_for_tomorrow": number == n_today,
+            }
+            for number, one in enumerate(listed)
         ],
         "ended": _ended(membership, request.user, schema),
         "error": error,
@@ -196,6 +237,7 @@ def _page(
     if current is not None:
         facts = selectors.review_facts(reviews=[current])[current.pk]
         context |= _shown(current, facts, schema)
+        context["standing"] = selectors.standing_of(review=current, seconds=seconds)
         context |= {
             "previous": listed[place - 1].pk if place > 0 else None,
             "next": listed[place + 1].pk if place + 1 < len(listed) else None,
@@ -277,6 +319,7 @@ def _shown(current: ReviewItem, facts: ReviewFacts, schema: LabelSchema) -> dict
         "is_composed": is_typed or is_picked or schema.kind == "choices",
         "lowest": answers[0].value,
         "highest": answers[-1].value,
+        "is_prediction": any(reason in current.evidence for reason in OF_PREDICTIONS),
         "can_be_gold": item.gold is None,
     }
 

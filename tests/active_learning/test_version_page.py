@@ -238,7 +238,8 @@ PAGES = {
 ELSEWHERE = {
     "learning", "learning-now", "train", "learning-settings", "quality", "fresh-audit", "replay", "replay-now",
     "similar", "similar-now", "errors", "errors-now", "error-label", "error-label-back", "error-check",
-    "error-check-back", "error-guideline", "why", "why-more", "live",
+    "error-check-back", "webhooks", "webhook", "webhook-test", "webhook-secret", "webhook-switch", "webhook-delete",
+    "webhook-again", "review-figures", "error-guideline", "why", "why-more", "live",
 }  # fmt: skip
 
 

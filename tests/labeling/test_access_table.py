@@ -95,6 +95,7 @@ PAGES = [
     Page("review-majority", annotator=403),
     Page("review-decide", 422, 422, 403, "post", review),
     Page("review-requeue", 302, 302, 403, "post", review),
+    Page("review-cannot-tell", 302, 302, 403, "post", review),
     Page("review-undo", 302, 302, 403, "post", review),
     Page("jobs", annotator=403),
     Page("jobs-list", annotator=403, anonymous=401),

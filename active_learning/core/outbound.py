@@ -1,0 +1,68 @@
+"""Where this product may connect to when an owner names an address: nowhere inside its own network."""
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+MAX_URL = 500
+# Prefixes that carry an IPv4 address: what they lead to is what counts (RFC 6052, 8215).
+_NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A checked address. `path` includes the query."""
+
+    is_https: bool
+    host: str
+    port: int
+    path: str
+
+
+def read_target(url: str, *, allows_loopback: bool) -> Target:
+    """The parts of a URL to post to. Raises ValueError, in words, for what may not be one.
+
+    Only https, unless `allows_loopback`: then also http, for a receiver on this machine.
+    """
+    if len(url) > MAX_URL or any(ord(char) <= 32 or ord(char) == 127 for char in url):
+        raise ValueError(f"An address has at most {MAX_URL} characters and no spaces.")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        host = (parts.hostname or "").encode("idna").decode()
+    except (ValueError, UnicodeError):
+        raise ValueError("This is not an address.") from None
+    if parts.scheme != "https" and not (allows_loopback and parts.scheme == "http"):
+        raise ValueError("The address begins with https://.")
+    if not host or parts.username is not None or parts.password is not None:
+        raise ValueError("The address names a host, and neither a user nor a password.")
+    is_https = parts.scheme == "https"
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if not path.isascii():
+        raise ValueError("Write other characters of the path percent-encoded.")
+    return Target(is_https, host, port or (443 if is_https else 80), path)
+
+
+def may_connect(address: str, *, allows_loopback: bool) -> bool:
+    """Whether a resolved address is a public one, or a loopback one where that is allowed.
+
+    Private, link-local, shared (CGNAT), reserved and multicast addresses are not, nor is what is wrapped around one.
+    """
+    try:
+        found = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
+    except ValueError:
+        return False
+    if found.is_loopback:
+        return allows_loopback
+    return found.is_global and not found.is_multicast and not found.is_reserved
+
+
+def _unwrapped(found: Address) -> Address:
+    if isinstance(found, ipaddress.IPv4Address):
+        return found
+    inside = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
+    if inside is None and any(found in network for network in _NAT64):
+        inside = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+    return inside or found

@@ -1,0 +1,115 @@
+"""Posts a message to an address that an owner named, and to nothing else.
+
+The name is resolved once, every address it has must be a public one, and that address is connected to: a name that is
+resolved differently a moment later leads nowhere. Redirects are not followed, the answer's body is not read, and all of
+it ends after TIMEOUT_SECONDS.
+"""
+
+import http.client
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from active_learning.core.outbound import Target, may_connect, read_target
+from labeling.core.errors import Invalid
+
+TIMEOUT_SECONDS = 10.0
+FORBIDDEN = "The host is not on the public network"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`status` of the answer, or None with the `error` that kept it away."""
+
+    status: int | None
+    error: str
+    seconds: float
+
+    @property
+    def is_good(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+
+def check_address(url: str) -> Target:
+    """The parts of an address that may be posted to, as far as its text tells. Raises Invalid."""
+    try:
+        return read_target(url, allows_loopback=settings.WEBHOOKS_TO_LOOPBACK)
+    except ValueError as error:
+        raise Invalid(str(error), fields={"url": str(error)}) from None
+
+
+def post(*, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    """What came of one attempt. Raises nothing: what failed is in the answer."""
+    began = time.monotonic()
+    try:
+        target = check_address(url)
+        status, error = _posted(target, _address_of(target), body, headers), ""
+    except (Invalid, _Refused) as refused:
+        status, error = None, str(refused)
+    except ssl.SSLError as failed:
+        status, error = None, f"TLS failed: {failed.reason or 'no certificate that could be trusted'}"
+    except TimeoutError:
+        status, error = None, f"No answer within {TIMEOUT_SECONDS:g} s"
+    except (OSError, http.client.HTTPException) as failed:
+        error = getattr(failed, "strerror", None) or type(failed).__name__
+        status, error = None, f"No connection: {error}"
+    return Answer(status, error[:200], round(time.monotonic() - began, 3))
+
+
+class _Refused(Exception):
+    """The name leads where nothing is sent to."""
+
+
+def _address_of(target: Target) -> str:
+    try:
+        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError):
+        raise _Refused("The host has no address") from None
+    addresses = [str(entry[4][0]) for entry in found]
+    if not addresses or not all(
+        may_connect(address, allows_loopback=settings.WEBHOOKS_TO_LOOPBACK) for address in addresses
+    ):
+        raise _Refused(FORBIDDEN)
+    return addresses[0]
+
+
+def _posted(target: Target, address: str, body: bytes, headers: Mapping[str, str]) -> int:
+    """The status that the address answers with."""
+    connection = http.client.HTTPConnection(target.host, target.port, timeout=TIMEOUT_SECONDS)
+    plain = socket.create_connection((address, target.port), timeout=TIMEOUT_SECONDS)
+    # An answer that comes a byte a second never times out by itself.
+    ends = threading.Timer(TIMEOUT_SECONDS, _hang_up, [plain])
+    ends.daemon = True
+    ends.start()
+    began = time.monotonic()
+    try:
+        if target.is_https:
+            # The certificate must be of the name, whatever address it was found at.
+            connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=target.host)
+        else:
+            connection.sock = plain
+        is_usual = target.port == (443 if target.is_https else 80)
+        host = f"[{target.host}]" if ":" in target.host else target.host
+        at = {"Host": host if is_usual else f"{host}:{target.port}", "Connection": "close"}
+        connection.request("POST", target.path, body=body, headers={**headers, **at})
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        if time.monotonic() - began >= TIMEOUT_SECONDS:
+            raise TimeoutError from None
+        raise
+    finally:
+        ends.cancel()
+        connection.close()
+        plain.close()
+
+
+def _hang_up(connected: socket.socket) -> None:
+    try:
+        connected.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # it ended by itself

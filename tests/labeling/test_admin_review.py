@@ -1,0 +1,90 @@
+"""Staff put reviews back or close them, in bulk and with a reason; nothing else is changed there."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.utils import timezone
+
+from labeling.core.errors import Conflict
+from labeling.models import AuditEntry, Item, Project, ReviewItem
+from labeling.services.inbox import open_review
+from labeling.services.review import cannot_tell, decide
+from tests.factories import make_item, make_user
+
+URL = "/admin/labeling/reviewitem/"
+
+
+@pytest.fixture
+def as_stan(client: Client, db: None) -> Client:
+    client.force_login(make_user("stan", is_staff=True, is_superuser=True))
+    return client
+
+
+@pytest.fixture
+def reviews(project: Project) -> list[ReviewItem]:
+    return [
+        open_review(
+            project_id=project.pk,
+            item_id=make_item(project, external_id=f"case-{place}").pk,
+            reason="flag",
+            evidence={},
+            priority=0.0,
+            now=timezone.now(),
+        )
+        for place in range(4)
+    ]
+
+
+def act(client: Client, action: str, reviews: list[ReviewItem], **body: Any) -> str:
+    chosen = {"action": action, "_selected_action": [one.pk for one in reviews]} | body
+    return client.post(URL, chosen, follow=True).content.decode()
+
+
+def states(reviews: list[ReviewItem]) -> list[str]:
+    by_pk = dict(ReviewItem.objects.values_list("pk", "state"))
+    return [by_pk[one.pk] for one in reviews]
+
+
+def test_rows_are_found_by_what_they_are_about(as_stan: Client, reviews: list[ReviewItem]) -> None:
+    for query, n in (("?q=case-2", 1), ("?q=tweets", 4), ("?state__exact=open", 4), ("?reason__exact=edge", 0)):
+        page = as_stan.get(URL + query)
+        assert page.status_code == 200 and page.context["cl"].result_count == n
+    assert as_stan.post(f"{URL}{reviews[0].pk}/change/", {}).status_code == 403
+
+
+def test_closing_wants_a_reason_and_keeps_it(as_stan: Client, reviews: list[ReviewItem], owner: Any) -> None:
+    assert "Say why" in act(as_stan, "close", reviews)
+    assert states(reviews) == ["open"] * 4
+    decide(review=reviews[3], value="neutral", user=owner)
+    assert "3 closed" in act(as_stan, "close", reviews, reason="a test of the shop")
+    assert states(reviews) == ["closed"] * 3 + ["decided"]
+    assert set(ReviewItem.objects.filter(state="closed").values_list("note", flat=True)) == {"a test of the shop"}
+    assert set(Item.objects.filter(review_items__state="closed").values_list("state", flat=True)) == {"open"}
+    assert AuditEntry.objects.filter(action="review.close", actor__username="stan").count() == 3
+    with pytest.raises(Conflict, match="stan has closed this one without a decision: a test of the shop"):
+        decide(review=reviews[0], value="neutral", user=owner)
+
+
+def test_what_was_decided_is_put_back_and_what_was_built_on_is_left(
+    as_stan: Client, reviews: list[ReviewItem], project: Project, owner: Any
+) -> None:
+    decide(review=reviews[0], value="neutral", user=owner)
+    cannot_tell(review=reviews[1], user=owner)
+    decide(review=reviews[2], value="neutral", user=owner)
+    later = open_review(
+        project_id=project.pk, item_id=reviews[2].item_id, reason="flag", evidence={}, priority=0.0, now=timezone.now()
+    )
+    decide(review=later, value="positive", user=owner)
+    page = act(as_stan, "put_back", reviews)
+    assert "2 put back." in page and f"Review {reviews[2].pk} was left: A later decision" in page
+    assert states(reviews) == ["open", "open", "decided", "open"]
+
+
+def test_whoever_only_looks_has_no_such_actions(client: Client, reviews: list[ReviewItem]) -> None:
+    looker = make_user("lou", is_staff=True)
+    looker.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    client.force_login(looker)
+    act(client, "close", reviews, reason="because")
+    assert states(reviews) == ["open"] * 4
