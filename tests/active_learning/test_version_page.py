@@ -234,12 +234,13 @@ PAGES = {
     "set-shadow": ("post", 422, 403, 403),
     "live": ("get", 200, 200, 403),
 }
-# Tested with the model page, in test_errors and in test_live_page.
+# Tested with the pages themselves.
 ELSEWHERE = {
     "learning", "learning-now", "train", "learning-settings", "quality", "fresh-audit", "replay", "replay-now",
     "similar", "similar-now", "errors", "errors-now", "error-label", "error-label-back", "error-check",
     "error-check-back", "webhooks", "webhook", "webhook-test", "webhook-secret", "webhook-switch", "webhook-delete",
-    "webhook-again", "review-figures", "error-guideline", "why", "why-more", "live",
+    "webhook-again", "review-figures", "error-guideline", "why", "why-more", "live", "serving", "batches", "batches-now",
+    "batch-result", "batch-again", "schedule-batch", "stop-schedule",
 }  # fmt: skip
 
 
