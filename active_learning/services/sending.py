@@ -5,6 +5,7 @@ resolved differently a moment later leads nowhere. Redirects are not followed, t
 it ends after TIMEOUT_SECONDS.
 """
 
+import contextlib
 import http.client
 import socket
 import ssl
@@ -83,10 +84,11 @@ def _posted(target: Target, address: str, body: bytes, headers: Mapping[str, str
     connection = http.client.HTTPConnection(target.host, target.port, timeout=TIMEOUT_SECONDS)
     plain = socket.create_connection((address, target.port), timeout=TIMEOUT_SECONDS)
     # An answer that comes a byte a second never times out by itself.
-    ends = threading.Timer(TIMEOUT_SECONDS, _hang_up, [plain])
+    # A handle of its own: TLS takes the other one over.
+    is_late, handle = threading.Event(), plain.dup()
+    ends = threading.Timer(TIMEOUT_SECONDS, _hang_up, [handle, is_late])
     ends.daemon = True
     ends.start()
-    began = time.monotonic()
     try:
         if target.is_https:
             # The certificate must be of the name, whatever address it was found at.
@@ -99,17 +101,17 @@ def _posted(target: Target, address: str, body: bytes, headers: Mapping[str, str
         connection.request("POST", target.path, body=body, headers={**headers, **at})
         return connection.getresponse().status
     except (OSError, http.client.HTTPException):
-        if time.monotonic() - began >= TIMEOUT_SECONDS:
+        if is_late.is_set():
             raise TimeoutError from None
         raise
     finally:
         ends.cancel()
         connection.close()
         plain.close()
+        handle.close()
 
 
-def _hang_up(connected: socket.socket) -> None:
-    try:
+def _hang_up(connected: socket.socket, is_late: threading.Event) -> None:
+    is_late.set()
+    with contextlib.suppress(OSError):  # it ended by itself
         connected.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass  # it ended by itself

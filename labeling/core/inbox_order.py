@@ -23,8 +23,8 @@ WORTH = {
 # person whatever the model says, a random check must not tell by its place what the model thinks of it, and stands in
 # the midst of what the model is not sure of: what is measured by it must not wait for ever where days are too short.
 CHANCE = {"edge": 0.5, "explore": 0.7, "flag": 0.5}
-# Where a kind's priorities begin: complaints, disputes and unsure predictions bring their doubt as it is (1 less the
-# certainty or the posterior), doubtful values and probable errors stand below 0 by their quality and their p-value.
+# Where a kind's priorities begin: complaints, disputes and unsure predictions bring their doubt as it is (1 - posterior
+# or certainty), doubtful values and probable errors stand below 0 by their quality and their p-value.
 BEGINS_AT = {"doubt": -2.0, "label_error": -3.0}
 # A week of waiting counts as much as being worth twice as much, so nothing is passed over for ever.
 DAYS_TO_DOUBLE = 7.0

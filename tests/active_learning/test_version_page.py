@@ -234,13 +234,13 @@ PAGES = {
     "set-shadow": ("post", 422, 403, 403),
     "live": ("get", 200, 200, 403),
 }
-# Tested with the pages themselves.
+# Tested with the model page, and with what they are about: errors, serving, files, figures, webhooks.
 ELSEWHERE = {
     "learning", "learning-now", "train", "learning-settings", "quality", "fresh-audit", "replay", "replay-now",
     "similar", "similar-now", "errors", "errors-now", "error-label", "error-label-back", "error-check",
-    "error-check-back", "webhooks", "webhook", "webhook-test", "webhook-secret", "webhook-switch", "webhook-delete",
-    "webhook-again", "review-figures", "error-guideline", "why", "why-more", "live", "serving", "batches", "batches-now",
-    "batch-result", "batch-again", "schedule-batch", "stop-schedule",
+    "error-check-back", "error-guideline", "why", "why-more", "serving", "batches", "batches-now",
+    "batch-result", "batch-again", "schedule-batch", "stop-schedule", "review-figures", "webhooks", "webhook",
+    "webhook-test", "webhook-secret", "webhook-switch", "webhook-delete", "webhook-again",
 }  # fmt: skip
 
 
