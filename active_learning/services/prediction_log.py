@@ -127,7 +127,8 @@ class _Buffer:
 
     def _run(self) -> None:
         while True:
-            self._wake.wait(settings.PREDICTION_LOG_SECONDS)
+            # Never 0, which would not wait at all.
+            self._wake.wait(settings.PREDICTION_LOG_SECONDS or 1.0)
             self._wake.clear()
             if not self._rows:
                 continue

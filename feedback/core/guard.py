@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 # Robust standard deviations from the usual.
 MAX_Z = 6.0
-MIN_BURST = 10
+MIN_BURST = 30
+# Whoever complains less often in a burst is no mob: many people who complain once are a bad answer.
+MIN_OF_A_SUBJECT = 3
 # What is looked back on; fewer windows than this say nothing of what is usual.
 MIN_WINDOWS = 6
 # A new subject is believed like one who was right once and wrong three times.

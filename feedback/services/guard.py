@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from active_learning.models import Prediction
 from feedback import selectors
-from feedback.core.guard import Burst, burst
+from feedback.core.guard import MIN_OF_A_SUBJECT, Burst, burst
 from feedback.models import CurrentVerdict, FeedbackEvent
 from feedback.services.complaints import restate
 from labeling.core.errors import Conflict
@@ -28,7 +28,9 @@ N_WINDOWS = 7 * 24
 def check_bursts(*, now: datetime | None = None) -> dict[str, int]:
     """Quarantines the complaints of the last hour wherever they are a burst: how many. Doing it twice does no harm.
 
-    Looked at are the project as a whole, each of its subjects and each answered value. Nothing is deleted.
+    Looked at are the project as a whole, each of its subjects and each answered value. Set aside are the complaints of
+    subjects who gave several of them: many people who complain once each are no mob, but a bad answer. Nothing is
+    deleted.
     """
     now = now or timezone.now()
     lately = CurrentVerdict.objects.filter(
@@ -46,6 +48,7 @@ def _check(project: Project, now: datetime) -> int:
     history = selectors.complaints_by_window(project=project, now=now, window=WINDOW, n_windows=N_WINDOWS)
     latest = history[0]
     chosen: dict[int, str] = {}
+    of_subject = Counter(row["subject"] for row in latest)
     for of, words in (("subject", "one subject"), ("value", "one answer"), ("project", "the project")):
         for name in {row[of] for row in latest} - {""}:
             before = [sum(row[of] == name for row in window) for window in history[1:]]
@@ -53,7 +56,8 @@ def _check(project: Project, now: datetime) -> int:
             found = burst(before if any(before) else [], len(mine))
             if found is not None:
                 reason = _reason(found, words)
-                chosen |= {row["pk"]: chosen.get(row["pk"], reason) for row in mine}
+                several = [row for row in mine if row["subject"] and of_subject[row["subject"]] >= MIN_OF_A_SUBJECT]
+                chosen |= {row["pk"]: chosen.get(row["pk"], reason) for row in several}
     return quarantine(project=project, chosen=chosen, now=now)
 
 

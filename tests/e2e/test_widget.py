@@ -10,7 +10,9 @@ import pytest
 from playwright.sync_api import expect
 
 from feedback.core.origins import LOCAL
+from feedback.core.statements import Statement
 from feedback.models import CurrentVerdict, FeedbackEvent, ImplicitEvent, WidgetKey
+from feedback.services.intake import record_feedback
 from feedback.services.keys import create_widget_key
 from feedback.services.scripts import newest
 from tests.feedback.conftest import make_prediction, token_of
@@ -199,3 +201,19 @@ def test_without_javascript_a_form_does_it(host, touchstone, key, project, brows
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_role("heading", name="Taken back")).to_be_visible()
     page.context.close()
+
+
+def test_the_owner_copies_what_to_paste(key, project, owner, page, sign_in, axe):
+    record_feedback(
+        key=key,
+        token=token_of(make_prediction(project)),
+        statement=Statement("down", correction="negative", comment="no"),
+        client_id="one",
+    )
+    sign_in(owner)
+    for address in ("feedback/", "feedback/keys/", "feedback/quarantine/"):
+        page.goto(f"/projects/{project.slug}/{address}")
+        axe()
+    page.goto(f"/review/{project.slug}/?reason=complaint")
+    expect(page.get_by_role("button", name="Take what users say")).to_be_visible()
+    axe()

@@ -47,15 +47,16 @@ def test_a_mob_is_set_aside_and_an_owner_may_count_it_again(complain, project, c
     settings.FEEDBACK_PER_MINUTE = dict.fromkeys(settings.FEEDBACK_PER_MINUTE, 10**6)
     for hour in range(20):
         complain(f"regular {hour % 5}", hours_ago=hour + 1.5)
-    complain("regular 1")
+    for place in range(5):
+        complain(f"once {place}")
     assert check_bursts(now=NOW) == {"quarantined": 0}, "a usual hour"
-    for place in range(30):
+    for place in range(40):
         complain(f"mob {place % 10}", value="negative")
-    assert check_bursts(now=NOW)["quarantined"] == 31, "they cannot be told from one who was there by chance"
+    assert check_bursts(now=NOW)["quarantined"] == 40, "and not those who complain once"
     assert check_bursts(now=NOW) == {"quarantined": 0}
     report = feedback_report(project=project)
-    assert (report.n_quarantined, report.complaints.n) == (31, 20)
-    assert ReviewItem.objects.filter(state="open").count() == 20, "what they wanted looked at is not"
+    assert (report.n_quarantined, report.complaints.n) == (40, 25)
+    assert ReviewItem.objects.filter(state="open").count() == 25, "what they wanted looked at is not"
     assert AuditEntry.objects.filter(action="feedback.quarantine").count() == 1
     client.force_login(owner)
     url = reverse("feedback:quarantine", args=[project.slug])
@@ -63,9 +64,16 @@ def test_a_mob_is_set_aside_and_an_owner_may_count_it_again(complain, project, c
     ids = list(CurrentVerdict.objects.filter(quarantined_at__isnull=False).values_list("pk", flat=True))
     assert client.post(url, {"verdicts": ids}).status_code == 302
     assert client.post(url, {"verdicts": ids}).status_code == 409
-    assert ReviewItem.objects.filter(state="open").count() == 51
+    assert ReviewItem.objects.filter(state="open").count() == 65
     assert check_bursts(now=NOW) == {"quarantined": 0}, "what an owner has looked at stays"
-    assert feedback_report(project=project).complaints.n == 51
+    assert feedback_report(project=project).complaints.n == 65
+
+
+def test_many_who_complain_once_are_no_mob(complain, settings):
+    settings.FEEDBACK_PER_MINUTE = dict.fromkeys(settings.FEEDBACK_PER_MINUTE, 10**6)
+    for place in range(60):
+        complain(f"user {place}")
+    assert check_bursts(now=NOW) == {"quarantined": 0}
 
 
 def test_a_subject_is_forgotten_with_their_effect(send, project, prediction, key, owner, capsys):

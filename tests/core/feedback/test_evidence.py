@@ -190,9 +190,9 @@ def test_a_burst_is_told_from_a_busy_day():
     assert burst(usual, 45) is None
     found = burst(usual, 100)
     assert found is not None and found.z > 6 and found.usual == 21.5
-    assert burst([0] * 20, 6) is None, "a quiet history makes no click an attack"
-    assert burst([0] * 20, 10) is not None
-    assert burst([1, 2], 10) is not None and burst([1, 2], 5) is None
+    assert burst([0] * 20, 29) is None, "a quiet history makes no click an attack"
+    assert burst([0] * 20, 30) is not None
+    assert burst([1, 2], 30) is not None and burst([1, 2], 5) is None
     varied = [5, 90, 10, 70, 30, 55, 80, 20]
     assert burst(varied, 120) is None
 
