@@ -52,6 +52,7 @@ class ProjectSettings(serializers.Serializer):
     gold_bar = serializers.FloatField(required=False)
     onboarding = serializers.IntegerField(required=False)
     gold_feedback = serializers.CharField(required=False, help_text="never, practice or always")
+    reviews_a_day = serializers.IntegerField(required=False, allow_null=True, help_text="of all reviewers together")
 
 
 class ProjectInput(ProjectSettings):
