@@ -1,5 +1,6 @@
 """Publishable keys: made, looked up, replaced, revoked."""
 
+import re
 import secrets
 from collections.abc import Iterable
 from datetime import timedelta
@@ -19,6 +20,8 @@ from labeling.services.audit import record_audit
 # For so long a replaced key works beside the new one: pages in caches still carry it.
 GRACE = timedelta(days=7)
 PREFIX = "pk_"
+# Anything else is no key, and some of it a database does not even take.
+KEY_FORM = re.compile(r"pk_[\w-]{1,97}", re.ASCII)
 
 
 def create_widget_key(
@@ -73,7 +76,8 @@ def key_for(*, text: object, origin: str = "") -> WidgetKey:
 
     What names no origin is no browser: a server that sends what its users said.
     """
-    found = _working().select_related("project").filter(key=text).first() if isinstance(text, str) and text else None
+    is_one = isinstance(text, str) and KEY_FORM.fullmatch(text) is not None
+    found = _working().select_related("project").filter(key=text).first() if is_one else None
     if found is None:
         raise UnknownKey(
             "This key is unknown, was revoked or has expired. Feedback takes publishable keys (pk_...), as `key`.",

@@ -335,7 +335,8 @@ function render(before) {
   if (card?.assignment !== currentCard(before)?.assignment) arrive(before, card);
   if (state.notes.at(-1) !== before.notes.at(-1)) sayNote(state.notes.at(-1));
   // What had the focus may be gone: the keyboard must not be thrown back to the top of the page.
-  if (focused !== document.body && !focused?.checkVisibility()) (card ? $("stage") : $("main")).focus({ preventScroll: true });
+  const now = document.activeElement;
+  if (focused !== document.body && (now === document.body || !now?.checkVisibility())) (card ? $("stage") : $("main")).focus({ preventScroll: true });
 }
 
 function renderCards(card) {
@@ -423,8 +424,11 @@ function showTrouble(refused) {
 
 function renderHistory() {
   const list = $("history");
+  // What the server says of an answer draws all of them anew: who stands on one stays there.
+  const held = list.contains(document.activeElement) ? document.activeElement.dataset.entry : null;
   list.replaceChildren(...[...state.history].reverse().map(drawEntry));
   list.scrollLeft = list.scrollWidth;
+  if (held) list.querySelector(`[data-entry="${CSS.escape(held)}"]`)?.focus();
   $("history-empty").hidden = state.history.length > 0;
   $("undo").disabled = state.history.length === 0;
 }
@@ -436,7 +440,7 @@ function drawEntry(entry) {
   const looks = [colour ? `c${colour}` : "", isSkip ? "is-skip" : "", entry.status === "refused" ? "is-refused" : ""];
   const button = el(
     "button",
-    { type: "button", class: ["label-chip history-entry", ...looks].join(" ").trim(), title: `Go back to: ${entry.card.title}` },
+    { type: "button", class: ["label-chip history-entry", ...looks].join(" ").trim(), title: `Go back to: ${entry.card.title}`, "data-entry": entry.id },
     el("span", { class: "history-name" }, name),
     el("span", { class: "visually-hidden" }, `(go back to: ${entry.card.title})`),
   );

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from labeling.models import Annotation, Assignment, Comment, Item, Project, Suggestion
 from labeling.services.queue import QueueCandidate, lease_items, replace_queue
@@ -85,6 +85,27 @@ def test_ann_labels_undoes_skips_and_goes_back(screen: Page, annotator: Any) -> 
     skipped = Assignment.objects.get(user=annotator, state="skipped")
     assert (skipped.item.data["text"], skipped.skip_reason) == (TEXTS[3], "unclear")
     assert all(a.seconds is not None for a in Annotation.objects.filter(user=annotator))
+
+
+def test_who_stands_on_an_earlier_answer_stays_there_when_the_server_speaks_of_a_later_one(screen: Page) -> None:
+    page = screen
+    page.keyboard.press("3")
+    expect(page.locator("#saved")).to_have_text("saved")
+    held: list[Route] = []
+    page.route("**/submit/", lambda route: held.append(route))
+    page.keyboard.press("2")
+    expect(shown(page)).to_have_text(TEXTS[2])
+    page.keyboard.press("h")
+    page.keyboard.press("ArrowLeft")
+    first = page.locator(".history-entry").first
+    expect(first).to_be_focused()
+    while not held:
+        page.wait_for_timeout(20)
+    held[0].continue_()
+    expect(page.locator("#saved")).to_have_text("saved")
+    expect(first).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(shown(page)).to_have_text(TEXTS[0])
 
 
 def test_the_next_item_is_there_before_the_key_press_returns(screen: Page) -> None:
