@@ -755,9 +755,15 @@ class JudgedPrediction:
 def judged_predictions(
     *, project: Project, version_id: int | None = None, since: datetime | None = None, most: int = 20_000
 ) -> list[JudgedPrediction]:
-    """The newest random draws whose item has a settled value by now: all that is known of accuracy in production
-    without bias."""
-    drawn = Prediction.objects.filter(project=project, is_explored=True, item__isnull=False, certainty__isnull=False)
+    """The newest random draws that people have judged blind since: all that is known of accuracy in production without
+    bias.
+
+    Only what no model learns from counts, once an item, and not what was settled before the model was asked: answers to
+    known inputs say nothing of new ones.
+    """
+    drawn = Prediction.objects.filter(
+        project=project, is_explored=True, item__split=Item.Split.AUDIT, certainty__isnull=False
+    )
     if version_id is not None:
         drawn = drawn.filter(version_id=version_id)
     if since is not None:
@@ -768,16 +774,17 @@ def judged_predictions(
         )[:most]
     )
     settled: dict[int, Any] = {}
-    ids = sorted({row[0] for row in rows})
+    first = {row[0]: row for row in rows}  # rows are the newest first: an item's oldest draw stays
+    ids = sorted(first)
     for start in range(0, len(ids), 1_000):
         current = Resolution.objects.filter(
             item_id__in=ids[start : start + 1_000], superseded_at__isnull=True, value__isnull=False
         )
-        settled |= dict(current.values_list("item_id", "value"))
+        settled |= {item: (value, at) for item, value, at in current.values_list("item_id", "value", "created_at")}
     return [
-        JudgedPrediction(certainty, reason, value == settled[item_id], propensity, at)
-        for item_id, value, certainty, reason, propensity, at in rows
-        if item_id in settled and certainty is not None
+        JudgedPrediction(certainty, reason, value == settled[item_id][0], propensity, at)
+        for item_id, value, certainty, reason, propensity, at in first.values()
+        if item_id in settled and settled[item_id][1] > at and certainty is not None
     ]
 
 

@@ -11,11 +11,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from active_learning import selectors
+from active_learning.api.programs import heard_by
 from active_learning.models import Decision, Prediction
 from active_learning.services.decisions import collect_decisions
 from active_learning.services.webhooks import decision_body
 from labeling import access
-from labeling.models import Membership, Project
+from labeling.models import Membership
 
 MOST = 1_000
 
@@ -62,12 +63,6 @@ class DecisionsInput(serializers.Serializer):
     n = serializers.IntegerField(min_value=1, max_value=MOST, default=100)
 
 
-def _project(request: Request, slug: str) -> Project:
-    # As with predict: a program was given the scope on purpose, in a browser annotators must not see what models say.
-    role = Membership.Role.ANNOTATOR if request.auth is not None else Membership.Role.REVIEWER
-    return access.project_for(request.user, slug, role, request.auth)
-
-
 class PredictionView(APIView):
     """A logged prediction, and what people made of it."""
 
@@ -75,7 +70,7 @@ class PredictionView(APIView):
 
     @extend_schema(responses={200: PredictionStateOutput}, operation_id="read_prediction")
     def get(self, request: Request, slug: str, pk: Any) -> Response:
-        row = selectors.prediction_numbered(project=_project(request, slug), pk=pk)
+        row = selectors.prediction_numbered(project=heard_by(request, slug), pk=pk)
         state, resolution = selectors.what_became_of(row)
         return Response(
             {
@@ -115,7 +110,7 @@ class DecisionsView(APIView):
         operation_id="read_decisions",
     )
     def get(self, request: Request, slug: str) -> Response:
-        project = _project(request, slug)
+        project = heard_by(request, slug)
         asked = DecisionsInput(data={name: value for name, value in request.query_params.items() if value != ""})
         asked.is_valid(raise_exception=True)
         given = asked.validated_data

@@ -287,7 +287,7 @@ class SliceInput(serializers.Serializer):
     n = serializers.IntegerField(min_value=1, max_value=MOST_AT_ONCE, default=error_work.DEFAULT_SLICE)
 
 
-class TakenOutOutput(serializers.Serializer):
+class SliceTakenOutOutput(serializers.Serializer):
     taken_out = serializers.IntegerField()
 
 
@@ -348,7 +348,7 @@ class ErrorLabelView(APIView):
         job = error_work.request_slice(project=project, key=group, user=request.user, **body.validated_data)
         return Response({"job": _job_started(job)}, status=202)
 
-    @extend_schema(responses={200: TakenOutOutput}, operation_id="take_out_like_errors")
+    @extend_schema(responses={200: SliceTakenOutOutput}, operation_id="take_out_like_errors")
     def delete(self, request: Request, slug: str, group: str) -> Response:
         project = access.project_for(request.user, slug, Membership.Role.REVIEWER, request.auth)
         return Response({"taken_out": error_work.take_slice_out(project=project, key=group, user=request.user)})
@@ -423,7 +423,7 @@ class SpanOutput(serializers.Serializer):
     end = serializers.IntegerField()
 
 
-class ReasonOutput(serializers.Serializer):
+class SpokenReasonOutput(serializers.Serializer):
     text = serializers.CharField()
     kind = serializers.ChoiceField(choices=["word", "number", "category", "meaning", "vector"])
     name = serializers.CharField()
@@ -440,7 +440,7 @@ class ExplanationOutput(serializers.Serializer):
     probabilities = serializers.DictField(child=serializers.FloatField())
     confidence = serializers.JSONField(help_text="{p, confidence, level: high|middle|low}: both scales")
     wording = serializers.CharField()
-    reasons = ReasonOutput(many=True)
+    reasons = SpokenReasonOutput(many=True)
     more = serializers.JSONField(allow_null=True, help_text="{passages, changes, nearest}, where asked for")
 
 

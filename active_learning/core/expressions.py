@@ -69,7 +69,7 @@ def parse_expression(text: str) -> Expression:
         raise ExpressionError(f"A rule has at most {MAX_CHARACTERS:,} characters.", MAX_CHARACTERS)
     if not text.strip():
         raise ExpressionError("The rule is empty.", 0)
-    source = text.strip()
+    source = text.strip().replace("\r", " ")  # Python ends a line there, places in the text count on
     offset = len(text) - len(text.lstrip())
     try:
         with warnings.catch_warnings():

@@ -150,9 +150,10 @@ def _insert(rows: list[Prediction]) -> None:
     try:
         Prediction.objects.bulk_create(rows)
     except IntegrityError:
-        # The project of one has been deleted since: its rows go with it.
+        # The project of one has been deleted since: its rows go with it. Or they are in already, and the word that they
+        # are was lost on its way.
         there = set(Project.objects.filter(pk__in={row.project_id for row in rows}).values_list("pk", flat=True))
-        Prediction.objects.bulk_create([row for row in rows if row.project_id in there])
+        Prediction.objects.bulk_create([row for row in rows if row.project_id in there], ignore_conflicts=True)
 
 
 _buffer = _Buffer()

@@ -1,7 +1,6 @@
 """What users do with a suggestion: the names of events, and what an event may carry."""
 
 import hashlib
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,13 +49,16 @@ def parse_signal(row: object, now: datetime) -> Signal:
         raise Invalid("An event is an object.", code="not_an_object")
     unknown = set(row) - _FIELDS
     if unknown:
-        raise Invalid(f"There is no field {sorted(map(str, unknown))[0][:60]}.", code="unknown_field")
+        first = sorted(map(str, unknown))[0][:60].encode(errors="replace").decode()
+        raise Invalid(f"There is no field {first}.", code="unknown_field")
     name, token = row.get("name"), row.get("token")
     if not isinstance(name, str) or name not in READINGS:
         raise Invalid(f"Events are {', '.join(READINGS)}.", code="unknown_event")
     texts = {field: row.get(field, "") for field in ("subject", "subject_signature")}
     if not isinstance(token, str) or not all(isinstance(text, str) for text in texts.values()):
         raise Invalid("token, subject and subject_signature are texts.", code="bad_token")
+    if not all(_is_whole(text) for text in (token, *texts.values())):
+        raise Invalid("token, subject and subject_signature are texts without half characters.", code="bad_token")
     at, value = row.get("at"), _value(name, row.get("value"))
     client_id = row.get("client_id")
     if client_id is None:
@@ -67,10 +69,19 @@ def parse_signal(row: object, now: datetime) -> Signal:
     return Signal(token, name, value, client_id, believable(at, now), texts["subject"], signature)
 
 
+def _is_whole(text: str) -> bool:
+    """Whether a text holds no half of a character (a lone surrogate), which nothing can store or sign."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _value(name: str, value: object) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -1e12 < value < 1e12:
         raise Invalid("The value of an event is a number.", code="bad_value")
     if name == "edited" and 0 <= value <= 1:
         return float(value)

@@ -218,7 +218,10 @@ def test_who_may(owner, outsider, trained):
         browser = APIClient()
         browser.force_login(user)
         assert browser.post(url(trained), body).status_code == by_session, user
-        assert client_of(user, scopes=["manage"]).patch(url(trained, "serving"), {}).status_code == settings, user
+        manages = client_of(user, scopes=["manage"])
+        assert manages.patch(url(trained, "serving"), {}).status_code == settings, user
+        # A key that anybody may make for themselves tells no more than a browser would.
+        assert manages.post(url(trained), body).status_code == by_session, user
     assert client_of(owner, scopes=["annotate"]).post(url(trained), body).status_code == 403
     assert APIClient().post(url(trained), body).status_code == 401
     assert client_of(owner).post("/api/v1/projects/nowhere/predict/", body).status_code == 404

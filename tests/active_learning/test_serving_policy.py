@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 
 from active_learning.core.ids import time_ordered_id
 from active_learning.models import ModelVersion, Prediction
+from active_learning.selectors import judged_predictions
 from active_learning.services import serving
 from active_learning.services.certificates import recheck, recheck_promises
 from labeling.models import AuditEntry, Item, Resolution, ReviewItem
@@ -39,7 +40,8 @@ def url(project, name="serving"):
 def draw(project, n, share_right, *, certainty=0.99, item=None):
     """Random draws of the live version that people have judged: so many of them right."""
     version, now = ModelVersion.objects.get(project=project, state="live"), timezone.now()
-    right, wrong = (settled(project, value) for value in ("food", "money"))
+    later = now + timedelta(minutes=1)
+    items = [settled(project, "food" if place < share_right * n else "money", later) for place in range(n)]
     Prediction.objects.bulk_create(
         Prediction(
             id=time_ordered_id(),
@@ -53,7 +55,7 @@ def draw(project, n, share_right, *, certainty=0.99, item=None):
             is_explored=True,
             propensity=0.05,
             input={"amount": place, "text": "x"},
-            item=right if place < share_right * n else wrong,
+            item=items[place],
             latency_ms=1.0,
             created_at=now + timedelta(microseconds=place),
         )
@@ -61,10 +63,10 @@ def draw(project, n, share_right, *, certainty=0.99, item=None):
     )
 
 
-def settled(project, value):
+def settled(project, value, at):
     item = make_item(project, state="resolved", split="audit", content_hash=uuid4().hex)
     Resolution.objects.create(
-        project=project, item=item, value=value, method="adjudicated", n_annotations=1, created_at=timezone.now()
+        project=project, item=item, value=value, method="adjudicated", n_annotations=1, created_at=at
     )
     return item
 
@@ -124,6 +126,19 @@ def test_a_promise_is_earned_by_random_labels_and_revoked_by_newer_ones(owner, t
     assert call.post(url(trained, "predict"), body).json()["decision"] == "monitor"
     actions = AuditEntry.objects.filter(project=trained, action__in=("serving.earned", "serving.revoked"))
     assert list(actions.order_by("pk").values_list("action", flat=True)) == ["serving.earned", "serving.revoked"]
+
+
+def test_what_was_known_before_or_is_asked_again_earns_nothing(trained):
+    draw(trained, 50, 1.0)
+    assert len(judged_predictions(project=trained)) == 50
+    again = Prediction.objects.filter(project=trained)[0]
+    again.pk = time_ordered_id()
+    again.save(force_insert=True)
+    assert len(judged_predictions(project=trained)) == 50, "one input is one judgement"
+    Resolution.objects.filter(item=again.item).update(created_at=again.created_at - timedelta(days=1))
+    assert len(judged_predictions(project=trained)) == 49, "it was settled before the model was asked"
+    Item.objects.filter(project=trained, split="audit").update(split="pool")
+    assert judged_predictions(project=trained) == [], "models learn from these"
 
 
 def test_what_was_earned_is_of_one_version(owner, trained):

@@ -60,6 +60,9 @@ def test_a_bad_event_keeps_no_good_one_out(beacon, prediction, other_project):
         ({"token": token, "name": "shown", "colour": 1}, "unknown_field"),
         ({"token": token, "name": "shown", "subject": "x" * 201}, "invalid"),
         ({"token": token, "name": "shown", "subject": "a", "subject_signature": "b"}, "bad_signature"),
+        ({"token": token, "name": "dwell", "value": 10**400}, "bad_value"),
+        ({"token": token, "name": "shown", "subject": "\ud800"}, "bad_token"),
+        ({"token": token, "name": "shown", "\ud800": 1}, "unknown_field"),
         ("shown", "not_an_object"),
     ]
     answer = beacon([row for row, _ in bad] + [{"token": token, "name": "shown"}]).json()

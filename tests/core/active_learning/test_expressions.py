@@ -63,6 +63,7 @@ def test_rules_say_what_they_mean(rule, expected):
         ("(" * 300 + "1" + ")" * 300, None),
         ("not " * 60 + "a", None),
         ("a\0b", None),
+        ("(a +\r foo())", None),
     ],
 )
 def test_what_no_rule_may_contain_is_refused_with_its_place(rule, position):
