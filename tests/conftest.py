@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.core.cache import cache
 from django.db import connection
 
 from labeling.models import Project
+from labeling.services import limits
 from tests.factories import make_member, make_project, make_user
 from tests.services import processes, valkey
 from tests.services.missing import missing
@@ -183,3 +185,10 @@ def _n_skipped(config: pytest.Config) -> int:
     if not os.environ.get("CI") or reporter is None:
         return 0
     return len(reporter.stats.get("skipped", []))
+
+
+@pytest.fixture
+def still_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits a minute count from nothing, and no minute ends in between."""
+    monkeypatch.setattr(limits, "time", SimpleNamespace(time=lambda: 1_000_000.0))
+    cache.clear()

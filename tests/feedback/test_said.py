@@ -222,7 +222,7 @@ def test_a_publishable_key_opens_nothing_else(key, project):
     assert client.get(f"/api/v1/projects/{project.slug}/").status_code == 401
 
 
-def test_too_much_is_answered_when_to_come_back(send, prediction, settings, has_valkey):
+def test_too_much_is_answered_when_to_come_back(send, prediction, settings, has_valkey, still_minute):
     if not has_valkey:
         pytest.skip("limits need the shared cache")
     settings.FEEDBACK_PER_MINUTE = settings.FEEDBACK_PER_MINUTE | {"prediction": 2}

@@ -46,7 +46,7 @@ def test_a_password_that_will_not_do_is_refused_beside_its_field(
 
 
 def test_an_open_page_is_no_place_to_try_passwords(
-    client: Client, annotator: Any, has_valkey: bool, monkeypatch: pytest.MonkeyPatch
+    client: Client, annotator: Any, has_valkey: bool, still_minute: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not has_valkey:
         pytest.skip("Without the cache nothing counts attempts.")

@@ -2,17 +2,15 @@
 
 import re
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
 from labeling.models import AuditEntry, Invitation, Membership, Project
-from labeling.services import limits, projects
+from labeling.services import projects
 from tests.factories import PASSWORD, make_member
 
 URL = "/projects/tweets/members/"
@@ -160,12 +158,11 @@ def test_an_account_is_refused_with_the_reason(
 
 
 def test_accounts_are_not_made_by_the_hundred(
-    client: Client, project: Project, token: str, has_valkey: bool, monkeypatch: pytest.MonkeyPatch
+    client: Client, project: Project, token: str, has_valkey: bool, still_minute: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not has_valkey:
         pytest.skip("Limits live in the cache.")
     monkeypatch.setattr("labeling.views.members.ACCOUNTS_PER_MINUTE", 2)
-    cache.clear()
     statuses = []
     for n in range(3):
         body = {"username": f"zoe{n}", "password1": GOOD, "password2": GOOD}
@@ -174,13 +171,11 @@ def test_accounts_are_not_made_by_the_hundred(
 
 
 def test_passwords_are_not_tried_by_the_hundred(
-    client: Client, owner: Any, has_valkey: bool, settings: Any, monkeypatch: pytest.MonkeyPatch
+    client: Client, owner: Any, has_valkey: bool, still_minute: None, settings: Any
 ) -> None:
     if not has_valkey:
         pytest.skip("Limits live in the cache.")
     settings.THROTTLE_PER_MINUTE = {"login": 3}
-    monkeypatch.setattr(limits, "time", SimpleNamespace(time=lambda: 1_000_000.0))  # no minute ends in between
-    cache.clear()
     wrong = {"username": "olga", "password": "wrong"}
     assert [client.post("/login/", wrong).status_code for _ in range(3)] == [200, 200, 200]
     response = client.post("/login/", {"username": "Olga", "password": PASSWORD})
