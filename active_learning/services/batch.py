@@ -346,7 +346,7 @@ def sweep_batches(*, now: datetime | None = None) -> int:
     now = now or timezone.now()
     in_use = {str(pk) for pk in Job.objects.filter(kind=KIND, state__in=Job.UNDER_WAY).values_list("pk", flat=True)}
     swept = 0
-    for folder in _folders():
+    for folder in uploads.folders_below(ROOT):
         if folder.rpartition("/")[2] in in_use:
             continue
         files = [f"{folder}/{name}" for name in default_storage.listdir(folder)[1]]
@@ -356,13 +356,3 @@ def sweep_batches(*, now: datetime | None = None) -> int:
             default_storage.delete(folder)
             swept += 1
     return swept
-
-
-def _folders() -> list[str]:
-    try:
-        projects, _ = default_storage.listdir(ROOT)
-    except FileNotFoundError:
-        return []
-    return [
-        f"{ROOT}/{project}/{job}" for project in projects for job in default_storage.listdir(f"{ROOT}/{project}")[0]
-    ]

@@ -38,11 +38,8 @@ DECISIONS = ("auto", "monitor", "review")
 def files(request: HttpRequest, slug: str) -> HttpResponse:
     """The drop zone, the latest runs and the schedules; a posted file is answered by a job."""
     if request.method == "POST":
-        uploads.check_size(int(request.META.get("CONTENT_LENGTH") or 0))
-        try:
+        with uploads.receiving(request.META.get("CONTENT_LENGTH")):
             return _receive(request, slug)
-        except OSError as error:
-            raise uploads.disk_problem(error) from error
     return _page(request, slug)
 
 

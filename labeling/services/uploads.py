@@ -100,6 +100,16 @@ def check_size(size: int) -> None:
         )
 
 
+@contextmanager
+def receiving(content_length: str | None) -> Iterator[None]:
+    """Around what reads a posted file: one over the limit is refused before, and a full disk is told as that."""
+    check_size(int(content_length or 0))
+    try:
+        yield
+    except OSError as error:
+        raise disk_problem(error) from error
+
+
 def disk_problem(error: OSError) -> Exception:
     """What to tell a person about a failed write; other errors come back as they are."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -145,7 +155,7 @@ def sweep_uploads(*, now: datetime | None = None) -> int:
     now = now or timezone.now()
     in_use = {job.params.get("upload") for job in Job.objects.filter(state__in=Job.UNDER_WAY)}
     swept = 0
-    for folder in _folders():
+    for folder in folders_below(ROOT):
         if folder.rpartition("/")[2] in in_use:
             continue
         try:
@@ -162,15 +172,14 @@ def sweep_uploads(*, now: datetime | None = None) -> int:
     return swept
 
 
-def _folders() -> list[str]:
+def folders_below(root: str) -> list[str]:
+    """The folders of all projects that are stored below a root: root/project/folder."""
     try:
-        projects, _ = default_storage.listdir(ROOT)
+        projects, _ = default_storage.listdir(root)
     except FileNotFoundError:
         return []
     return [
-        f"{ROOT}/{project}/{upload}"
-        for project in projects
-        for upload in default_storage.listdir(f"{ROOT}/{project}")[0]
+        f"{root}/{project}/{name}" for project in projects for name in default_storage.listdir(f"{root}/{project}")[0]
     ]
 
 

@@ -36,11 +36,8 @@ _JUDGED = ("text", "a", "b", "image", "data", "field")
 def import_page(request: HttpRequest, slug: str) -> HttpResponse:
     """The page with the drop zone and the latest imports; a posted file leads on to its preview."""
     if request.method == "POST":
-        uploads.check_size(int(request.META.get("CONTENT_LENGTH") or 0))
-        try:
+        with uploads.receiving(request.META.get("CONTENT_LENGTH")):
             return _receive(request, slug)
-        except OSError as error:
-            raise uploads.disk_problem(error) from error
     return _page(request, slug)
 
 
