@@ -63,6 +63,8 @@ from labeling.models import (
 
 LEARNING_JOBS = ("train", "score", "features")
 ACCURACY_CHECK = "accuracy_check"
+# The field of an input that holds the owner's own vector, where the project has one.
+VECTOR_FIELD = "features"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,16 @@ def field_names(policy: LearningPolicy) -> list[str]:
         return []
     numbers = [field["name"] for field in spec["numeric_fields"]]
     return sorted({*spec["text_fields"], *numbers, *spec["categorical_fields"], *policy.fields_left_out})
+
+
+def learned_fields(*, project: Project) -> frozenset[str] | None:
+    """The fields that models learn from; None when that is not known: before the first look, and of pairs."""
+    policy = policy_of(project)
+    spec = policy.featurizer
+    if not spec or spec["is_pair"]:
+        return None
+    vector = {VECTOR_FIELD} if spec["vector_dimension"] else set()
+    return frozenset({*field_names(policy), *vector} - {*policy.fields_left_out})
 
 
 def current_rules(project: Project) -> tuple[LabelSchema, SchemaRules]:

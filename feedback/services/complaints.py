@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from active_learning.models import Prediction
+from active_learning.selectors import VECTOR_FIELD
 from feedback import selectors
 from feedback.core.statements import REASONS
 from feedback.models import CurrentVerdict
@@ -14,8 +15,6 @@ from labeling.services.inbox import restate_reason
 from labeling.services.routed import Routed, route_to_review
 
 REASON = ReviewItem.Reason.COMPLAINT.value
-# The field of a logged input that holds the owner's own vector.
-VECTOR_FIELD = "features"
 MAX_SHOWN = 20
 
 
@@ -23,10 +22,10 @@ def bring_before_a_person(*, verdict: CurrentVerdict, prediction: Prediction, pr
     """Puts the complaint into the inbox, or takes it out again when nobody complains any more.
 
     Belongs into the caller's transaction. An answer that is judged blind anyway stays blind, and one whose input was
-    not kept cannot be judged: neither is brought, and both are counted.
+    not kept, or not as models see it, cannot be judged: neither is brought, and both are counted.
     """
     if verdict.item_id is None:
-        if prediction.input is None:
+        if prediction.input is None or not prediction.is_whole:
             return
         verdict.item_id = _item_of(prediction, project, now)
         verdict.save(update_fields=["item"])

@@ -96,6 +96,7 @@ def test_what_is_judged_blind_stays_blind(send, project):
 
 def test_without_its_input_a_complaint_is_counted_and_not_judged(send, project):
     assert send(make_prediction(project, input=None), "down").status_code == 201
+    assert send(make_prediction(project, text="masked:9", is_whole=False), "down").status_code == 201
     assert not ReviewItem.objects.exists()
 
 
