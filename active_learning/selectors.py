@@ -817,15 +817,25 @@ def prediction_numbered(*, project: Project, pk: UUID) -> Prediction:
     return found
 
 
+def given_to_people() -> QuerySet[Prediction]:
+    """Predictions that were given to a person when they were answered, and not because somebody complained later."""
+    return Prediction.objects.filter(
+        Q(decision=Prediction.Decision.REVIEW) | Q(is_explored=True), item__isnull=False
+    )
+
+
 def what_became_of(prediction: Prediction) -> tuple[str, Resolution | None]:
-    """`stands`: nobody was asked; `waiting`: a person is; `settled`, with the value; `unclear`: nobody can tell."""
+    """`stands`: nobody is asked; `waiting`: a person is; `settled`, with the value; `unclear`: nobody can tell."""
     if prediction.item_id is None:
         return "stands", None
     current = Resolution.objects.filter(item_id=prediction.item_id, superseded_at__isnull=True).first()
     if current is not None:
         return "settled", current
-    unclear = ReviewItem.objects.filter(item_id=prediction.item_id, state=ReviewItem.State.UNCLEAR)
-    return ("unclear" if unclear.exists() else "waiting"), None
+    states = list(ReviewItem.objects.filter(item_id=prediction.item_id).order_by("-pk").values_list("state", flat=True))
+    if ReviewItem.State.UNCLEAR in states:
+        return "unclear", None
+    # Closed without a value: who complained has taken it back.
+    return ("stands" if states[:1] == [ReviewItem.State.CLOSED] else "waiting"), None
 
 
 def decisions_after(*, project: Project, after: int, since: datetime | None, n: int) -> list[Decision]:
@@ -917,7 +927,7 @@ def _judged_reviews(decided: dict[int, tuple[Any, dict[str, Any]]]) -> list[Judg
     """The decided items that came from predictions of models, each with the first prediction that asked for it."""
     ids, first = sorted(decided), {}
     for start in range(0, len(ids), 1_000):
-        found = Prediction.objects.filter(item_id__in=ids[start : start + 1_000], certainty__isnull=False)
+        found = given_to_people().filter(item_id__in=ids[start : start + 1_000], certainty__isnull=False)
         for item_id, value, decision in found.order_by("-pk").values_list("item_id", "value", "decision"):
             first[item_id] = (value, decision)
     return [
