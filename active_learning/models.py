@@ -437,6 +437,8 @@ class Prediction(models.Model):
     propensity = models.FloatField(help_text="The probability of being drawn.")
     content_hash = models.CharField(max_length=32, help_text="Keyed: equal inputs have equal ones, and no more.")
     input = models.JSONField(null=True)
+    # [{field, start, end, weight}]: what spoke for the value, as its user may have seen it marked.
+    words = models.JSONField(default=list)
     # {missing, out_of_range, unseen}: fields that were unlike what the version learned from.
     unusual = models.JSONField(default=dict)
     latency_ms = models.FloatField()

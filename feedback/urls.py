@@ -9,6 +9,7 @@ app_name = "feedback"
 
 urlpatterns = [
     path("api/v1/feedback/", said.FeedbackView.as_view(), name="api-feedback"),
+    path("api/v1/feedback/standing/", said.StandingView.as_view(), name="api-standing"),
     path("api/v1/events/", signals.EventsView.as_view(), name="api-events"),
     path("api/v1/projects/<slug:slug>/feedback/", report.ReportView.as_view(), name="api-report"),
     path("embed/v1/<str:file>", embed.embedded, name="embedded"),

@@ -8,8 +8,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from active_learning.models import Prediction
+from active_learning.services.tokens import subject_digest
 from feedback.models import CurrentVerdict, FeedbackEvent, ImplicitEvent
-from feedback.services.claims import subject_digest
 from feedback.services.complaints import REASON, restate
 from labeling.models import Item, Project
 from labeling.services.audit import record_audit

@@ -136,7 +136,9 @@ def test_the_page_shows_words_as_text_and_says_what_is_not_known(client, send, p
     assert (report.senders.subjects, report.senders.claimed, report.senders.unnamed) == (1, 1, 1)
 
 
-def test_a_reviewer_reads_the_users_words_and_takes_their_correction(client, send, project, prediction, reviewer):
+def test_a_reviewer_reads_the_users_words_and_takes_their_correction(client, send, project, reviewer):
+    marked = [{"field": "text", "start": 2, "end": 6, "weight": 0.4}]
+    prediction = make_prediction(project, words=marked)
     send(prediction, "down", correction="negative", reasons=["wrong"], comment="<i>sad</i>", subject="a")
     ImplicitEvent.objects.create(
         project=project,
@@ -155,6 +157,7 @@ def test_a_reviewer_reads_the_users_words_and_takes_their_correction(client, sen
         "Take what users say",
         "not true",
         "undone × 1",
+        "I <mark>like</mark> it",  # what its user saw marked
     ):
         assert words in page, words
     review = ReviewItem.objects.get()
