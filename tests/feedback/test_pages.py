@@ -22,6 +22,7 @@ pytestmark = pytest.mark.django_db
 # name, method, answers to owner, reviewer, annotator
 PAGES = [
     ("feedback", "get", 200, 200, 403),
+    ("latest", "get", 200, 200, 403),
     ("quarantine", "get", 200, 403, 403),
     ("quarantine", "post", 409, 403, 403),
     ("keys", "get", 200, 403, 403),
@@ -47,7 +48,10 @@ def test_who_may_open_what(client, key, project, owner, reviewer, annotator, out
             assert ask(name, method, user).status_code == status, (name, method, user)
         assert ask(name, method, outsider).status_code == 404, name
         stranger = ask(name, method, None)
-        assert stranger.status_code == 302 and stranger.url.startswith("/login/"), name
+        if name == "latest":
+            assert stranger.status_code == 401
+        else:
+            assert stranger.status_code == 302 and stranger.url.startswith("/login/"), name
     foreign = Client()
     foreign.force_login(owner)
     assert foreign.get(reverse("feedback:change-key", args=[project.slug, 10**6])).status_code == 404
