@@ -439,6 +439,9 @@ class Prediction(models.Model):
     input = models.JSONField(null=True)
     # [{field, start, end, weight}]: what spoke for the value, as its user may have seen it marked.
     words = models.JSONField(default=list)
+    is_whole = models.BooleanField(
+        default=True, help_text="All that models learn from may be kept, so that a person can judge it."
+    )
     # {missing, out_of_range, unseen}: fields that were unlike what the version learned from.
     unusual = models.JSONField(default=dict)
     latency_ms = models.FloatField()

@@ -78,7 +78,7 @@ def test_an_owner_makes_a_key_and_copies_what_to_paste(client, project, owner):
 def judged(project, text, value, settled):
     """A prediction that was given to a person when it was answered, and was judged since."""
     item = Item.objects.create(project=project, content_hash=f"{abs(hash(text)):032x}"[:32], data={"text": text})
-    made = make_prediction(project, value=value, text=text, item=item)
+    made = make_prediction(project, value=value, text=text, item=item, decision="review", reason="unsure")
     Resolution.objects.create(
         project=project, item=item, value=settled, method="consensus", n_annotations=1, created_at=timezone.now()
     )
