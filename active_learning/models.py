@@ -267,6 +267,20 @@ class AliasEvent(models.Model):
         raise ValidationError("An event is never deleted.")
 
 
+class Erasure(models.Model):
+    """A version learned from what somebody said who asked to be forgotten since: what is left of them, and no more."""
+
+    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="erasures")
+    n_items = models.PositiveIntegerField(help_text="Of so many items the label came of what they said.")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.version_id}: {self.n_items} items"
+
+
 class TrainingRun(models.Model):
     """One training: what asked for it, what it learned from, what came of it and how long each part took."""
 

@@ -7,7 +7,7 @@ from django import forms
 from django.http import QueryDict
 
 from feedback.core.origins import parse_origins
-from feedback.core.statements import Statement
+from feedback.core.statements import MAX_SUBJECT, Statement
 from feedback.models import WidgetKey
 from labeling.core.errors import Invalid
 
@@ -70,3 +70,15 @@ class KeyForm(forms.Form):
         if not found:
             raise forms.ValidationError("Name at least one page.")
         return found
+
+
+class SubjectForm(forms.Form):
+    """One user of the product."""
+
+    subject = forms.CharField(
+        max_length=MAX_SUBJECT,
+        strip=False,
+        label="Id of the user",
+        help_text="As your pages name them. It is looked for both as vouched for by your server and as only claimed.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
