@@ -437,6 +437,9 @@ class Prediction(models.Model):
     propensity = models.FloatField(help_text="The probability of being drawn.")
     content_hash = models.CharField(max_length=32, help_text="Keyed: equal inputs have equal ones, and no more.")
     input = models.JSONField(null=True)
+    is_whole = models.BooleanField(
+        default=True, help_text="All that models learn from may be kept, so that a person can judge it."
+    )
     # {missing, out_of_range, unseen}: fields that were unlike what the version learned from.
     unusual = models.JSONField(default=dict)
     latency_ms = models.FloatField()

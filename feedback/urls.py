@@ -14,6 +14,7 @@ urlpatterns = [
     path("embed/v1/<str:file>", embed.embedded, name="embedded"),
     path("feedback/form/", embed.said, name="said"),
     path("projects/<slug:slug>/feedback/", pages.feedback, name="feedback"),
+    path("projects/<slug:slug>/feedback/latest/", pages.latest, name="latest"),
     path("projects/<slug:slug>/feedback/quarantine/", pages.quarantine, name="quarantine"),
     path("projects/<slug:slug>/feedback/keys/", pages.keys, name="keys"),
     path("projects/<slug:slug>/feedback/keys/<int:pk>/", pages.change_key, name="change-key"),

@@ -18,11 +18,11 @@ from active_learning import selectors
 from active_learning.core.ids import time_ordered_id
 from active_learning.core.libraries import load_scikit_learn_without_pandas
 from active_learning.core.phrasing import phrase
-from active_learning.core.redaction import redacted
+from active_learning.core.redaction import fields_among, redacted
 from active_learning.core.routing import Confidence, Route, RoutingRules, confidence_of, route
 from active_learning.core.rules import parse_rules, rule_predictions
 from active_learning.models import Prediction, ServingPolicy
-from active_learning.selectors import LiveVersion
+from active_learning.selectors import VECTOR_FIELD, LiveVersion
 from active_learning.services import prediction_log
 from active_learning.services.prediction_log import Logged
 from active_learning.services.serving_policy import EdgeRule, edge_rules_of, routing_rules, segment_of
@@ -42,8 +42,6 @@ log = structlog.get_logger(__name__)
 MAX_ROWS = 1_000
 # So many wrong fields are named; the first is enough to act, all of them would be an answer of megabytes.
 MAX_ERRORS = 20
-# The field of an input that holds the owner's own vector, where the project has one.
-VECTOR_FIELD = "features"
 # Of many labels so many probabilities are shown to a reviewer.
 MAX_SHOWN = 20
 UNUSUAL = ("missing", "out_of_range", "unseen")
@@ -113,7 +111,7 @@ def predict(*, project: Project, inputs: Sequence[object], is_batch: bool = True
     prediction_log.record(
         project=project,
         entries=[
-            Logged(answer.row, _for_person(answered.policy, one, answer) if answer.route.needs_person else None)
+            Logged(answer.row, _for_person(answered.policy, one, answer) if _is_for_person(answer) else None)
             for one, answer in zip(found, answered.predictions, strict=True)
         ],
     )
@@ -179,8 +177,9 @@ def _answered(project: Project, inputs: Sequence[object], is_batch: bool, began:
         _, rules = selectors.current_rules(project)
         said = _by_rules(project, rules, found)
     routing, edges = routing_rules(policy, live), edge_rules_of(policy)
+    hidden = fields_among(policy.log_fields, selectors.learned_fields(project=project)) if policy.log_fields else {}
     answers = [
-        _answer(project, policy, routing, edges, rules, None if why else live, one, its)
+        _answer(project, policy, routing, edges, rules, None if why else live, one, its, hidden)
         for one, its in zip(found, said, strict=True)
     ]
     latency = round(1_000 * (time.perf_counter() - began), 3)
@@ -315,11 +314,14 @@ def _answer(
     live: LiveVersion | None,
     one: Input,
     said: Said,
+    hidden: Mapping[str, str],
 ) -> Predicted:
+    """`hidden`: the fields that models learn from and that are not kept as they come."""
     labels = [str(label) for label in (said.value if isinstance(said.value, list) else [said.value])]
     segment = segment_of(policy, one.data)
     edge = next((rule.why for rule in edges if rule.when.applies(one.data)), "")
     way = route(said.confidence, labels, routing, draw=random.random(), segment=segment, edge=edge)
+    kept = redacted(one.data, policy.log_fields, _log_key())
     row = Prediction(
         id=time_ordered_id(),
         project=project,
@@ -330,11 +332,12 @@ def _answer(
         certainty=round(said.confidence.banded, 4) if said.confidence else None,
         decision=way.decision,
         reason=way.reason,
-        segment=segment,
+        segment=segment_of(policy, kept),
         is_explored=way.is_explored,
         propensity=way.propensity,
         content_hash=hmac.new(_log_key(), one.digest, hashlib.sha256).hexdigest()[:32],
-        input=redacted(one.data, policy.log_fields, _log_key()) if policy.keeps_input else None,
+        input=kept if policy.keeps_input else None,
+        is_whole=not hidden or redacted(one.data, hidden, _log_key()) == one.data,
         unusual=one.unusual or {},
         created_at=timezone.now(),
     )
@@ -347,6 +350,11 @@ def _answer(
         model=live.number if live else None,
         score=_score(said, rules, policy),
     )
+
+
+def _is_for_person(answer: Predicted) -> bool:
+    # Of what reviewers cannot see they can say nothing, and inputs that only look alike would become one item.
+    return answer.route.needs_person and answer.row.is_whole
 
 
 def _for_person(policy: ServingPolicy, one: Input, answer: Predicted) -> Routed:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from active_learning import selectors
 from active_learning.core.checklist import BY_PERSON
-from active_learning.core.gate import Evidence, State, judge
+from active_learning.core.gate import Evidence, Figure, State, judge
 from active_learning.core.manifest import ArtifactRefused, read_sealed
 from active_learning.models import AliasEvent, LearningPolicy, ModelVersion
 from active_learning.services import archive, files
@@ -40,7 +40,16 @@ def judge_version(*, version: ModelVersion, evidence: Evidence, measured: Mappin
             return version
         baselines = {name: entry["comparison"] for name, entry in version.metrics["baselines"].items()}
         own = (version.metrics.get("calibration") or {}).get("after")
-        verdict = judge(replace(evidence, baselines=baselines, own_calibration=own))
+        costs = (version.metrics.get("cost") or {}).get("baselines", {})
+        verdict = judge(
+            replace(
+                evidence,
+                baselines=baselines,
+                f1_gains={name: Figure(**gain) for name, gain in version.metrics.get("f1_gains", {}).items()},
+                saved={name: Figure(**entry["saved"]) for name, entry in costs.items()},
+                own_calibration=own,
+            )
+        )
         version.gate = verdict.to_json() | {"measured": dict(measured)}
         version.state_reason = verdict.reason
         if verdict.state == State.FAILED:

@@ -7,7 +7,6 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from active_learning.models import Prediction
 from feedback.models import CurrentVerdict, FeedbackEvent, ImplicitEvent
 from feedback.services.claims import subject_digest
 from feedback.services.complaints import REASON, restate
@@ -40,21 +39,16 @@ def forget(*, project: Project, subject: str, actor: Any, now: datetime | None =
     digests = _digests(project, subject)
     with transaction.atomic():
         verdicts = CurrentVerdict.objects.filter(project=project, subject__in=digests)
-        touched = dict(verdicts.filter(item__isnull=False).values_list("item_id", "prediction"))
+        touched = set(verdicts.filter(item__isnull=False).values_list("item_id", flat=True))
         counts = {"verdicts": verdicts.delete()[0]}
         # A plain set of rows: those of the model are only ever added, and this is the one exception.
         said: QuerySet[FeedbackEvent] = QuerySet(FeedbackEvent).filter(project=project, subject__in=digests)
         counts["feedback"] = said.delete()[0]
         counts["events"] = ImplicitEvent.objects.filter(project=project, subject__in=digests).delete()[0]
-        predictions = Prediction.objects.select_related("version").in_bulk(list(touched.values()))
-        items = Item.objects.select_for_update(no_key=True).filter(pk__in=list(touched)).order_by("pk")
-        held = list(items.only("pk", "split", "state"))
-        # Those that are open are told anew below, with the words of the others.
-        forget_facts(item_ids=list(touched), reason=REASON, field="comments")
-        for item in held:
-            prediction = predictions.get(touched[item.pk])
-            if prediction is not None and not prediction.is_explored:
-                restate(item=item, prediction=prediction, now=now)
+        list(Item.objects.select_for_update(no_key=True).filter(pk__in=touched).order_by("pk").only("pk"))
+        # Those that are open are told anew, with the words of the others.
+        forget_facts(item_ids=touched, reason=REASON, field="comments")
+        restate(item_ids=touched, now=now)
         record_audit(action="feedback.forget", actor=actor, project=project, target="a subject", detail=counts)
     return counts
 

@@ -209,7 +209,7 @@ def test_a_token_counts_for_its_purpose_and_time_only(owner, trained, monkeypatc
         read_feedback_token(token=token)
 
 
-def test_who_may(owner, outsider, trained):
+def test_who_may(owner, trained, outsider):
     annotator, reviewer = make_member(trained), make_member(trained, "reviewer")
     body = {"text": "a ball"}
     rights = {owner: (200, 200, 200), reviewer: (200, 200, 403), annotator: (200, 403, 403), outsider: (404, 404, 404)}

@@ -8,13 +8,15 @@ from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
 
+from active_learning.models import Prediction
+from active_learning.services.prediction_archive import archive_predictions, purge_predictions
 from feedback.core.statements import Statement
 from feedback.core.subjects import signature_of
 from feedback.models import CurrentVerdict, FeedbackEvent, ImplicitEvent
 from feedback.selectors import feedback_report
-from feedback.services.guard import check_bursts
+from feedback.services.guard import check_bursts, quarantine, release
 from feedback.services.intake import record_feedback
-from feedback.services.privacy import KEEP_SIGNALS, purge_signals
+from feedback.services.privacy import KEEP_SIGNALS, forget, purge_signals
 from labeling.models import AuditEntry, ReviewItem
 from labeling.services.review import decide
 from tests.feedback.conftest import make_prediction, token_of
@@ -94,6 +96,24 @@ def test_a_subject_is_forgotten_with_their_effect(send, project, prediction, key
     assert ReviewItem.objects.filter(state="open").count() == 1
     assert "alice" not in str(list(AuditEntry.objects.values_list("detail", "target")))
     call_command("feedback_subject", project.slug, "alice", forget=True)
+
+
+def test_a_complaint_outlives_its_prediction_and_can_be_taken_back_all_the_same(send, project, settings, tmp_path):
+    settings.STORAGE_ROOT = tmp_path
+    old = [make_prediction(project, text=f"text {place}", created_at=NOW - timedelta(days=60)) for place in range(3)]
+    for place, prediction in enumerate(old[:2]):
+        send(prediction, "down", comment="my words", subject=f"user {place}")
+    assert archive_predictions(now=NOW) == {"archived": 1}, "what reviewers have before them stays"
+    purge_predictions(project=project, before=NOW.date())
+    assert not Prediction.objects.exists()
+    verdicts = list(CurrentVerdict.objects.order_by("pk"))
+    quarantine(project=project, chosen={verdicts[0].pk: "a mob"}, now=NOW)
+    assert list(ReviewItem.objects.filter(state="open").values_list("item_id", flat=True)) == [verdicts[1].item_id]
+    release(project=project, verdict_ids=[verdicts[0].pk], actor=None)
+    facts = ReviewItem.objects.get(state="open", item_id=verdicts[0].item_id).evidence["complaint"]
+    assert (facts["value"], facts["source"], facts["n"]) == ("positive", "rules", 1)
+    forget(project=project, subject="user 1", actor=None)
+    assert list(ReviewItem.objects.filter(state="open").values_list("item_id", flat=True)) == [verdicts[0].item_id]
 
 
 def test_old_signals_are_forgotten(project, prediction):

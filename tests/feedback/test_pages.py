@@ -22,6 +22,7 @@ pytestmark = pytest.mark.django_db
 # name, method, answers to owner, reviewer, annotator
 PAGES = [
     ("feedback", "get", 200, 200, 403),
+    ("latest", "get", 200, 200, 403),
     ("quarantine", "get", 200, 403, 403),
     ("quarantine", "post", 409, 403, 403),
     ("keys", "get", 200, 403, 403),
@@ -47,7 +48,10 @@ def test_who_may_open_what(client, key, project, owner, reviewer, annotator, out
             assert ask(name, method, user).status_code == status, (name, method, user)
         assert ask(name, method, outsider).status_code == 404, name
         stranger = ask(name, method, None)
-        assert stranger.status_code == 302 and stranger.url.startswith("/login/"), name
+        if name == "latest":
+            assert stranger.status_code == 401
+        else:
+            assert stranger.status_code == 302 and stranger.url.startswith("/login/"), name
     foreign = Client()
     foreign.force_login(owner)
     assert foreign.get(reverse("feedback:change-key", args=[project.slug, 10**6])).status_code == 404
@@ -74,7 +78,7 @@ def test_an_owner_makes_a_key_and_copies_what_to_paste(client, project, owner):
 def judged(project, text, value, settled):
     """A prediction that was given to a person when it was answered, and was judged since."""
     item = Item.objects.create(project=project, content_hash=f"{abs(hash(text)):032x}"[:32], data={"text": text})
-    made = make_prediction(project, value=value, text=text, item=item)
+    made = make_prediction(project, value=value, text=text, item=item, decision="review", reason="unsure")
     Resolution.objects.create(
         project=project, item=item, value=settled, method="consensus", n_annotations=1, created_at=timezone.now()
     )

@@ -11,11 +11,14 @@ from django.core.signing import TimestampSigner
 from django.db import connections
 from rest_framework.test import APIClient
 
+from feedback.core.reliability import Pairs
 from feedback.core.subjects import signature_of
 from feedback.models import CurrentVerdict, FeedbackEvent, WidgetKey
+from feedback.selectors import pairs
 from feedback.services.keys import revoke_widget_key, rotate_widget_key
 from labeling.models import Item, ReviewItem
 from labeling.services import review as reviewing
+from tests.factories import make_key
 from tests.feedback.conftest import PAGE, make_prediction, token_of
 
 pytestmark = pytest.mark.django_db
@@ -87,6 +90,32 @@ def test_a_reviewer_decides_and_later_complaints_ask_nobody_again(send, project,
     assert CurrentVerdict.objects.filter(item_id=review.item_id).count() == 2
 
 
+def test_the_product_hears_what_became_of_a_complaint(send, project, prediction, owner, client):
+    auth = {"Authorization": f"Bearer {make_key(owner, project, ['predict'])}"}
+
+    def state(of=prediction):
+        return client.get(f"/api/v1/projects/{project.slug}/predictions/{of.pk}/", headers=auth).json()["state"]
+
+    def told():
+        page = client.get(f"/api/v1/projects/{project.slug}/decisions/", headers=auth).json()
+        return [(one["prediction"], one["outcome"], one["value"]) for one in page["decisions"]]
+
+    assert state() == "stands"
+    send(prediction, "down")
+    assert state() == "waiting"
+    send(prediction, "undo")
+    assert (state(), told()) == ("stands", [])
+    send(prediction, "down", correction="negative")
+    reviewing.decide(review=ReviewItem.objects.get(state="open"), value="negative", user=owner)
+    assert state() == "settled"
+    assert told() == [(str(prediction.pk), "settled", "negative")], "what webhooks are made of"
+    # Somebody complains of an answer that people have settled before.
+    later = make_prediction(project)
+    send(later, "down")
+    assert told()[1:] == [(str(later.pk), "settled", "negative")]
+    assert pairs(project=project)["thumbs_down"] == Pairs(), "only what was given to people whatever users say"
+
+
 def test_what_is_judged_blind_stays_blind(send, project):
     item = Item.objects.create(project=project, content_hash="e" * 32, data={"text": "drawn"}, split="audit")
     send(make_prediction(project, text="drawn", is_explored=True, item=item), "down", comment="it is wrong")
@@ -96,6 +125,7 @@ def test_what_is_judged_blind_stays_blind(send, project):
 
 def test_without_its_input_a_complaint_is_counted_and_not_judged(send, project):
     assert send(make_prediction(project, input=None), "down").status_code == 201
+    assert send(make_prediction(project, text="masked:9", is_whole=False), "down").status_code == 201
     assert not ReviewItem.objects.exists()
 
 
