@@ -116,8 +116,8 @@ def check_repeats(
     """Labeled items by the key of their content (None: nothing to compare) against each other and the audit split.
 
     An item that repeats an audit item would make the audit a test of memory. It is left out of the training rather than
-    the audit item out of the audit: a test that drops what came up twice is no random sample any more. Where all labeled
-    items are one and the same, that is the trouble, and the only finding.
+    the audit item out of the audit: a test that drops what came up twice is no random sample any more. Where all
+    labeled items are one and the same, that is the trouble, and the only finding.
     """
     if len(keys) >= MIN_EXAMPLES and len(set(keys)) == 1 and keys[0] is not None:
         words = f"All {len(keys):,} labeled items look the same to the model: every field that it looks at is equal."
