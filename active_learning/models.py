@@ -222,6 +222,12 @@ class ModelVersion(models.Model):
         return f"model {self.number} of project {self.project_id}"
 
     @property
+    def may_be_judged(self) -> bool:
+        """Whether the gate decides on it: a candidate, or what the gate rejected and no person did."""
+        is_turned_down = self.state == self.State.REJECTED and self.gate.get("state") == "failed"
+        return self.state == self.State.CANDIDATE or is_turned_down
+
+    @property
     def source(self) -> str:
         """What the version is called where it proposes or votes."""
         return f"model {self.number}"
