@@ -222,6 +222,12 @@ class ModelVersion(models.Model):
         return f"model {self.number} of project {self.project_id}"
 
     @property
+    def may_be_judged(self) -> bool:
+        """Whether the gate decides on it: a candidate, or what the gate rejected and no person did."""
+        is_turned_down = self.state == self.State.REJECTED and self.gate.get("state") == "failed"
+        return self.state == self.State.CANDIDATE or is_turned_down
+
+    @property
     def source(self) -> str:
         """What the version is called where it proposes or votes."""
         return f"model {self.number}"
@@ -451,6 +457,8 @@ class Prediction(models.Model):
     propensity = models.FloatField(help_text="The probability of being drawn.")
     content_hash = models.CharField(max_length=32, help_text="Keyed: equal inputs have equal ones, and no more.")
     input = models.JSONField(null=True)
+    # [{field, start, end, weight}]: what spoke for the value, as its user may have seen it marked.
+    words = models.JSONField(default=list)
     is_whole = models.BooleanField(
         default=True, help_text="All that models learn from may be kept, so that a person can judge it."
     )

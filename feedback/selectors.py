@@ -17,9 +17,11 @@ from active_learning.selectors import given_to_people
 from feedback.core.reliability import Pairs
 from feedback.core.report import (
     MAIN,
+    Arrival,
     DayChart,
     SignalRow,
     VersionRow,
+    arrived,
     draw_days,
     pairs_of,
     signal_rows,
@@ -151,6 +153,18 @@ def feedback_report(*, project: Project, now: datetime | None = None) -> Feedbac
             .exclude(comment="")
             .order_by("-created_at")[:10]
         ),
+    )
+
+
+def latest(*, project: Project, now: datetime | None = None, most: int = 8) -> list[Arrival]:
+    """What came in the last day, the newest first."""
+    since = (now or timezone.now()) - timedelta(days=1)
+    said = FeedbackEvent.objects.filter(project=project, created_at__gte=since).order_by("-created_at")[:most]
+    did = ImplicitEvent.objects.filter(project=project, received_at__gte=since).order_by("-received_at")[:most]
+    return arrived(
+        said.values("created_at", "verdict", "correction", "comment", "is_verified"),
+        did.values("received_at", "name", "value", "is_verified"),
+        most=most,
     )
 
 

@@ -44,6 +44,8 @@ MAX_ROWS = 1_000
 MAX_ERRORS = 20
 # Of many labels so many probabilities are shown to a reviewer.
 MAX_SHOWN = 20
+# So many marked words: one may stand in a long text a thousand times.
+MAX_WORDS = 20
 UNUSUAL = ("missing", "out_of_range", "unseen")
 
 
@@ -94,10 +96,11 @@ class Answered:
     why: str
 
 
-def predict(*, project: Project, inputs: Sequence[object], is_batch: bool = True) -> Answered:
+def predict(*, project: Project, inputs: Sequence[object], is_batch: bool = True, subject: str = "") -> Answered:
     """Answers inputs from the live version, routes each answer, and logs them.
 
-    Without a live version, or when it cannot answer, the project's rules answer, else its commonest label. Raises
+    Without a live version, or when it cannot answer, the project's rules answer, else its commonest label. `subject`:
+    the user for whom is asked, by the product's id; the tokens are then theirs alone. Raises
     TooLarge for more than MAX_ROWS, and Invalid naming row and field of what no version could read; then nothing has
     been answered.
     """
@@ -108,7 +111,7 @@ def predict(*, project: Project, inputs: Sequence[object], is_batch: bool = True
         )
     if not inputs:
         raise Invalid("There is nothing to predict.", fields={"items": "is empty"})
-    answered, found = _answered(project, inputs, is_batch, began)
+    answered, found = _answered(project, inputs, is_batch, began, subject)
     prediction_log.record(
         project=project,
         entries=[
@@ -170,7 +173,9 @@ def input_schema(*, project: Project) -> "InputSchema | None":
         return None
 
 
-def _answered(project: Project, inputs: Sequence[object], is_batch: bool, began: float) -> tuple[Answered, list[Input]]:
+def _answered(
+    project: Project, inputs: Sequence[object], is_batch: bool, began: float, subject: str = ""
+) -> tuple[Answered, list[Input]]:
     live, policy = selectors.serving_state(project=project)
     found = [_readable(data, _place(place, is_batch)) for place, data in enumerate(inputs)]
     why = "no model is live"
@@ -184,7 +189,7 @@ def _answered(project: Project, inputs: Sequence[object], is_batch: bool, began:
     routing, edges = routing_rules(policy, live), edge_rules_of(policy)
     hidden = fields_among(policy.log_fields, selectors.learned_fields(project=project)) if policy.log_fields else {}
     answers = [
-        _answer(project, policy, routing, edges, rules, None if why else live, one, its, hidden)
+        _answer(project, policy, routing, edges, rules, None if why else live, one, its, hidden, subject)
         for one, its in zip(found, said, strict=True)
     ]
     latency = round(1_000 * (time.perf_counter() - began), 3)
@@ -320,6 +325,7 @@ def _answer(
     one: Input,
     said: Said,
     hidden: Mapping[str, str],
+    subject: str,
 ) -> Predicted:
     """`hidden`: the fields that models learn from and that are not kept as they come."""
     labels = [str(label) for label in (said.value if isinstance(said.value, list) else [said.value])]
@@ -342,6 +348,7 @@ def _answer(
         propensity=way.propensity,
         content_hash=hmac.new(_log_key(), one.digest, hashlib.sha256).hexdigest()[:32],
         input=kept if policy.keeps_input else None,
+        words=_shown_words(one, said, kept) if policy.keeps_input else [],
         is_whole=not hidden or redacted(one.data, hidden, _log_key()) == one.data,
         unusual=one.unusual or {},
         created_at=timezone.now(),
@@ -351,7 +358,7 @@ def _answer(
         said=said,
         route=way,
         wording=phrase(said.value, said.probabilities),
-        token=feedback_token(prediction_id=row.id, project_id=project.pk),
+        token=feedback_token(prediction_id=row.id, project_id=project.pk, subject=subject),
         model=live.number if live else None,
         score=_score(said, rules, policy),
     )
@@ -374,7 +381,7 @@ def _for_person(policy: ServingPolicy, one: Input, answer: Predicted) -> Routed:
             "prediction": str(row.id),
             "value": row.value,
             "probabilities": dict(sorted(row.probabilities.items(), key=lambda pair: -pair[1])[:MAX_SHOWN]),
-            "words": _shown_words(one, answer, data),
+            "words": _shown_words(one, answer.said, data),
             "source": f"model {answer.model}" if answer.model else "rules",
             "certainty": row.certainty,
             "why": row.reason,
@@ -388,14 +395,14 @@ def _for_person(policy: ServingPolicy, one: Input, answer: Predicted) -> Routed:
     )
 
 
-def _shown_words(one: Input, answer: Predicted, shown: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The words that spoke for the answer, of the fields that are shown as they came."""
-    spans = [(span, reason["log_odds"]) for reason in answer.said.reasons for span in reason["spans"]]
+def _shown_words(one: Input, said: Said, shown: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The words that spoke for the answer, of the fields that are shown as they came; MAX_WORDS at most."""
+    spans = [(span, reason["log_odds"]) for reason in said.reasons for span in reason["spans"]]
     return [
         {"field": span["field"], "start": span["start"], "end": span["end"], "weight": weight}
         for span, weight in spans
         if weight > 0 and not span["side"] and shown.get(span["field"]) == one.data.get(span["field"])
-    ]
+    ][:MAX_WORDS]
 
 
 def _score(said: Said, rules: SchemaRules, policy: ServingPolicy) -> float | None:

@@ -9,8 +9,8 @@ from django.db.models import Min, QuerySet
 from django.utils import timezone
 
 from active_learning.services.erasure import mark_versions, versions_that_learned_from
+from active_learning.services.tokens import subject_digest
 from feedback.models import CurrentVerdict, FeedbackEvent, ImplicitEvent
-from feedback.services.claims import subject_digest
 from feedback.services.complaints import REASON, restate
 from labeling.models import Item, Project, ReviewItem
 from labeling.services.audit import record_audit

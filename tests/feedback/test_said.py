@@ -208,6 +208,26 @@ def test_the_host_vouches_for_its_users(send, prediction, key):
     assert code_of(named) == "foreign_subject"
 
 
+def test_a_user_is_told_what_they_said_and_nobody_else(send, prediction, key):
+    def standing(**said):
+        body = {"key": key.key, "token": token_of(prediction)} | said
+        return APIClient(headers={"Origin": PAGE}).post(f"{URL}standing/", body)
+
+    alice = {"subject": "alice", "subject_signature": signature_of("alice", key.secret)}
+    assert standing(**alice).json() == {"verdict": "", "used": None}
+    send(prediction, "down", correction="negative", comment="mine", **alice)
+    answer = standing(**alice)
+    assert answer.json() == {"verdict": "down", "used": None}, "no model has learned it, and no words come back"
+    assert answer["Access-Control-Allow-Origin"] == PAGE
+    # A token that names her is hers alone, and she is the same one.
+    assert standing(token=token_of(prediction, "alice")).json()["verdict"] == "down"
+    assert standing(subject="alice").json()["verdict"] == standing().json()["verdict"] == ""
+    assert code_of(standing(token=token_of(prediction, "alice"), subject="bob")) == "foreign_subject"
+    send(prediction, "undo", **alice)
+    assert standing(**alice).json()["verdict"] == ""
+    assert standing(colour="red").status_code == standing(token="x").status_code == 422
+
+
 def test_only_listed_pages_may_use_a_key(send, prediction, key):
     good = send(prediction, "up")
     assert good["Access-Control-Allow-Origin"] == PAGE
