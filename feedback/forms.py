@@ -6,8 +6,9 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
+from active_learning.services.tokens import MAX_SUBJECT
 from feedback.core.origins import parse_origins
-from feedback.core.statements import MAX_SUBJECT, Statement
+from feedback.core.statements import Statement
 from feedback.models import WidgetKey
 from labeling.core.errors import Invalid
 

@@ -9,8 +9,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from active_learning.services.tokens import MAX_SUBJECT
 from feedback.core.signals import READINGS
-from feedback.core.statements import CHANNELS, MAX_SUBJECT
+from feedback.core.statements import CHANNELS
 from feedback.models import FeedbackEvent
 from feedback.services.privacy import forget, kept_of
 from labeling import access
