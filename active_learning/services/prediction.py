@@ -51,7 +51,7 @@ UNUSUAL = ("missing", "out_of_range", "unseen")
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One checked input: its fields, its digest and length as JSON, the owner's vector, and what is unusual about it."""
+    """One checked input: its fields, its digest and length as JSON, the owner's vector, and what is unusual."""
 
     data: dict[str, Any]
     digest: bytes
