@@ -222,6 +222,12 @@ class ModelVersion(models.Model):
         return f"model {self.number} of project {self.project_id}"
 
     @property
+    def may_be_judged(self) -> bool:
+        """Whether the gate decides on it: a candidate, or what the gate rejected and no person did."""
+        is_turned_down = self.state == self.State.REJECTED and self.gate.get("state") == "failed"
+        return self.state == self.State.CANDIDATE or is_turned_down
+
+    @property
     def source(self) -> str:
         """What the version is called where it proposes or votes."""
         return f"model {self.number}"
@@ -265,6 +271,20 @@ class AliasEvent(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         raise ValidationError("An event is never deleted.")
+
+
+class Erasure(models.Model):
+    """A version learned from what somebody said who asked to be forgotten since: what is left of them, and no more."""
+
+    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="erasures")
+    n_items = models.PositiveIntegerField(help_text="Of so many items the label came of what they said.")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.version_id}: {self.n_items} items"
 
 
 class TrainingRun(models.Model):

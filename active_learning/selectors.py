@@ -439,8 +439,9 @@ def recency_of(*, version: ModelVersion) -> Recency | None:
 
 
 def versions_of(*, project: Project, n: int | None = None) -> list[ModelVersion]:
-    """Versions with their data, newest first."""
+    """Versions with their data and marks, newest first."""
     versions = ModelVersion.objects.filter(project=project).select_related("dataset", "parent").order_by("-number")
+    versions = versions.prefetch_related("erasures")
     return list(versions if n is None else versions[:n])
 
 

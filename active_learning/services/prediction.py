@@ -51,10 +51,11 @@ UNUSUAL = ("missing", "out_of_range", "unseen")
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One checked input: its fields, its digest, the owner's vector, and what is unusual about it."""
+    """One checked input: its fields, its digest and length as JSON, the owner's vector, and what is unusual."""
 
     data: dict[str, Any]
     digest: bytes
+    n_bytes: int
     vector: Any = None
     unusual: Mapping[str, Sequence[str]] | None = None
 
@@ -114,7 +115,11 @@ def predict(*, project: Project, inputs: Sequence[object], is_batch: bool = True
     prediction_log.record(
         project=project,
         entries=[
-            Logged(answer.row, _for_person(answered.policy, one, answer) if _is_for_person(answer) else None)
+            Logged(
+                answer.row,
+                _for_person(answered.policy, one, answer) if _is_for_person(answer) else None,
+                one.n_bytes if answered.policy.keeps_input else 0,
+            )
             for one, answer in zip(found, answered.predictions, strict=True)
         ],
     )
@@ -207,7 +212,7 @@ def _readable(data: object, place: str) -> Input:
             raise BadValueError(place, f"{place or 'The body'} is larger than {MAX_DATA_SIZE // 2**20} MB.")
     except BadValueError as error:
         raise Invalid(error.message, fields={place: error.message}) from None
-    return Input(data, hashlib.sha256(encoded).digest())
+    return Input(data, hashlib.sha256(encoded).digest(), len(encoded))
 
 
 def _by_model(
@@ -261,7 +266,7 @@ def _checked(found: list[Input], model: Any, is_batch: bool) -> list[Input]:
         if len(errors) >= MAX_ERRORS:
             break
         unusual = {name: list(fields) for name in UNUSUAL if (fields := getattr(result, name))}
-        inputs.append(Input(one.data, one.digest, vector, unusual))
+        inputs.append(Input(one.data, one.digest, one.n_bytes, vector, unusual))
     if errors:
         name, words = next(iter(errors.items()))
         raise Invalid(f"{name} {words}.", fields=dict(list(errors.items())[:MAX_ERRORS]))

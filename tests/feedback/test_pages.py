@@ -25,6 +25,8 @@ PAGES = [
     ("latest", "get", 200, 200, 403),
     ("quarantine", "get", 200, 403, 403),
     ("quarantine", "post", 409, 403, 403),
+    ("subject", "get", 200, 403, 403),
+    ("subject", "post", 422, 403, 403),
     ("keys", "get", 200, 403, 403),
     ("keys", "post", 422, 403, 403),
     ("change-key", "get", 200, 403, 403),
