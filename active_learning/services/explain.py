@@ -31,6 +31,7 @@ from active_learning.core.explain import (
     is_linear,
     item_of_rows,
     rows_of_item,
+    typical_of,
 )
 from active_learning.core.featurize import Featurizer, FeaturizerSpec, flatten, sides
 from active_learning.core.manifest import ArtifactRefused
@@ -146,7 +147,8 @@ def explainer_of(*, version: ModelVersion) -> Explainer:
 @lru_cache(maxsize=8)
 def _about(path: str, sha256: str) -> tuple[FeaturizerSpec, NDArray[np.float64]]:
     artifact = registry.read_artifact(files.absolute(path), sha256=sha256, keys=files.signing_keys())
-    return FeaturizerSpec.from_json(artifact.documents["featurizer"]), registry.stored_scaling(artifact).center
+    spec = FeaturizerSpec.from_json(artifact.documents["featurizer"])
+    return spec, typical_of(spec, registry.stored_scaling(artifact).center)
 
 
 @lru_cache(maxsize=2)
