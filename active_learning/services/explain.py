@@ -31,7 +31,6 @@ from active_learning.core.explain import (
     is_linear,
     item_of_rows,
     rows_of_item,
-    typical_of,
 )
 from active_learning.core.featurize import Featurizer, FeaturizerSpec, flatten, sides
 from active_learning.core.manifest import ArtifactRefused
@@ -50,7 +49,8 @@ from active_learning.core.wording import (
     strength,
 )
 from active_learning.models import ModelVersion
-from active_learning.services import features, files, frozen, registry
+from active_learning.services import features, files, frozen
+from active_learning.services.loaded import loaded_version
 from labeling.core.drafts import BadValueError, canonical, content_hash
 from labeling.core.errors import Conflict, Invalid, NotFound, Unavailable
 from labeling.core.schema import SchemaRules, Value, rules_of
@@ -130,25 +130,16 @@ class MoreReasons:
 
 
 def explainer_of(*, version: ModelVersion) -> Explainer:
-    """What explains the version's answers; the last few stay in memory with their models.
+    """What explains the version's answers.
 
     Raises Conflict when its files are refused or archived: nothing can be said then.
     """
     if version.archived_at is not None:
         raise Conflict(f"Model {version.number} is retired and its files are archived.", code="archived")
     try:
-        model = registry.load_model(version=version)
-        spec, typical = _about(version.path, version.sha256)
+        return loaded_version(path=version.path, sha256=version.sha256).explainer
     except ArtifactRefused as error:
         raise Conflict(f"Model {version.number} cannot be asked: {error}", code="artifact_refused") from error
-    return Explainer(model, spec, typical)
-
-
-@lru_cache(maxsize=8)
-def _about(path: str, sha256: str) -> tuple[FeaturizerSpec, NDArray[np.float64]]:
-    artifact = registry.read_artifact(files.absolute(path), sha256=sha256, keys=files.signing_keys())
-    spec = FeaturizerSpec.from_json(artifact.documents["featurizer"])
-    return spec, typical_of(spec, registry.stored_scaling(artifact).center)
 
 
 @lru_cache(maxsize=2)
