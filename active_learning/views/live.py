@@ -52,13 +52,19 @@ def _shown(project: Project, answered: Answered, data: dict[str, Any]) -> dict[s
     labels = [str(label) for label in (one.said.value if isinstance(one.said.value, list) else [one.said.value])]
     bands = routing_rules(policy, version).bands_for(labels, one.row.segment)
     likeliest = sorted(one.said.probabilities.items(), key=lambda pair: -pair[1])[:MAX_CHANCES]
+    more = _more(project, answered, data)
     return {
         "answer": one,
-        "more": _more(project, answered, data),
+        "more": more,
         "notice": answered.why,
         "value": value_words(schema.kind, schema.config, one.said.value),
         "rows": [{"value": value_words(schema.kind, schema.config, label), "p": p} for label, p in likeliest],
-        "reasons": [reason["text"] for reason in one.said.reasons],
+        # Passages say of a word what it does to the whole answer; a reason of the words alone says a part of that.
+        "reasons": [
+            reason["text"]
+            for reason in one.said.reasons
+            if reason["kind"] != "word" or more is None or not more.get("has_text")
+        ],
         "scale": None if one.row.certainty is None else draw_scale(bands, one.row.certainty),
         "certainty": "" if one.row.certainty is None else percent_words(one.row.certainty),
         "bands": bands,
