@@ -4,10 +4,15 @@ Cases are drawn with replacement, both models' outcomes of a case together (Efro
 for both does not widen the interval.
 """
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from active_learning.core.evaluation import evaluate, indicators
 from active_learning.core.gate import Figure
+from active_learning.core.resampling import percentiles, resampled_sums
 
 N_RESAMPLES = 2_000
 
@@ -25,6 +30,46 @@ def accuracy_difference(
     draws = rng.multinomial(n, [gained / n, lost / n, (n - gained - lost) / n], size=N_RESAMPLES)
     low, high = np.quantile((draws[:, 0] - draws[:, 1]) / n, [0.025, 0.975])
     return Figure((gained - lost) / n, float(low), float(high), n)
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """The macro-F1 of two models on the same cases, the first's less the second's with its interval, and the share of
+    resamples in which the first is better (`sure`)."""
+
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+    sure: float
+
+
+def macro_f1_gain(
+    truth: NDArray[Any], first: NDArray[Any], second: NDArray[Any], n_labels: int, rng: np.random.Generator
+) -> Gain | None:
+    """What the first says against what the second says, each like the truth in the form of `Targets.y`.
+
+    None where macro-F1 is not defined (active_learning.core.evaluation.evaluate). Each resample is judged by the labels
+    that occur in it.
+    """
+    labels = [str(label) for label in range(n_labels)]
+    own, other = (evaluate(truth, said, labels).macro_f1 for said in (first, second))
+    if own is None or other is None:
+        return None
+    true, mine, theirs = (indicators(values, n_labels) for values in (truth, first, second))
+    sums = resampled_sums(np.hstack([true, mine, true & mine, theirs, true & theirs]), rng, N_RESAMPLES)
+    n_true, *counts = np.hsplit(sums, 5)
+    present = n_true > 0
+    n_present = np.maximum(present.sum(axis=1), 1)
+
+    def macro(n_said: NDArray[np.float64], n_right: NDArray[np.float64]) -> NDArray[np.float64]:
+        each = 2 * n_right / np.maximum(n_true + n_said, 1.0)
+        return np.asarray(np.where(present, each, 0.0).sum(axis=1) / n_present)
+
+    gained = macro(*counts[:2]) - macro(*counts[2:])
+    low, high = percentiles(gained)
+    return Gain(own, other, own - other, low, high, float((gained > 0).mean()))
 
 
 def time_ratio(first: NDArray[np.float64], second: NDArray[np.float64]) -> Figure | None:

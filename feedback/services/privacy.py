@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from active_learning.models import Prediction
+from active_learning.services.weak import withdraw_weak_labels
 from feedback.models import CurrentVerdict, FeedbackEvent, ImplicitEvent
 from feedback.services.claims import subject_digest
 from feedback.services.complaints import REASON, restate
@@ -41,6 +42,7 @@ def forget(*, project: Project, subject: str, actor: Any, now: datetime | None =
     with transaction.atomic():
         verdicts = CurrentVerdict.objects.filter(project=project, subject__in=digests)
         touched = dict(verdicts.filter(item__isnull=False).values_list("item_id", "prediction"))
+        withdraw_weak_labels(subjects=digests)
         counts = {"verdicts": verdicts.delete()[0]}
         # A plain set of rows: those of the model are only ever added, and this is the one exception.
         said: QuerySet[FeedbackEvent] = QuerySet(FeedbackEvent).filter(project=project, subject__in=digests)
