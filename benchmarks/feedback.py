@@ -338,10 +338,10 @@ def _is_kept(data: TextSet, both: Any, base: Any, audit: NDArray[Any], seed: int
 
 def _saved(without: NDArray[Any], found: NDArray[Any]) -> float | None:
     """The share of human labels that are not needed for what the largest gold set alone reaches; None when it is not
-    reached."""
+    reached. Against the fewest that reach it alone: a curve may come there earlier."""
     goal = float(without[-1])
-    reached = [n for n, value in zip(GOLD_SIZES, found, strict=True) if value >= goal]
-    return round(1 - reached[0] / GOLD_SIZES[-1], 3) if reached else None
+    alone, beside = ([n for n, value in zip(GOLD_SIZES, one, strict=True) if value >= goal] for one in (without, found))
+    return round(1 - beside[0] / alone[0], 3) if beside else None
 
 
 # Intake

@@ -29,6 +29,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 # The deployment
 
 PORT = env_int("PORT", 8000, low=1, high=65_535)
+# Where the demo's own product listens on this machine; 0 where it does not run.
+DEMO_HOST_PORT = env_int("DEMO_HOST_PORT", 0, low=0, high=65_535)
 TOUCHSTONE_HOME = env_folder("TOUCHSTONE_HOME", BASE_DIR / "var")
 SECRET_KEY = env_secret("SECRET_KEY", TOUCHSTONE_HOME / "secret_key")
 DEBUG = env_bool("DEBUG", False)
@@ -189,6 +191,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.RequestIdMiddleware",
+    "config.middleware.CookieMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

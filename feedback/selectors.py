@@ -9,19 +9,22 @@ from typing import Any
 from uuid import UUID
 
 from django.core.cache import cache
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from active_learning.models import Prediction, WeakLabel
+from active_learning.selectors import given_to_people
 from feedback.core.evidence import Said
 from feedback.core.reliability import Pairs
 from feedback.core.report import (
     MAIN,
     SIGNALS,
+    Arrival,
     DayChart,
     SignalRow,
     VersionRow,
+    arrived,
     draw_days,
     pairs_of,
     signal_rows,
@@ -44,8 +47,10 @@ _AT_ONCE = 500
 
 
 def complaints_about(*, item_id: int) -> list[CurrentVerdict]:
-    """Those who say now that the answer to this item is wrong, the newest first; the quarantined left out."""
-    found = _standing(CurrentVerdict.objects.filter(item_id=item_id, verdict=Verdict.DOWN))
+    """Those who say now that the answer to this item is wrong, the newest first; left out are the quarantined, and
+    those about predictions that are judged blind."""
+    drawn = Prediction.objects.filter(pk=OuterRef("prediction"), is_explored=True)
+    found = _standing(CurrentVerdict.objects.filter(~Exists(drawn), item_id=item_id, verdict=Verdict.DOWN))
     return list(found.select_related("event").order_by("-changed_at"))
 
 
@@ -154,11 +159,23 @@ def feedback_report(*, project: Project, now: datetime | None = None) -> Feedbac
     )
 
 
+def latest(*, project: Project, now: datetime | None = None, most: int = 8) -> list[Arrival]:
+    """What came in the last day, the newest first."""
+    since = (now or timezone.now()) - timedelta(days=1)
+    said = FeedbackEvent.objects.filter(project=project, created_at__gte=since).order_by("-created_at")[:most]
+    did = ImplicitEvent.objects.filter(project=project, received_at__gte=since).order_by("-received_at")[:most]
+    return arrived(
+        said.values("created_at", "verdict", "correction", "comment", "is_verified"),
+        did.values("received_at", "name", "value", "is_verified"),
+        most=most,
+    )
+
+
 def pairs(*, project: Project | None) -> dict[str, Pairs]:
     """The pairs of each signal, of one project or of all: predictions that were given to a person when they were
     answered, whose item is settled by now. What users said did not bring these before a person, so it does not
     decide which of them are judged."""
-    judged = Prediction.objects.filter(item__isnull=False)
+    judged = given_to_people()
     if project is not None:
         judged = judged.filter(project=project)
     rows = list(judged.order_by("-created_at").values_list("pk", "value", "item_id")[:MAX_JUDGED])
@@ -175,10 +192,14 @@ def signal_weights(*, project: Project) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What a verified subject says of one prediction: by a verdict that stands, in this revision."""
+    """What a verified subject says of one prediction: by a verdict that stands, in this revision.
+
+    `is_linked`: the verdict names the item already.
+    """
 
     verdict: int
     revision: int
+    is_linked: bool
     prediction: UUID
     answered: Any
     confidence: float
@@ -208,7 +229,7 @@ def statements(*, project: Project, now: datetime) -> dict[int, list[Statement]]
     waiting = _waiting(set(item_of.values()) - blind)
     done = _done({prediction for prediction in asked if item_of.get(asked[prediction].content_hash) in waiting})
     found: dict[int, list[Statement]] = defaultdict(list)
-    for pk, revision, prediction, channel, verdict, correction, subject, network, _ in rows:
+    for pk, revision, prediction, channel, verdict, correction, subject, network, item in rows:
         about = asked.get(prediction)
         item_id = item_of.get(about.content_hash) if about is not None else None
         if about is None or item_id not in waiting or verdict == Verdict.UNDO:
@@ -217,7 +238,8 @@ def statements(*, project: Project, now: datetime) -> dict[int, list[Statement]]
         if correction is not None:
             signals.append("correction")
         said = Said(subject, network, tuple(signals), correction)
-        found[item_id].append(Statement(pk, revision, prediction, about.value, about.confidence or 0.5, said))
+        words = (prediction, about.value, about.confidence or 0.5, said)
+        found[item_id].append(Statement(pk, revision, item is not None, *words))
     return found
 
 

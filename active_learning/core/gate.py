@@ -37,7 +37,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question about the candidate. `unit` says how the figure is to be read: points, ratio, or error."""
+    """One question about the candidate. `unit` says how the figure is to be read: points, ratio, error, f1 or cost."""
 
     name: str
     title: str
@@ -52,18 +52,32 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Saved:
+    """What the candidate saves an item against the live version, and what a mistake of that one costs on average."""
+
+    figure: Figure
+    a_mistake: float
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What was measured on the audit split, candidate less live.
 
-    `baselines` are comparisons as active_learning.core.evaluation stores them. `live` is the number of the version that
-    it was measured against, None when none was live. `own_calibration` is the candidate's alone, as
-    active_learning.core.calibration stores it. `segments` are the protected ones, by name.
+    `baselines` are comparisons as active_learning.core.evaluation stores them, in accuracy. `f1_gains` and `saved` are
+    what the candidate gains over each in macro-F1, and what it saves of the costs that the owner named. `live` is the
+    number of the version that it was measured against, None when none was live; `macro_f1` and `saved_of_live` are as
+    for the baselines. `own_calibration` is the candidate's alone, as active_learning.core.calibration stores it.
+    `segments` are the protected ones, by name.
     """
 
     n_audited: int
     baselines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    f1_gains: Mapping[str, Figure] = field(default_factory=dict)
+    saved: Mapping[str, Figure] = field(default_factory=dict)
     live: int | None = None
     accuracy: Figure | None = None
+    macro_f1: Figure | None = None
+    saved_of_live: Saved | None = None
     calibration: Figure | None = None
     own_calibration: Mapping[str, Any] | None = None
     latency: Figure | None = None
@@ -92,10 +106,13 @@ def judge(evidence: Evidence) -> Verdict:
         words = f"insufficient data: {evidence.n_audited} of {MIN_AUDITED} audit items answered"
         check = Check("audited", "Enough audited items", State.UNDECIDED, words)
         return Verdict(State.UNDECIDED, words, evidence.live, (check,))
-    checks = [_against_baseline(name, comparison) for name, comparison in sorted(evidence.baselines.items())]
+    checks = [
+        _against_baseline(name, comparison, evidence.f1_gains.get(name), evidence.saved.get(name))
+        for name, comparison in sorted(evidence.baselines.items())
+    ]
     if evidence.live is not None:
         checks += [
-            _accuracy(evidence.accuracy, evidence.live),
+            *_overall(evidence, evidence.live),
             _calibration(evidence, evidence.live),
             _latency(evidence.latency, evidence.live),
         ]
@@ -122,12 +139,54 @@ def _verdict(checks: list[Check], evidence: Evidence) -> Verdict:
     return Verdict(State.PASSED, reason, evidence.live, tuple(checks))
 
 
-def _against_baseline(name: str, comparison: Mapping[str, Any]) -> Check:
+def _against_baseline(name: str, comparison: Mapping[str, Any], f1_gain: Figure | None, saved: Figure | None) -> Check:
+    """By what mistakes cost, where the owner says it; else by how many are right or, because always saying the
+    commonest of unequal labels is right most of the time and worth nothing, by macro-F1."""
+    key, title = f"baseline:{name}", f"Better than the baseline {name}"
+    if saved is not None:
+        state = State.PASSED if saved.low > 0 else State.FAILED
+        words = f"{name} (saves {_cost(saved.value)} an item, 95 % interval {_cost(saved.low)} to {_cost(saved.high)})"
+        return Check(key, title, state, words, "cost", saved)
     figure = Figure(*(comparison[part] for part in ("difference", "low", "high", "n")))
-    state = State.PASSED if comparison["is_better"] else State.FAILED
     p = comparison["p_value"]
     words = f"{name} (p < 0.01)" if p < 0.01 else f"{name} (p = {p:.2f})"
-    return Check(f"baseline:{name}", f"Better than the baseline {name}", state, words, "points", figure)
+    if comparison["is_better"] or f1_gain is None or f1_gain.low <= 0:
+        state = State.PASSED if comparison["is_better"] else State.FAILED
+        return Check(key, title, state, words, "points", figure)
+    gain = f"macro-F1 {_signed(f1_gain.value)}, 95 % interval {_signed(f1_gain.low)} to {_signed(f1_gain.high)}"
+    if figure.high < 0:
+        words = f"{name}: {gain}, but {_points(figure.value)} points of accuracy; say what mistakes cost"
+        return Check(key, title, State.UNDECIDED, words, "f1", f1_gain)
+    return Check(key, title, State.PASSED, f"{name} ({gain})", "f1", f1_gain)
+
+
+def _overall(evidence: Evidence, live: int) -> list[Check]:
+    """Whether it is no worse than `live` taken as a whole: by cost where the owner says what mistakes cost."""
+    if evidence.saved_of_live is not None:
+        return [_cost_of(evidence.saved_of_live, live)]
+    found = [_accuracy(evidence.accuracy, live)]
+    figure = evidence.macro_f1
+    if figure is not None and found[0].state != State.FAILED:
+        said = f"{_signed(figure.value)}, 95 % interval {_signed(figure.low)} to {_signed(figure.high)}"
+        is_more_often_right = evidence.accuracy is not None and evidence.accuracy.low > 0
+        state, words = State.PASSED, said
+        if figure.high < 0:
+            state = State.UNDECIDED if is_more_often_right else State.FAILED
+            words = f"worse than model {live} over all labels alike: macro-F1 {said}"
+        found.append(Check("macro_f1", f"No worse than model {live} in macro-F1", state, words, "f1", figure))
+    return found
+
+
+def _cost_of(saved: Saved, live: int) -> Check:
+    title, figure = f"No costlier than model {live}", saved.figure
+    said = f"saves {_cost(figure.value)} an item, 95 % interval {_cost(figure.low)} to {_cost(figure.high)}"
+    if figure.high < 0:
+        state, words = State.FAILED, f"costlier than model {live}: {said}"
+    elif figure.value >= 0 or figure.low > -MARGIN * saved.a_mistake:
+        state, words = State.PASSED, f"against model {live}: {said}"
+    else:
+        state, words = State.UNDECIDED, f"not shown to be as cheap as model {live}: {said}"
+    return Check("live", title, state, words, "cost", figure)
 
 
 def _accuracy(figure: Figure | None, live: int) -> Check:
@@ -198,3 +257,7 @@ def _points(share: float) -> str:
 
 def _signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
+
+
+def _cost(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")

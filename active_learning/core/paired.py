@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from active_learning.core.evaluation import evaluate, indicators
+from active_learning.core.evaluation import indicators
 from active_learning.core.gate import Figure
 from active_learning.core.resampling import percentiles, resampled_sums
 
@@ -34,42 +34,54 @@ def accuracy_difference(
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """The macro-F1 of two models on the same cases, the first's less the second's with its interval, and the share of
-    resamples in which the first is better (`sure`)."""
+    """The macro-F1 of two models on the same cases, and the first's less the second's; `sure` is the share of resamples
+    in which the first is better."""
 
     first: float
     second: float
-    difference: float
-    low: float
-    high: float
+    figure: Figure
     sure: float
+
+
+def macro_f1_difference(
+    truth: NDArray[Any], first: NDArray[Any], second: NDArray[Any], n_labels: int, rng: np.random.Generator
+) -> Figure | None:
+    """The first's macro-F1 less the second's, over the labels that occur; None with fewer than two of them."""
+    gain = macro_f1_gain(truth, first, second, n_labels, rng)
+    return None if gain is None else gain.figure
 
 
 def macro_f1_gain(
     truth: NDArray[Any], first: NDArray[Any], second: NDArray[Any], n_labels: int, rng: np.random.Generator
 ) -> Gain | None:
-    """What the first says against what the second says, each like the truth in the form of `Targets.y`.
+    """The macro-F1 of both, over the labels that occur; None with fewer than two of them.
 
-    None where macro-F1 is not defined (active_learning.core.evaluation.evaluate). Each resample is judged by the labels
-    that occur in it.
+    What they say is in the form of `Targets.y`. Each resample is judged by the labels that occur in it.
     """
-    labels = [str(label) for label in range(n_labels)]
-    own, other = (evaluate(truth, said, labels).macro_f1 for said in (first, second))
-    if own is None or other is None:
+    true, *said = (indicators(values, n_labels) for values in (truth, first, second))
+    occurs = true.any(axis=0)
+    if occurs.sum() < 2:
         return None
-    true, mine, theirs = (indicators(values, n_labels) for values in (truth, first, second))
-    sums = resampled_sums(np.hstack([true, mine, true & mine, theirs, true & theirs]), rng, N_RESAMPLES)
-    n_true, *counts = np.hsplit(sums, 5)
+    true, one, other = true[:, occurs], said[0][:, occurs], said[1][:, occurs]
+    counts = np.hstack([true, one, true & one, other, true & other]).astype(np.float32)
+    own, others = (float(scores[0]) for scores in _macro_f1(counts.sum(axis=0)[None, :]))
+    resampled = _macro_f1(resampled_sums(counts, rng))
+    gains = resampled[0] - resampled[1]
+    value, (low, high) = own - others, percentiles(gains)
+    return Gain(own, others, Figure(value, min(value, low), max(value, high), len(truth)), float((gains > 0).mean()))
+
+
+def _macro_f1(sums: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of each row of sums (true, said and right of the first, said and right of the second; labels side by side)."""
+    n_true, *said = np.hsplit(np.asarray(sums, dtype=np.float64), 5)
     present = n_true > 0
     n_present = np.maximum(present.sum(axis=1), 1)
 
-    def macro(n_said: NDArray[np.float64], n_right: NDArray[np.float64]) -> NDArray[np.float64]:
+    def of(n_said: NDArray[np.float64], n_right: NDArray[np.float64]) -> NDArray[np.float64]:
         each = 2 * n_right / np.maximum(n_true + n_said, 1.0)
         return np.asarray(np.where(present, each, 0.0).sum(axis=1) / n_present)
 
-    gained = macro(*counts[:2]) - macro(*counts[2:])
-    low, high = percentiles(gained)
-    return Gain(own, other, own - other, low, high, float((gained > 0).mean()))
+    return of(*said[:2]), of(*said[2:])
 
 
 def time_ratio(first: NDArray[np.float64], second: NDArray[np.float64]) -> Figure | None:

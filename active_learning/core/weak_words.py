@@ -19,10 +19,11 @@ def weak_words(found: Mapping[str, Any]) -> list[str]:
     words = [f"{offered}.", taken if found["is_kept"] else f"{taken}: {found['why']}."]
     gain = found["gain"]
     if gain:
-        interval = f"95 % interval {_signed(gain['low'])} to {_signed(gain['high'])}"
+        figure = gain["figure"]
+        interval = f"95 % interval {_signed(figure['low'])} to {_signed(figure['high'])}"
         words.append(
             f"Macro-F1 on the same {found['n']:,} audit items: {gain['first']:.3f} with, {gain['second']:.3f} without; "
-            f"difference {_signed(gain['difference'])}, {interval}; better in {gain['sure']:.0%} of the resamples."
+            f"difference {_signed(figure['value'])}, {interval}; better in {gain['sure']:.0%} of the resamples."
         )
     return words
 

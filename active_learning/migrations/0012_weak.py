@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('active_learning', '0011_inbox'),
+        ('active_learning', '0015_host'),
         ('labeling', '0014_inbox'),
     ]
 

@@ -21,6 +21,7 @@ from active_learning.core.featurize import FeaturizerSpec
 from active_learning.core.forecast import Measured, forecast
 from active_learning.core.learners import Model
 from active_learning.core.manifest import ArtifactRefused
+from active_learning.core.paired import macro_f1_difference
 from active_learning.core.rating import rating_figures
 from active_learning.core.segments import groups_of, keys_of, segment
 from active_learning.core.stopping import (
@@ -81,6 +82,11 @@ def detail_of(
         "confusion": None if several else asdict(confusion(truth, judged.said, rules.labels)),
         "calibration": {"before": before.to_json(), "after": after.to_json()} if before and after else None,
         "segments": _segments(policy, rules, judged),
+        "f1_gains": {
+            name: asdict(gain)
+            for name, said in judged.baselines.items()
+            if (gain := macro_f1_difference(truth, judged.said, said, len(rules.labels), np.random.default_rng(seed)))
+        },
     }
     if rules.kind == "rating":
         found["rating"] = rating_figures(truth, judged.said, np.random.default_rng(seed))

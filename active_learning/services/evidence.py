@@ -6,7 +6,7 @@ The answers are kept in a file, so that any two versions can be compared later w
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from active_learning import selectors
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.calibration import calibration_difference
+from active_learning.core.costs import cost_table, costs_of, expected
 from active_learning.core.embedding import EmbeddingUnavailable
 from active_learning.core.evaluation import is_right
 from active_learning.core.featurize import FeaturizerSpec, column_of, flatten, sides, text_of, tokens
-from active_learning.core.gate import Evidence, Figure
+from active_learning.core.gate import Evidence, Figure, Saved
 from active_learning.core.learners import Model
 from active_learning.core.manifest import ArtifactRefused, canonical_json
-from active_learning.core.paired import accuracy_difference, time_ratio
+from active_learning.core.paired import accuracy_difference, macro_f1_difference, time_ratio
 from active_learning.core.shards import write_atomically
 from active_learning.core.targets import Targets, decide, encode_targets
 from active_learning.models import ModelVersion
@@ -84,6 +85,8 @@ def collect(
     measured: dict[str, Any] = {"answers_to_nothing": _answers_to_nothing(model, spec)}
     own = _answers(project, spec, model, audit)
     evidence = Evidence(len(audit) if own is not None else 0, live=live.number if live else None)
+    stored = selectors.policy_of(project).costs
+    table = cost_table(stored, rules.labels) if stored else None
     if own is not None:
         truth = encode_targets(audit.values, rules.labels, is_multilabel=several)
         said = decide(own.probabilities, is_multilabel=several)
@@ -93,7 +96,7 @@ def collect(
         measured["latency_ms"] = round(1000 * float(np.median(seconds)), 3)
         other = _live_answers(project, live, audit, rules)
         if live is not None and other is not None:
-            evidence = _paired(live.number, own, other, truth, several, rng, segments or {})
+            evidence = _paired(live.number, own, other, truth, several, rng, segments or {}, table)
         else:
             evidence = Evidence(len(own.places), live=live.number if live else None)
     return Found(evidence, measured, _store_report(project, report))
@@ -135,11 +138,13 @@ def _paired(
     several: bool,
     rng: np.random.Generator,
     segments: Mapping[str, Sequence[int]],
+    table: NDArray[np.float64] | None,
 ) -> Evidence:
     common, mine, theirs = np.intersect1d(own.places, other.places, assume_unique=True, return_indices=True)
     asked = truth.take(common)
     first, second = own.probabilities[mine], other.probabilities[theirs]
-    own_right, other_right = (is_right(asked.y, decide(p, is_multilabel=several)) for p in (first, second))
+    own_said, other_said = (decide(p, is_multilabel=several) for p in (first, second))
+    own_right, other_right = is_right(asked.y, own_said), is_right(asked.y, other_said)
     by_segment: dict[str, Figure] = {}
     for name, positions in segments.items():
         inside = np.isin(common, np.asarray(positions))
@@ -150,10 +155,28 @@ def _paired(
         len(own.places),
         live=live,
         accuracy=accuracy_difference(own_right, other_right, rng),
+        macro_f1=macro_f1_difference(asked.y, own_said, other_said, len(asked.labels), rng),
+        saved_of_live=_saved(asked.y, own_said, other_said, table, rng) if table is not None else None,
         calibration=calibration_difference(first, second, asked.y, rng),
         latency=time_ratio(*_seconds(own, other)),
         segments=by_segment,
     )
+
+
+def _saved(
+    truth: NDArray[Any],
+    own: NDArray[Any],
+    other: NDArray[Any],
+    table: NDArray[np.float64],
+    rng: np.random.Generator,
+) -> Saved | None:
+    """What the candidate's answers save an item against the live version's; None without items."""
+    theirs = costs_of(truth, other, table)
+    saved = expected(theirs - costs_of(truth, own, table), rng)
+    if saved is None:
+        return None
+    n_wrong = int((~is_right(truth, other)).sum())
+    return Saved(Figure(**asdict(saved)), float(theirs.sum() / n_wrong) if n_wrong else 1.0)
 
 
 def _seconds(own: _Answers, other: _Answers | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

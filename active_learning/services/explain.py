@@ -59,6 +59,8 @@ from labeling.models import Item, LabelSchema, Project
 TOP = 3
 # So many are looked through for the three that people read.
 _LOOKED_THROUGH = 10
+# Of the heaviest reason's weight, the least that is told.
+_TOLD_SHARE = 0.1
 N_NEAREST = 3
 # Items that are read for the words behind the columns, and looked through for proxies.
 READ_FOR_DRIVERS, READ_FOR_PROXIES = 500, 2_000
@@ -185,12 +187,19 @@ def reasons_for(
     return _told(found.reasons, name(model.labels[contrast.first]), top)
 
 
+def _is_sign(reason: Reason) -> bool:
+    return reason.kind == WORD and not reason.name[:1].isalnum()
+
+
 def _told(reasons: Sequence[Reason], label: str, top: int = TOP) -> list[dict[str, Any]]:
-    """The heaviest that mean something to people: a comma or a slash has to weigh more than a word to be told."""
+    """The heaviest that mean something to people: a comma or a slash has to weigh more than a word to be told.
+
+    Beside a heavy reason a light one is no reason: that an "and" weighs a twentieth of it would only puzzle people.
+    """
+    heaviest = max((abs(reason.weight) for reason in reasons), default=0.0)
+    least = max(HARDLY, _TOLD_SHARE * heaviest)
     telling = [
-        reason
-        for reason in reasons
-        if abs(reason.weight) >= (SOMEWHAT if reason.kind == WORD and not reason.name[:1].isalnum() else HARDLY)
+        reason for reason in reasons if abs(reason.weight) >= (max(SOMEWHAT, least) if _is_sign(reason) else least)
     ]
     return [
         {

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from active_learning import selectors
 from active_learning.core.checklist import BY_PERSON
-from active_learning.core.gate import Evidence, State, judge
+from active_learning.core.gate import Evidence, Figure, State, judge
 from active_learning.core.manifest import ArtifactRefused, read_sealed
 from active_learning.models import AliasEvent, LearningPolicy, ModelVersion
 from active_learning.services import archive, files
@@ -31,16 +31,28 @@ def judge_version(*, version: ModelVersion, evidence: Evidence, measured: Mappin
     """What the gate makes of a candidate: rejected with the reason, or kept, or made live where the owner said so.
 
     One that passes waits for a person's approval unless the project's promotion is automatic. One of which too little
-    is known stays a candidate in any case.
+    is known stays a candidate in any case. One that the gate rejected before is judged again, on what is known now:
+    there may be more audit items, or other costs.
     """
     with transaction.atomic():
         live = _locked_live(version.project)
         version.refresh_from_db()
-        if version.state != CANDIDATE:
+        if not version.may_be_judged:
             return version
+        before = f"; was rejected: {version.state_reason}" if version.state == REJECTED else ""
+        version.state = CANDIDATE
         baselines = {name: entry["comparison"] for name, entry in version.metrics["baselines"].items()}
         own = (version.metrics.get("calibration") or {}).get("after")
-        verdict = judge(replace(evidence, baselines=baselines, own_calibration=own))
+        costs = (version.metrics.get("cost") or {}).get("baselines", {})
+        verdict = judge(
+            replace(
+                evidence,
+                baselines=baselines,
+                f1_gains={name: Figure(**gain) for name, gain in version.metrics.get("f1_gains", {}).items()},
+                saved={name: Figure(**entry["saved"]) for name, entry in costs.items()},
+                own_calibration=own,
+            )
+        )
         version.gate = verdict.to_json() | {"measured": dict(measured)}
         version.state_reason = verdict.reason
         if verdict.state == State.FAILED:
@@ -52,10 +64,12 @@ def judge_version(*, version: ModelVersion, evidence: Evidence, measured: Mappin
                 version.state_reason = _stale(version, live)
             elif policy.promotion == LearningPolicy.Promotion.AUTOMATIC:
                 version.save(update_fields=["gate"])
-                _move(version, live, None, verdict.reason, _evidence(version))
+                _move(version, live, None, f"{verdict.reason}{before}"[:300], _evidence(version))
                 return version
             else:
-                version.state_reason = f"waits for approval: {verdict.reason}"[:300]
+                version.state_reason = f"waits for approval: {verdict.reason}"
+        if version.state != REJECTED:
+            version.state_reason = f"{version.state_reason}{before}"[:300]
         version.save(update_fields=["gate", "state", "state_reason"])
         _point_candidate(version.project, live, None, version.state_reason)
     return version

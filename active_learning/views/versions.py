@@ -15,6 +15,7 @@ from active_learning.core.audit import MIN_AUDITED
 from active_learning.core.card import CardFacts, card_markdown
 from active_learning.core.checklist import BY_PERSON, Line, fill
 from active_learning.core.choice import choice_words, tried_rows
+from active_learning.core.gate import State
 from active_learning.core.manifest import ArtifactRefused, read_sealed
 from active_learning.core.versus import Common, Versus, compare_reports, compare_words
 from active_learning.core.weak_words import weak_words
@@ -205,7 +206,8 @@ def _beside(found: ModelVersion, live: ModelVersion | None, before: int | None) 
 
 def _check(check: Mapping[str, Any]) -> dict[str, Any]:
     """A check as a row: its words only where the figure does not say the same."""
-    is_told = check["figure"] is not None and not check["name"].startswith("baseline")
+    by_accuracy = check["name"].startswith("baseline") and check["unit"] == "points"
+    is_told = check["figure"] is not None and not by_accuracy and check["state"] == State.PASSED
     return dict(check) | {"note": "" if is_told else check["words"]}
 
 
@@ -268,6 +270,7 @@ def _facts(found: ModelVersion, sha256_of: Mapping[str, str], checklist: list[Li
         metrics=found.metrics,
         checklist=checklist,
         files=sha256_of,
+        erasures=[(f"{one.at:%Y-%m-%d}", one.n_items) for one in found.erasures.all()],
     )
 
 

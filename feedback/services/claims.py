@@ -11,9 +11,8 @@ from django.utils.crypto import salted_hmac
 
 from active_learning.models import Prediction
 from active_learning.services import prediction_log
-from active_learning.services.tokens import FeedbackClaim, read_feedback_token
+from active_learning.services.tokens import MAX_SUBJECT, FeedbackClaim, read_feedback_token, subject_digest
 from feedback.core.errors import Gone, TooMany
-from feedback.core.statements import MAX_SUBJECT
 from feedback.core.subjects import is_signed, network_of
 from feedback.models import WidgetKey
 from labeling.core.errors import Forbidden, Invalid
@@ -48,8 +47,7 @@ def sender_of(
 ) -> Sender:
     """Who sends. A subject is verified when the token names it, or when the host's server signed it.
 
-    Raises Forbidden for a wrong signature, and for somebody else's token. One that nobody vouches for is another
-    subject than the verified one of the same name.
+    Raises Forbidden for a wrong signature, and for somebody else's token.
     """
     if len(subject) > MAX_SUBJECT:
         raise Invalid(
@@ -57,22 +55,15 @@ def sender_of(
         )
     if signature and not is_signed(subject, signature, key.secret):
         raise Forbidden("The signature is not that of this subject with the key's secret.", code="bad_signature")
-    if claim.subject and subject and subject != claim.subject:
-        raise Forbidden("This token is for another subject.", code="foreign_subject")
     is_verified = bool(claim.subject or (subject and signature))
+    named = subject_digest(project_id=key.project_id, subject=subject, is_verified=is_verified)
+    if claim.subject and named and named != claim.subject:
+        raise Forbidden("This token is for another subject.", code="foreign_subject")
     return Sender(
-        subject=subject_digest(project_id=key.project_id, subject=claim.subject or subject, is_verified=is_verified),
+        subject=claim.subject or named,
         is_verified=is_verified,
         network=_network_digest(address, now),
     )
-
-
-def subject_digest(*, project_id: int, subject: str, is_verified: bool) -> str:
-    """What stands for a subject in the tables of a project; empty for the empty one."""
-    if not subject:
-        return ""
-    name = f"{project_id}:{'verified' if is_verified else 'claimed'}:{subject}"
-    return salted_hmac("feedback.subject", name, algorithm="sha256").hexdigest()[:32]
 
 
 def _network_digest(address: str, now: datetime) -> str:

@@ -35,6 +35,7 @@ def refresh_project(*, project: Project, now: datetime) -> int:
     with transaction.atomic():
         # Whoever takes something back from here on waits, and then takes the label away as well.
         standing = _held({one.verdict: one.revision for about in said.values() for one in about})
+        _link(said)
         return offer_weak_labels(project=project, offered=_labels(project, said, standing, weights), now=now)
 
 
@@ -47,6 +48,13 @@ def _held(revisions: dict[int, int]) -> set[int]:
         )
         found |= {pk for pk, revision in rows.order_by("pk").values_list("pk", "revision") if revision == revisions[pk]}
     return found
+
+
+def _link(said: dict[int, list[Statement]]) -> None:
+    """The verdicts name the item from now on: who is forgotten, and who agreed with people, is told by it."""
+    for item_id, about in said.items():
+        if missing := [one.verdict for one in about if not one.is_linked]:
+            CurrentVerdict.objects.filter(pk__in=missing, item__isnull=True).update(item=item_id)
 
 
 def _labels(

@@ -195,7 +195,7 @@ def test_training_again_measures_a_waiting_candidate_beside_what_is_live_now(wai
     version = ModelVersion.objects.get(project=waiting, number=2)
     assert version.gate["live"] == 1
     names = [check["name"] for check in version.gate["checks"]]
-    assert names == ["baseline:majority", "baseline:random", "live", "calibration", "latency"]
+    assert names == ["baseline:majority", "baseline:random", "live", "macro_f1", "calibration", "latency"]
     for check in version.gate["checks"]:
         assert check["figure"]["low"] <= check["figure"]["value"] <= check["figure"]["high"]
         assert check["figure"]["n"] >= 20

@@ -87,7 +87,12 @@ def test_a_version_keeps_all_that_was_measured(client, owner, project):
     assert metrics["calibration"]["after"]["n"] == 50
     assert metrics["mean_auc"]["n_labels"] == 3
     assert metrics["cost"]["model"]["n"] == 50
-    assert metrics["cost"]["baselines"]["majority"]["saved"]["value"] > 0
+    saved = metrics["cost"]["baselines"]["majority"]["saved"]
+    assert saved["value"] > 0
+    # Where the owner says what mistakes cost, the gate goes by that.
+    [check] = [one for one in newest(project).gate["checks"] if one["name"] == "baseline:majority"]
+    assert (check["unit"], check["figure"]) == ("cost", saved)
+    assert metrics["f1_gains"]["majority"]["n"] == 50
     region = next(one for one in metrics["segments"]["keys"] if one["key"] == "region")
     assert [(group["group"], group["n"]) for group in region["groups"]] == [
         ("north", 24),

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -17,13 +16,8 @@ from config.supervisor import answers_http
 from tests.config.test_supervisor import is_alive
 from tests.services import processes, valkey
 from tests.services.missing import missing
+from tests.services.ports import free_port
 from tests.services.processes import wait_until
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Served:

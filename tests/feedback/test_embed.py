@@ -13,6 +13,7 @@ from tests.feedback.conftest import PAGE, token_of
 # What was published stays as it was: pages name it by this hash. A change of a script is a new file and a new line.
 PUBLISHED = {
     "widget-1.0.0.js": "sha384-raxk1G65WdraoZRqLKn8wHmiqumpEydDvBhuEjIJRAji7TYpmahNwRAui4Cv14Nc",
+    "widget-1.1.0.js": "sha384-ii0vpAnREKnMA5Zkre4RSjiPwPRcOwVq2j9BU7slC/ZJJ5TpFdD87NkmfYJIpTYc",
     "signals-1.0.0.js": "sha384-qEKVOkGPLKadhfbW/v93o/LR53lWIERPmamGXQ1czvVyCHLSGmhJzEVfiboF3P3j",
 }
 

@@ -14,9 +14,9 @@ from active_learning.models import ModelVersion, Prediction, WeakLabel
 from active_learning.services import files
 from active_learning.services.policy import change_policy
 from active_learning.services.reproduce import rebuild_version
+from active_learning.services.tokens import subject_digest
 from feedback.core.subjects import signature_of
 from feedback.models import CurrentVerdict, FeedbackEvent, WidgetKey
-from feedback.services.claims import subject_digest
 from feedback.services.guard import quarantine, release
 from feedback.services.keys import create_widget_key
 from feedback.services.privacy import forget
@@ -90,8 +90,8 @@ def earn(project: Project, key: WidgetKey, *, on_wrong: int = 28, on_right: int 
     for place, item in enumerate(audit_items(project)[:80]):
         topic = item.meta["topic"]
         wrong = place % 2 == 0
-        said = make_prediction(project, value=other_than(topic) if wrong else topic, text=f"judged {place}", item=item,
-                               content_hash=f"{next(_acts):032x}")  # fmt: skip
+        about = {"text": f"judged {place}", "item": item, "is_explored": True, "content_hash": f"{next(_acts):032x}"}
+        said = make_prediction(project, value=other_than(topic) if wrong else topic, **about)
         if place // 2 < (on_wrong if wrong else on_right):
             subject = f"known {place % 10}"
             rows.append((said, subject, "down", topic if wrong else other_than(topic)))
@@ -221,7 +221,7 @@ def test_labels_that_do_not_help_are_dropped_and_both_results_are_told(hard, own
     run_training(project)
     found = newest(project).metrics["weak"]
     assert not found["is_kept"] and found["why"].startswith("not shown to help")
-    assert {"first", "second", "low", "high"} <= set(found["gain"])
+    assert {"first", "second", "figure"} <= set(found["gain"])
     assert "weak" not in stored(newest(project))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from active_learning.core.gate import Evidence, Figure, State, judge
+from active_learning.core.gate import Evidence, Figure, Saved, State, judge
 
 BETTER = {"difference": 0.4, "low": 0.3, "high": 0.5, "n": 60, "p_value": 0.0001, "is_better": True}
 NOT_BETTER = BETTER | {"difference": 0.01, "low": -0.1, "high": 0.12, "p_value": 0.41, "is_better": False}
@@ -114,3 +114,46 @@ def test_a_small_segment_is_told_and_holds_nothing_up():
 def test_every_reason_is_told_when_several_fail():
     verdict = judge(evidence(baselines={"random": NOT_BETTER}, accuracy=Figure(-0.2, -0.3, -0.1, 60)))
     assert verdict.reason.startswith("not better than the baseline: random (p = 0.41); worse than model 3")
+
+
+MORE_F1 = Figure(0.29, 0.19, 0.38, 123)
+
+
+def test_where_one_label_is_common_macro_f1_counts_as_much_as_how_often_it_is_right():
+    worthless = {"majority": NOT_BETTER, "random": BETTER}
+    verdict = judge(evidence(baselines=worthless, f1_gains={"majority": MORE_F1}))
+    assert verdict.state == State.PASSED
+    assert verdict.checks[0].words == "majority (macro-F1 +0.290, 95 % interval +0.190 to +0.380)"
+    open_ = Figure(0.1, -0.01, 0.2, 60)
+    assert judge(evidence(baselines=worthless, f1_gains={"majority": open_})).state == State.FAILED
+
+
+def test_better_in_macro_f1_and_surely_less_often_right_is_for_a_person_to_weigh():
+    fewer = NOT_BETTER | {"difference": -0.1, "low": -0.15, "high": -0.05, "p_value": 1.0}
+    verdict = judge(evidence(baselines={"majority": fewer, "random": BETTER}, f1_gains={"majority": MORE_F1}))
+    assert verdict.state == State.UNDECIDED
+    assert "say what mistakes cost" in verdict.reason
+
+
+def test_what_mistakes_cost_decides_where_the_owner_says_it():
+    dear, cheap = Figure(-0.3, -0.5, -0.1, 60), Figure(0.37, 0.15, 0.6, 60)
+    verdict = judge(evidence(baselines={"majority": NOT_BETTER}, saved={"majority": cheap}))
+    assert verdict.state == State.PASSED
+    assert verdict.checks[0].words == "majority (saves 0.37 an item, 95 % interval 0.15 to 0.60)"
+    assert judge(evidence(saved={"majority": dear})).state == State.FAILED
+    # Beside the live version too: more often right, and yet costlier.
+    verdict = judge(evidence(accuracy=Figure(0.1, 0.05, 0.15, 60), saved_of_live=Saved(dear, 2.0)))
+    assert verdict.state == State.FAILED
+    assert "costlier than model 3: saves −0.30 an item" in verdict.reason
+    assert judge(evidence(accuracy=None, saved_of_live=Saved(cheap, 2.0))).state == State.PASSED
+    nearly, open_ = Figure(-0.01, -0.03, 0.01, 4_000), Figure(-0.01, -0.3, 0.28, 60)
+    assert judge(evidence(saved_of_live=Saved(nearly, 2.0))).state == State.PASSED
+    assert judge(evidence(saved_of_live=Saved(open_, 2.0))).state == State.UNDECIDED
+
+
+def test_rare_labels_that_were_surely_lost_are_a_loss():
+    lost = Figure(-0.2, -0.3, -0.1, 60)
+    assert "worse than model 3 over all labels alike" in judge(evidence(macro_f1=lost)).reason
+    assert judge(evidence(macro_f1=lost)).state == State.FAILED
+    assert judge(evidence(macro_f1=lost, accuracy=Figure(0.1, 0.05, 0.15, 60))).state == State.UNDECIDED
+    assert judge(evidence(macro_f1=Figure(-0.05, -0.1, 0.01, 60))).state == State.PASSED

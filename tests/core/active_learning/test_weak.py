@@ -87,8 +87,8 @@ def test_weak_labels_stay_only_where_they_surely_help():
     poor = np.where(rng.random(200) < 0.7, truth, (truth + 1) % 3)
     good = np.where(rng.random(200) < 0.9, truth, (truth + 1) % 3)
     found = ablate(truth, good, poor, 3, np.random.default_rng(1))
-    assert found.is_kept and found.gain.low > 0 and found.n == 200
-    assert found.gain.difference == pytest.approx(found.gain.first - found.gain.second)
+    assert found.is_kept and found.gain.figure.low > 0 and found.n == 200
+    assert found.gain.figure.value == pytest.approx(found.gain.first - found.gain.second)
     for other in (poor, np.where(np.arange(200) == 0, truth, poor)):
         assert not ablate(truth, other, poor, 3, np.random.default_rng(1)).is_kept
     assert not ablate(truth, poor, good, 3, np.random.default_rng(1)).is_kept
@@ -102,7 +102,7 @@ def test_the_gain_of_several_labels_an_item():
     truth = rng.random((100, 3)) < 0.4
     worse = truth ^ (rng.random((100, 3)) < 0.2)
     found = macro_f1_gain(truth, truth, worse, 3, rng)
-    assert found.first == 1 and found.sure == 1 and 0 < found.low < found.difference < found.high < 1
+    assert found.first == 1 and found.sure == 1 and 0 < found.figure.low < found.figure.value < found.figure.high < 1
 
 
 def test_weak_rows_are_learned_from_and_never_judged_by():
