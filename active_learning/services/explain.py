@@ -31,6 +31,7 @@ from active_learning.core.explain import (
     is_linear,
     item_of_rows,
     rows_of_item,
+    typical_of,
 )
 from active_learning.core.featurize import Featurizer, FeaturizerSpec, flatten, sides
 from active_learning.core.manifest import ArtifactRefused
@@ -59,8 +60,6 @@ from labeling.models import Item, LabelSchema, Project
 TOP = 3
 # So many are looked through for the three that people read.
 _LOOKED_THROUGH = 10
-# Of the heaviest reason's weight, the least that is told.
-_TOLD_SHARE = 0.1
 N_NEAREST = 3
 # Items that are read for the words behind the columns, and looked through for proxies.
 READ_FOR_DRIVERS, READ_FOR_PROXIES = 500, 2_000
@@ -148,7 +147,8 @@ def explainer_of(*, version: ModelVersion) -> Explainer:
 @lru_cache(maxsize=8)
 def _about(path: str, sha256: str) -> tuple[FeaturizerSpec, NDArray[np.float64]]:
     artifact = registry.read_artifact(files.absolute(path), sha256=sha256, keys=files.signing_keys())
-    return FeaturizerSpec.from_json(artifact.documents["featurizer"]), registry.stored_scaling(artifact).center
+    spec = FeaturizerSpec.from_json(artifact.documents["featurizer"])
+    return spec, typical_of(spec, registry.stored_scaling(artifact).center)
 
 
 @lru_cache(maxsize=2)
@@ -187,19 +187,12 @@ def reasons_for(
     return _told(found.reasons, name(model.labels[contrast.first]), top)
 
 
-def _is_sign(reason: Reason) -> bool:
-    return reason.kind == WORD and not reason.name[:1].isalnum()
-
-
 def _told(reasons: Sequence[Reason], label: str, top: int = TOP) -> list[dict[str, Any]]:
-    """The heaviest that mean something to people: a comma or a slash has to weigh more than a word to be told.
-
-    Beside a heavy reason a light one is no reason: that an "and" weighs a twentieth of it would only puzzle people.
-    """
-    heaviest = max((abs(reason.weight) for reason in reasons), default=0.0)
-    least = max(HARDLY, _TOLD_SHARE * heaviest)
+    """The heaviest that mean something to people: a comma or a slash has to weigh more than a word to be told."""
     telling = [
-        reason for reason in reasons if abs(reason.weight) >= (max(SOMEWHAT, least) if _is_sign(reason) else least)
+        reason
+        for reason in reasons
+        if abs(reason.weight) >= (SOMEWHAT if reason.kind == WORD and not reason.name[:1].isalnum() else HARDLY)
     ]
     return [
         {

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from active_learning.core.artifacts import read_artifact
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.embedding import EmbeddingUnavailable
-from active_learning.core.explain import Explainer
+from active_learning.core.explain import Explainer, typical_of
 from active_learning.core.featurize import Featurizer, FeaturizerSpec, RawItem
 from active_learning.core.inputs import Checked, InputSchema, check_input, unchecked_inputs
 from active_learning.core.learners import Model
@@ -198,7 +198,7 @@ def _load(live: LiveVersion) -> ServedModel:
             live=live,
             model=restored,
             names=Names(rules_of(schema.kind, schema.config), schema.config),
-            explainer=Explainer(restored, spec, registry.stored_scaling(artifact).center),
+            explainer=Explainer(restored, spec, typical_of(spec, registry.stored_scaling(artifact).center)),
             featurizer=_featurizer(spec),
             inputs=(
                 InputSchema.from_json(artifact.documents[registry.INPUTS])
