@@ -28,6 +28,8 @@ from labeling.models import Membership
 Role = Membership.Role
 LABELS_SHOWN = 20
 CHANGED_SHOWN = 100
+# Learners whose answers are sums.
+SUMS = ("linear", "pairwise", "naive_bayes")
 OTHERS_SHOWN = 50
 
 
@@ -224,7 +226,10 @@ def _checklist(found: ModelVersion) -> list[Line]:
     return fill(
         gate=found.gate,
         calibration=_calibration(found),
-        explains=found.parameters.get("kind") != "boosting",
+        explains="each answer is a sum of its words and columns"
+        if found.parameters.get("kind") in SUMS
+        else "on request: what changes when a word or a column is taken away",
+        segments=found.metrics.get("segments") or {},
         recent=recent,
         rollback_to=fallback,
         ticked=ticked,

@@ -1,9 +1,11 @@
 """What a request may speak about, and for whom: its token's prediction and its subject."""
 
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from uuid import UUID
 
 from django.conf import settings
@@ -21,6 +23,7 @@ from labeling.services.limits import count_hit
 # Another process writes a prediction within PREDICTION_LOG_SECONDS after it was answered; so much later it is there.
 _LATE = 1.0
 MAX_TOKEN = 1_000
+TOO_MANY = "That is more feedback than one minute takes. Send it again a little later."
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +126,22 @@ def count_act(*, door: str, sender: Sender, prediction: UUID) -> None:
     _count(door, {"prediction": prediction.hex} | ({"subject": sender.subject} if sender.subject else {}))
 
 
+def count_events(*, acts: Sequence[tuple[Sender, UUID]]) -> list[float | None]:
+    """Counts events, of a sender about a prediction each, against the limits of both: for each the seconds to wait, or
+    None when it is within them."""
+    whose = [
+        [("prediction", prediction.hex), *([("subject", sender.subject)] if sender.subject else [])]
+        for sender, prediction in acts
+    ]
+    waits = {
+        (kind, who): count_hit(f"feedback.{kind}", f"events:{who}", settings.FEEDBACK_PER_MINUTE[f"{kind}_events"], n)
+        for (kind, who), n in Counter(chain.from_iterable(whose)).items()
+    }
+    return [max((wait for one in names if (wait := waits[one]) is not None), default=None) for names in whose]
+
+
 def _count(door: str, counted: dict[str, str]) -> None:
     for name, who in counted.items():
         wait = count_hit(f"feedback.{name}", f"{door}:{who}", settings.FEEDBACK_PER_MINUTE[name])
         if wait is not None:
-            raise TooMany("That is more feedback than one minute takes. Send it again a little later.", wait=wait)
+            raise TooMany(TOO_MANY, wait=wait)

@@ -86,6 +86,9 @@ def test_a_form_that_cannot_be_taken_says_why(prediction, key):
         ({"verdict": "maybe"}, 422),
         ({"verdict": ""}, 422),
         ({"correction": "happy"}, 422),
+        ({"subject": "x" * 10_000}, 422),
+        ({"comment": "x" * 1_001}, 422),
+        ({"comment": "x" * 64_000}, 413),
     ):
         response = client.post("/feedback/form/", good | change)
         assert response.status_code == status, change

@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
@@ -72,6 +73,24 @@ def test_a_mob_is_set_aside_and_an_owner_may_count_it_again(complain, project, c
     assert ReviewItem.objects.filter(state="open").count() == 65
     assert check_bursts(now=NOW) == {"quarantined": 0}, "what an owner has looked at stays"
     assert feedback_report(project=project).complaints.n == 65
+
+
+def test_what_users_write_is_text_in_the_quarantine_and_the_administration_too(
+    send, project, prediction, client, owner
+):
+    send(prediction, "down", comment="<img src=x onerror=alert(1)>", subject="<b>")
+    verdict = CurrentVerdict.objects.get()
+    quarantine(project=project, chosen={verdict.pk: "<i>mob</i>"}, now=NOW)
+    get_user_model().objects.filter(pk=owner.pk).update(is_staff=True, is_superuser=True)
+    client.force_login(owner)
+    for url in (
+        reverse("feedback:quarantine", args=[project.slug]),
+        reverse("admin:feedback_feedbackevent_change", args=[verdict.event_id]),
+        reverse("admin:feedback_currentverdict_changelist"),
+    ):
+        page = client.get(url).content.decode()
+        assert "<img src=x" not in page and "<i>mob" not in page, url
+        assert "&lt;i" in page, url
 
 
 def test_many_who_complain_once_are_no_mob(complain, settings):

@@ -143,6 +143,7 @@ WRONG = [
     ({"verdict": "down", "reasons": ["evil"]}, 422, "reasons"),
     ({"verdict": "down", "subject": "x" * 201}, 422, "subject"),
     ({"verdict": "down", "subject": "x" * 10_000}, 413, None),
+    ({"verdict": "down", "comment": "x" * 70_000}, 413, None),
     ({"verdict": "down", "client_id": ""}, 422, "client_id"),
     ({"verdict": "down", "client_id": "a b"}, 422, "client_id"),
     ({"verdict": "down", "colour": "red"}, 422, "colour"),
