@@ -243,7 +243,7 @@ def _parts() -> None:
             timed("embedding", lambda: embedder.encode([text]))
         block = featurizer.transform([item])
         p = timed("model", lambda: model.model.predict_proba(block))
-        timed("reasons", lambda: model.reasons(item, block, p[0]))
+        timed("reasons", lambda: model.reasons(item, block.dense[0], p[0]))
         timed("predict", lambda: predict(project=project, inputs=[{"text": text + " anew"}]))
     medians = {name: round(1_000 * statistics.median(times[10:]), 3) for name, times in spent.items()}
     rest = medians["predict"] - sum(ms for name, ms in medians.items() if name != "predict")

@@ -28,6 +28,7 @@ from active_learning.core.explain import (
     Rows,
     contrast_of,
     explain,
+    explain_sum,
     is_linear,
     item_of_rows,
     rows_of_item,
@@ -158,15 +159,15 @@ def reasons_for(
     *,
     explainer: Explainer,
     data: Mapping[str, Any],
-    block: FeatureBlock,
+    dense: NDArray[np.floating],
     probabilities: NDArray[np.float32],
     name: Callable[[str], str],
     label: int | None = None,
     top: int = TOP,
 ) -> list[dict[str, Any]]:
-    """The heaviest reasons for an answer that was just made from `block`, one row: sentences, spans and figures.
+    """The heaviest reasons for an answer that was just made: sentences, spans and figures.
 
-    `probabilities` is what the model said; `name` puts a label into words. No query, and a fraction of the answer's
+    `dense` are the dense features of the item, `probabilities` is what the model said; `name` puts a label into words. No query, and a fraction of the answer's
     own cost (docs/explanation.md). None for a model that is no sum: there reasons cost more than the answer, and
     `answer` makes them on request.
     """
@@ -174,7 +175,8 @@ def reasons_for(
     if not is_linear(model):
         return []
     contrast = contrast_of(probabilities, is_multilabel=model.is_multilabel, label=label)
-    found = explain(explainer, rows_of_item(data, explainer.spec), block, contrast, top=top + _LOOKED_THROUGH)
+    rows = rows_of_item(data, explainer.spec)
+    found = explain_sum(model, explainer, rows, dense, contrast, top=top + _LOOKED_THROUGH)
     return _told(found.reasons, name(model.labels[contrast.first]), top)
 
 

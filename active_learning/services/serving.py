@@ -12,7 +12,6 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from active_learning.core.blocks import FeatureBlock
 from active_learning.core.embedding import EmbeddingUnavailable
 from active_learning.core.explain import Explainer
 from active_learning.core.featurize import Featurizer, RawItem
@@ -88,14 +87,14 @@ class ServedModel:
             raise CannotServe("it answered something that is no probability")
         answers = []
         for row, (item, p) in enumerate(zip(items, probabilities, strict=True)):
-            reasons = self.reasons(item, block if len(items) == 1 else block.take(np.array([row])), p)
+            reasons = self.reasons(item, block.dense[row], p)
             answers.append(Answer(likeliest_value(p, self.rules), tuple(p.tolist()), reasons))
         return answers
 
-    def reasons(self, item: RawItem, row: FeatureBlock, p: NDArray[np.float32]) -> tuple[dict[str, Any], ...]:
-        """What mostly made it say so, where that costs little beside the answer; `row` holds the item's features."""
-        told = reasons_for(explainer=self.explainer, data=item.data, block=row, probabilities=p, name=self.names.short)
-        return tuple(told)
+    def reasons(self, item: RawItem, dense: NDArray[Any], p: NDArray[np.float32]) -> tuple[dict[str, Any], ...]:
+        """What mostly made it say so, where that costs little beside the answer; `dense` are its dense features."""
+        explainer, name = self.explainer, self.names.short
+        return tuple(reasons_for(explainer=explainer, data=item.data, dense=dense, probabilities=p, name=name))
 
 
 class _Remembered:
