@@ -238,7 +238,8 @@ def test(arguments: list[str]) -> int:
 def check(arguments: list[str]) -> int:
     """Format, lint, types, import contracts, migrations, deployment settings and documentation."""
     install(["--dev"])
-    code = ["bootstrap.py", "manage.py", "config", "feedback", "active_learning", "labeling", "tests", "benchmarks"]
+    apps = ["config", "feedback", "active_learning", "labeling"]
+    code = ["bootstrap.py", "manage.py", *apps, "demo_host", "tests", "benchmarks"]
     python = str(PYTHON)
     # As behind a proxy that ends TLS, which is how it is deployed.
     deployed = {"HTTPS": "true", "ALLOWED_HOSTS": "touchstone.internal"}

@@ -13,6 +13,7 @@ from active_learning.models import (
     Dataset,
     Decision,
     Delivery,
+    Erasure,
     FeatureShard,
     LearningPolicy,
     ModelVersion,
@@ -80,6 +81,12 @@ class DatasetAdmin(LookingAdmin):
 @admin.register(FeatureShard)
 class FeatureShardAdmin(LookingAdmin):
     list_display = ("project", "number", "n", "first_id", "last_id", "sha256", "created_at")
+
+
+@admin.register(Erasure)
+class ErasureAdmin(LookingAdmin):
+    list_display = ("version", "n_items", "at")
+    list_select_related = ("version",)
 
 
 @admin.register(AuditSample)

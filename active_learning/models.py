@@ -273,6 +273,20 @@ class AliasEvent(models.Model):
         raise ValidationError("An event is never deleted.")
 
 
+class Erasure(models.Model):
+    """A version learned from what somebody said who asked to be forgotten since: what is left of them, and no more."""
+
+    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="erasures")
+    n_items = models.PositiveIntegerField(help_text="Of so many items the label came of what they said.")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.version_id}: {self.n_items} items"
+
+
 class TrainingRun(models.Model):
     """One training: what asked for it, what it learned from, what came of it and how long each part took."""
 
@@ -443,6 +457,11 @@ class Prediction(models.Model):
     propensity = models.FloatField(help_text="The probability of being drawn.")
     content_hash = models.CharField(max_length=32, help_text="Keyed: equal inputs have equal ones, and no more.")
     input = models.JSONField(null=True)
+    # [{field, start, end, weight}]: what spoke for the value, as its user may have seen it marked.
+    words = models.JSONField(default=list)
+    is_whole = models.BooleanField(
+        default=True, help_text="All that models learn from may be kept, so that a person can judge it."
+    )
     # {missing, out_of_range, unseen}: fields that were unlike what the version learned from.
     unusual = models.JSONField(default=dict)
     latency_ms = models.FloatField()

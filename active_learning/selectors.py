@@ -63,6 +63,8 @@ from labeling.models import (
 
 LEARNING_JOBS = ("train", "score", "features")
 ACCURACY_CHECK = "accuracy_check"
+# The field of an input that holds the owner's own vector, where the project has one.
+VECTOR_FIELD = "features"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,16 @@ def field_names(policy: LearningPolicy) -> list[str]:
         return []
     numbers = [field["name"] for field in spec["numeric_fields"]]
     return sorted({*spec["text_fields"], *numbers, *spec["categorical_fields"], *policy.fields_left_out})
+
+
+def learned_fields(*, project: Project) -> frozenset[str] | None:
+    """The fields that models learn from; None when that is not known: before the first look, and of pairs."""
+    policy = policy_of(project)
+    spec = policy.featurizer
+    if not spec or spec["is_pair"]:
+        return None
+    vector = {VECTOR_FIELD} if spec["vector_dimension"] else set()
+    return frozenset({*field_names(policy), *vector} - {*policy.fields_left_out})
 
 
 def current_rules(project: Project) -> tuple[LabelSchema, SchemaRules]:
@@ -427,8 +439,9 @@ def recency_of(*, version: ModelVersion) -> Recency | None:
 
 
 def versions_of(*, project: Project, n: int | None = None) -> list[ModelVersion]:
-    """Versions with their data, newest first."""
+    """Versions with their data and marks, newest first."""
     versions = ModelVersion.objects.filter(project=project).select_related("dataset", "parent").order_by("-number")
+    versions = versions.prefetch_related("erasures")
     return list(versions if n is None else versions[:n])
 
 
@@ -805,15 +818,23 @@ def prediction_numbered(*, project: Project, pk: UUID) -> Prediction:
     return found
 
 
+def given_to_people() -> QuerySet[Prediction]:
+    """Predictions that were given to a person when they were answered, and not because somebody complained later."""
+    return Prediction.objects.filter(Q(decision=Prediction.Decision.REVIEW) | Q(is_explored=True), item__isnull=False)
+
+
 def what_became_of(prediction: Prediction) -> tuple[str, Resolution | None]:
-    """`stands`: nobody was asked; `waiting`: a person is; `settled`, with the value; `unclear`: nobody can tell."""
+    """`stands`: nobody is asked; `waiting`: a person is; `settled`, with the value; `unclear`: nobody can tell."""
     if prediction.item_id is None:
         return "stands", None
     current = Resolution.objects.filter(item_id=prediction.item_id, superseded_at__isnull=True).first()
     if current is not None:
         return "settled", current
-    unclear = ReviewItem.objects.filter(item_id=prediction.item_id, state=ReviewItem.State.UNCLEAR)
-    return ("unclear" if unclear.exists() else "waiting"), None
+    states = list(ReviewItem.objects.filter(item_id=prediction.item_id).order_by("-pk").values_list("state", flat=True))
+    if ReviewItem.State.UNCLEAR in states:
+        return "unclear", None
+    # Closed without a value: who complained has taken it back.
+    return ("stands" if states[:1] == [ReviewItem.State.CLOSED] else "waiting"), None
 
 
 def decisions_after(*, project: Project, after: int, since: datetime | None, n: int) -> list[Decision]:
@@ -905,7 +926,7 @@ def _judged_reviews(decided: dict[int, tuple[Any, dict[str, Any]]]) -> list[Judg
     """The decided items that came from predictions of models, each with the first prediction that asked for it."""
     ids, first = sorted(decided), {}
     for start in range(0, len(ids), 1_000):
-        found = Prediction.objects.filter(item_id__in=ids[start : start + 1_000], certainty__isnull=False)
+        found = given_to_people().filter(item_id__in=ids[start : start + 1_000], certainty__isnull=False)
         for item_id, value, decision in found.order_by("-pk").values_list("item_id", "value", "decision"):
             first[item_id] = (value, decision)
     return [

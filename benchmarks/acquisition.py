@@ -34,6 +34,7 @@ from active_learning.core.acquisition import strategy_named
 from active_learning.core.campaign import Known, Round, play
 from active_learning.core.evaluation import evaluate
 from active_learning.core.linear import LinearLearner
+from active_learning.core.material import Material
 from active_learning.core.replay import areas, labels_to
 from active_learning.core.scaling import DenseScaling
 from active_learning.core.targets import decide
@@ -216,8 +217,8 @@ def _rounded(labels: float | None) -> float | None:
 
 
 def _full_score(data: Data) -> float:
-    learner, rng = LinearLearner(), np.random.default_rng(0)
-    model = learner.fit(data.pool.block, data.pool.targets, np.ones(len(data.pool)), rng, data.scaling)
+    weights = np.ones(len(data.pool))
+    model = LinearLearner().fit(Material(data.pool.block, data.pool.targets, weights, data.scaling))
     said = decide(model.predict_proba(data.exam.block), is_multilabel=False)
     return evaluate(data.exam.targets.y, said, data.exam.targets.labels).macro_f1 or 0.0
 

@@ -29,8 +29,9 @@ from scipy import stats
 
 from active_learning.core.acquisition import Search, best_of_shard, order_candidates, strategy_named
 from active_learning.core.calibration import calibration, undo_temperature
-from active_learning.core.learners import pool_leads_of
-from active_learning.core.linear import LinearLearner, LinearModel
+from active_learning.core.learners import Model, calibrate, pool_leads_of
+from active_learning.core.linear import LinearLearner
+from active_learning.core.material import Material
 from benchmarks.text_sets import TextSet, features_of, prepared, text_sets
 from labeling.core.shares import wilson
 
@@ -92,7 +93,7 @@ def _print(line: dict[str, Any]) -> None:
     print(json.dumps(line), flush=True)
 
 
-def campaign(data: TextSet, order: str, n_labels: int, seed: int) -> tuple[Any, LinearModel]:
+def campaign(data: TextSet, order: str, n_labels: int, seed: int) -> tuple[Any, Model]:
     """The rows that the campaign never touched, and the model that it ends with."""
     rng = np.random.default_rng([seed, int(hashlib.sha256(data.name.encode()).hexdigest()[:8], 16)])
     rows = rng.permutation(len(data.targets))
@@ -110,24 +111,23 @@ def campaign(data: TextSet, order: str, n_labels: int, seed: int) -> tuple[Any, 
     return population, _fit(data, picked, seed, pool)
 
 
-def _fit(data: TextSet, rows: list[Any], seed: int, pool: Any = None) -> LinearModel:
+def _fit(data: TextSet, rows: list[Any], seed: int, pool: Any = None) -> Model:
     """As a training does it: the temperature is fitted with a look at the whole pool. Without `pool` there is none."""
     learned = np.sort(np.array(rows))
     targets = data.targets.take(learned)
     if np.count_nonzero(targets.counts()) < 2:
         raise SystemExit(f"{data.name}: the first {len(rows)} labels all say the same")
-    weights = np.ones(len(learned))
-    parts = (data.block.take(learned), targets, weights)
-    model = LinearLearner().fit(*parts, np.random.default_rng(seed), data.scaling, is_calibrated=False)
+    material = Material(data.block.take(learned), targets, np.ones(len(learned)), data.scaling)
+    model = LinearLearner().fit(material)
     if pool is None:
         return model
     others = np.setdiff1d(pool, learned)
     sample = data.block.take(np.sort(np.random.default_rng(seed).permutation(others)[:1_000]))
     leads = pool_leads_of(model, sample)
-    return LinearLearner().fit(*parts, np.random.default_rng(seed), data.scaling, pool_leads=leads)
+    return calibrate(LinearLearner(), model, material, np.random.default_rng(seed), leads)
 
 
-def _ordered(data: TextSet, model: LinearModel, rest: Any, n: int, n_labels: int, seed: int) -> list[Any]:
+def _ordered(data: TextSet, model: Model, rest: Any, n: int, n_labels: int, seed: int) -> list[Any]:
     block = data.block.take(rest)
     search = Search(
         strategy=strategy_named("recommended"),

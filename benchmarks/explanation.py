@@ -20,6 +20,7 @@ from active_learning.core.counterfactual import fewest_words
 from active_learning.core.explain import Explainer, contrast_of, explain, rows_of_item
 from active_learning.core.featurize import Featurizer, RawItem, infer_spec
 from active_learning.core.linear import LinearLearner
+from active_learning.core.material import Material
 from active_learning.core.occlusion import occlude
 from active_learning.core.scaling import dense_scaling
 from active_learning.core.targets import encode_targets
@@ -42,7 +43,7 @@ def measure(name: str, texts: list[str], labels: list[str], n_words: int) -> dic
     scaling = dense_scaling(spec.dense_parts, len(block), wide.sum(axis=0), np.square(wide).sum(axis=0))
     names = sorted(set(labels))
     targets = encode_targets([labels[i] for i in learned], names, is_multilabel=False)
-    model = LinearLearner().fit(block, targets, np.ones(len(block)), rng, scaling)
+    model = LinearLearner().fit(Material(block, targets, np.ones(len(block)), scaling))
     explainer = Explainer(model, spec, scaling.center)
     words = " ".join(texts[i] for i in order[LEARNED:]).split()
     seconds: dict[str, list[float]] = {}

@@ -256,11 +256,13 @@ def _attack(data: TextSet, n_seeds: int) -> None:
 
 
 def _fit(data: TextSet, rows: NDArray[Any], labels: NDArray[Any], weights: NDArray[Any], seed: int) -> Any:
-    from active_learning.core.learners import LinearLearner, Targets
+    from active_learning.core.learners import LinearLearner, calibrate
+    from active_learning.core.material import Material
+    from active_learning.core.targets import Targets
 
-    rng = np.random.default_rng(seed)
     targets = Targets(data.targets.labels, labels.astype(np.int64))
-    return LinearLearner().fit(data.block.take(rows), targets, weights, rng, data.scaling)
+    material = Material(data.block.take(rows), targets, weights, data.scaling)
+    return calibrate(LinearLearner(), LinearLearner().fit(material), material, np.random.default_rng(seed))
 
 
 def _fit_with(data: TextSet, gold: NDArray[Any], weak: Sequence[tuple[int, int, float]], seed: int) -> Any:

@@ -17,15 +17,15 @@ import numpy as np
 from active_learning.core.crossfit import cross_fitted_probabilities
 from active_learning.core.label_errors import Suspects, label_errors
 from active_learning.core.linear import LinearLearner
+from active_learning.core.material import Material
 from active_learning.core.targets import Targets
 from benchmarks.text_sets import TextSet, features_of, prepared, text_sets
 
 
 def suspects(texts: TextSet, given: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> Suspects:
     targets = Targets(texts.targets.labels, given)
-    weights = np.ones(len(rows))
-    p = cross_fitted_probabilities(LinearLearner(), texts.block.take(rows), targets, weights, texts.scaling, rng)
-    return label_errors(p, given)
+    material = Material(texts.block.take(rows), targets, np.ones(len(rows)), texts.scaling)
+    return label_errors(cross_fitted_probabilities(LinearLearner(), material, rng), given)
 
 
 def one_round(texts: TextSet, n_labels: int, share: float, seed: int) -> dict[str, float]:

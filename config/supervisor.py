@@ -1,4 +1,4 @@
-"""Runs the parts of one machine together: broker, web, worker and beat.
+"""Runs the parts of one machine together: broker, web, worker and beat, and the demo's product where it is.
 
 `manage.py serve` prepares everything and then becomes this script. It imports the standard library alone, so that what
 stays in memory for the whole time is small.
@@ -24,7 +24,7 @@ LONGEST_PAUSE_SECONDS = 30.0
 WELL_AFTER_SECONDS = 60.0
 # How long beat, web and broker may take to end; a worker with a running task has all the time it needs.
 STOP_SECONDS = 10.0
-STOP_ORDER = (("beat", "web"), ("worker",), ("broker",))
+STOP_ORDER = (("beat", "web", "demo"), ("worker",), ("broker",))
 
 _PR_SET_PDEATHSIG = 1
 _libc: Any = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None

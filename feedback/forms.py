@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
+from active_learning.services.tokens import MAX_SUBJECT
 from feedback.core.origins import parse_origins
 from feedback.core.statements import Statement
 from feedback.models import WidgetKey
@@ -70,3 +71,15 @@ class KeyForm(forms.Form):
         if not found:
             raise forms.ValidationError("Name at least one page.")
         return found
+
+
+class SubjectForm(forms.Form):
+    """One user of the product."""
+
+    subject = forms.CharField(
+        max_length=MAX_SUBJECT,
+        strip=False,
+        label="Id of the user",
+        help_text="As your pages name them. It is looked for both as vouched for by your server and as only claimed.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )

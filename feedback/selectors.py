@@ -8,17 +8,20 @@ from typing import Any
 from uuid import UUID
 
 from django.core.cache import cache
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from active_learning.models import Prediction
+from active_learning.selectors import given_to_people
 from feedback.core.reliability import Pairs
 from feedback.core.report import (
     MAIN,
+    Arrival,
     DayChart,
     SignalRow,
     VersionRow,
+    arrived,
     draw_days,
     pairs_of,
     signal_rows,
@@ -41,8 +44,10 @@ _AT_ONCE = 500
 
 
 def complaints_about(*, item_id: int) -> list[CurrentVerdict]:
-    """Those who say now that the answer to this item is wrong, the newest first; the quarantined left out."""
-    found = _standing(CurrentVerdict.objects.filter(item_id=item_id, verdict=Verdict.DOWN))
+    """Those who say now that the answer to this item is wrong, the newest first; left out are the quarantined, and
+    those about predictions that are judged blind."""
+    drawn = Prediction.objects.filter(pk=OuterRef("prediction"), is_explored=True)
+    found = _standing(CurrentVerdict.objects.filter(~Exists(drawn), item_id=item_id, verdict=Verdict.DOWN))
     return list(found.select_related("event").order_by("-changed_at"))
 
 
@@ -151,11 +156,23 @@ def feedback_report(*, project: Project, now: datetime | None = None) -> Feedbac
     )
 
 
+def latest(*, project: Project, now: datetime | None = None, most: int = 8) -> list[Arrival]:
+    """What came in the last day, the newest first."""
+    since = (now or timezone.now()) - timedelta(days=1)
+    said = FeedbackEvent.objects.filter(project=project, created_at__gte=since).order_by("-created_at")[:most]
+    did = ImplicitEvent.objects.filter(project=project, received_at__gte=since).order_by("-received_at")[:most]
+    return arrived(
+        said.values("created_at", "verdict", "correction", "comment", "is_verified"),
+        did.values("received_at", "name", "value", "is_verified"),
+        most=most,
+    )
+
+
 def pairs(*, project: Project | None) -> dict[str, Pairs]:
     """The pairs of each signal, of one project or of all: predictions that were given to a person when they were
     answered, whose item is settled by now. What users said did not bring these before a person, so it does not
     decide which of them are judged."""
-    judged = Prediction.objects.filter(item__isnull=False)
+    judged = given_to_people()
     if project is not None:
         judged = judged.filter(project=project)
     rows = list(judged.order_by("-created_at").values_list("pk", "value", "item_id")[:MAX_JUDGED])

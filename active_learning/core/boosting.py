@@ -1,6 +1,6 @@
 """Histogram gradient boosting for tables: numbers and categories, which a linear model can only add up."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -12,10 +12,10 @@ from threadpoolctl import threadpool_limits
 
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.forest import Forest
+from active_learning.core.material import Material
 from active_learning.core.regression import balanced
-from active_learning.core.scaling import DenseScaling
-from active_learning.core.targets import Targets, check_learnable
-from active_learning.core.temperature import out_of_fold_temperature
+from active_learning.core.targets import check_learnable
+from active_learning.core.temperature import ScorePart
 
 # Named values (categories, ranges of numbers) or words that get a column of the table: the commonest.
 MAX_NAMED_COLUMNS = 200
@@ -37,9 +37,7 @@ class TreeModel:
 
     def scores(self, block: FeatureBlock) -> NDArray[np.float64]:
         """Uncalibrated scores, a column for each seen label."""
-        raw = self.forest.scores(_table(block, self.columns, self.first_dense))
-        # One score z becomes -z/2 and +z/2, whose softmax is the same.
-        return np.hstack([-raw / 2, raw / 2]) if raw.shape[1] == 1 else raw
+        return _two_sided(self.forest.scores(_table(block, self.columns, self.first_dense)))
 
     def predict_proba(self, block: FeatureBlock) -> NDArray[np.float32]:
         full = np.zeros((len(block), len(self.labels)), dtype=np.float32)
@@ -81,44 +79,38 @@ class BoostingLearner:
     balance: float = 1.0
     first_dense: int = 0
 
-    def fit(
-        self,
-        block: FeatureBlock,
-        targets: Targets,
-        sample_weight: NDArray[np.float64],
-        rng: np.random.Generator,
-        scaling: DenseScaling,
-        *,
-        is_calibrated: bool = True,
-        pool_leads: Sequence[float] = (),
-    ) -> TreeModel:
-        """The model. Raises ValueError without rows, with one class only, and for several labels an item."""
+    def fit(self, material: Material) -> TreeModel:
+        """The uncalibrated model.
+
+        Raises ValueError without rows, with one class only, and for several labels an item.
+        """
+        targets = material.targets
         check_learnable(targets)
         if targets.is_multilabel:
             raise ValueError("boosting learns one label an item")
-        columns = _common_columns(block)
-        table = _table(block, columns, self.first_dense)
+        columns = _common_columns(material.block)
+        # One thread: sums in another order would give another model from the same data.
+        with threadpool_limits(limits=1):
+            table = _table(material.block, columns, self.first_dense)
+            forest, seen = self._grow(table, targets.y, material.weights)
+        return TreeModel(targets.labels, seen, columns, self.first_dense, forest)
 
-        def part(rows: NDArray[np.int64]) -> TreeModel:
-            seen, y = np.unique(targets.y[rows], return_inverse=True)
-            forest = self._grow(table[rows], y, sample_weight[rows])
-            return TreeModel(targets.labels, seen, columns, self.first_dense, forest)
+    def scorer(self, material: Material) -> ScorePart:
+        table = _table(material.block, _common_columns(material.block), self.first_dense)
 
         def score_part(
             inside: NDArray[np.int64], outside: NDArray[np.int64]
         ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-            model = part(inside)
-            return model.scores(block.take(outside)), model.seen
+            forest, seen = self._grow(table[inside], material.targets.y[inside], material.weights[inside])
+            return _two_sided(forest.scores(table[outside])), seen
 
-        # One thread: sums in another order would give another model from the same data.
-        with threadpool_limits(limits=1):
-            whole = part(np.arange(len(targets)))
-            temperature = 1.0
-            if is_calibrated:
-                temperature = out_of_fold_temperature(score_part, targets, sample_weight, rng, pool_leads)
-        return TreeModel(targets.labels, whole.seen, columns, self.first_dense, whole.forest, temperature)
+        return score_part
 
-    def _grow(self, table: NDArray[np.float64], y: NDArray[np.int64], sample_weight: NDArray[np.float64]) -> Forest:
+    def _grow(
+        self, table: NDArray[np.float64], said: NDArray[np.int64], sample_weight: NDArray[np.float64]
+    ) -> tuple[Forest, NDArray[np.int64]]:
+        """The trees, and which labels were seen."""
+        seen, y = np.unique(said, return_inverse=True)
         boosting = HistGradientBoostingClassifier(
             max_iter=self.rounds,
             max_leaf_nodes=self.leaves,
@@ -129,7 +121,13 @@ class BoostingLearner:
             early_stopping=False,
             random_state=0,
         )
-        return Forest.of(boosting.fit(table, y, sample_weight=balanced(y, sample_weight, self.balance)))
+        boosting.fit(table, y, sample_weight=balanced(y, sample_weight, self.balance))
+        return Forest.of(boosting), seen
+
+
+def _two_sided(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One score z becomes -z/2 and +z/2, whose softmax is the same."""
+    return np.hstack([-scores / 2, scores / 2]) if scores.shape[1] == 1 else scores
 
 
 def _common_columns(block: FeatureBlock) -> NDArray[np.int64]:

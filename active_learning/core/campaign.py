@@ -18,6 +18,7 @@ from active_learning.core.committee import fit_committee
 from active_learning.core.diversity import CLUSTER_SAMPLE, typical_of_clusters
 from active_learning.core.evaluation import evaluate
 from active_learning.core.learners import Learner
+from active_learning.core.material import Material
 from active_learning.core.scaling import DenseScaling
 from active_learning.core.start import floor_labels, is_cold
 from active_learning.core.strategies import RANDOM, RECOMMENDED
@@ -84,15 +85,14 @@ def play(
             probabilities = None
             fitted = time.process_time()
         else:
-            learned = (pool.block.take(rows), part, np.ones(len(rows)))
+            learned = Material(pool.block.take(rows), part, np.ones(len(rows)), scaling)
             # Calibration takes most of the time, changes no answer, and hardly the order of what is unsure.
-            model = learner.fit(*learned, np.random.default_rng(seed), scaling, is_calibrated=False)
+            model = learner.fit(learned)
             fitted = time.process_time()
             probabilities = model.predict_proba(pool.block)
             if strategy.asks_committee:
-                probabilities = fit_committee(learner, *learned, scaling, np.random.default_rng(seed)).vote_shares(
-                    pool.block
-                )
+                committee = fit_committee(learner, learned, np.random.default_rng(seed))
+                probabilities = committee.vote_shares(pool.block)
             said = decide(model.predict_proba(exam.block), is_multilabel=part.is_multilabel)
         judged = evaluate(exam.targets.y, said, exam.targets.labels)
         yield Round(

@@ -44,6 +44,8 @@ class CardFacts:
     metrics: Mapping[str, Any]
     checklist: Sequence[Line]
     files: Mapping[str, str]
+    # When somebody was forgotten from whose words it learned, and of how many items the label came of them.
+    erasures: Sequence[tuple[str, int]] = ()
 
 
 def card_markdown(facts: CardFacts) -> str:
@@ -68,6 +70,10 @@ def card_markdown(facts: CardFacts) -> str:
         "## What it learned from",
         f"{facts.n_items:,} items, {_line(facts.dataset)}, schema version {facts.schema_version}.",
         _table(("label", "items"), _counts(facts.class_counts)),
+        *(
+            f"Somebody was forgotten on {day} from whose words labels had come (items: {n:,}). What they said is gone."
+            for day, n in facts.erasures
+        ),
         "## How good it is",
         *_quality(facts.metrics),
         "## Checklist",

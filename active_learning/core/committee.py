@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.learners import Learner, Model
-from active_learning.core.scaling import DenseScaling
+from active_learning.core.material import Material
 from active_learning.core.targets import Targets, decide
 
 MEMBERS = 5
@@ -34,21 +34,9 @@ class Committee:
         return np.mean([one[:, None] == labels for one in said], axis=0, dtype=np.float32)
 
 
-def fit_committee(
-    learner: Learner,
-    block: FeatureBlock,
-    targets: Targets,
-    sample_weight: NDArray[np.float64],
-    scaling: DenseScaling,
-    rng: np.random.Generator,
-) -> Committee:
+def fit_committee(learner: Learner, material: Material, rng: np.random.Generator) -> Committee:
     """MEMBERS models, each of as many rows drawn with replacement. Raises ValueError like the learner."""
-    members = []
-    for _ in range(MEMBERS):
-        rows = _resample(targets, rng)
-        parts = (block.take(rows), targets.take(rows), sample_weight[rows])
-        members.append(learner.fit(*parts, rng, scaling, is_calibrated=False))
-    return Committee(members)
+    return Committee([learner.fit(material.take(_resample(material.targets, rng))) for _ in range(MEMBERS)])
 
 
 def _resample(targets: Targets, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -33,6 +33,7 @@ class Rows:
     dense: NDArray[np.float64]
     design: Design
     is_folded: bool
+    scaling: DenseScaling
 
     @classmethod
     def of(cls, block: FeatureBlock, scaling: DenseScaling, *, n_labels: int) -> Self:
@@ -44,23 +45,21 @@ class Rows:
         dense = (block.dense.astype(np.float64) - scaling.center) * scaling.scale
         if len(block) > (FOLD_UP_TO if n_labels <= 20 else FOLD_UP_TO_WITH_MANY_LABELS):
             plain = sp.csr_matrix(sp.hstack([words, sp.csr_matrix(dense)], format="csr"))
-            return cls(columns, words, dense, plain, False)
+            return cls(columns, words, dense, plain, False, scaling)
         gram = (words @ words.T).toarray() + dense @ dense.T
         # Equal rows make it singular; a ten-millionth of its size keeps it positive and changes nothing visible.
         gram[np.diag_indices_from(gram)] += 1e-7 * max(float(gram.trace()) / len(block), 1e-3)
-        return cls(columns, words, dense, cholesky(gram, lower=True), True)
+        return cls(columns, words, dense, cholesky(gram, lower=True), True, scaling)
 
-    def as_arrays(
-        self, weights: NDArray[np.float64], bias: NDArray[np.float64], scaling: DenseScaling
-    ) -> dict[str, NDArray[Any]]:
+    def as_arrays(self, weights: NDArray[np.float64], bias: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
         """What a linear model keeps of weights of the design (columns of the design x scores) and their biases."""
         own = self._unfold(weights)
-        scaled = own[len(self.columns) :] * scaling.scale[:, None]
+        scaled = own[len(self.columns) :] * self.scaling.scale[:, None]
         return {
             "columns": self.columns,
             "sparse_weights": own[: len(self.columns)].astype(np.float32),
             "dense_weights": scaled.astype(np.float32),
-            "bias": (bias - scaling.center @ scaled).astype(np.float32),
+            "bias": (bias - self.scaling.center @ scaled).astype(np.float32),
         }
 
     def _unfold(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:

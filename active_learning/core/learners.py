@@ -1,32 +1,35 @@
 """What a learner and a model are, and which ones there are by name."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any, Protocol
+from dataclasses import asdict, replace
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.boosting import BoostingLearner, TreeModel
 from active_learning.core.linear import LinearLearner, LinearModel
+from active_learning.core.material import Material
 from active_learning.core.naive_bayes import NaiveBayesLearner
 from active_learning.core.ordinal import OrdinalLearner, OrdinalModel
 from active_learning.core.pairwise import PairLearner
-from active_learning.core.scaling import DenseScaling
-from active_learning.core.targets import Targets
-from active_learning.core.temperature import leads
+from active_learning.core.temperature import ScorePart, leads, out_of_fold_temperature
 
 # Fewer unlabeled items say nothing of how sure a model is of the rest.
 LEAST_POOL = 20
 
 
 class Model(Protocol):
-    """A fitted model. Probabilities have one column for each of `labels`; those of a single label sum to 1.
+    """A fitted model, a dataclass.
 
-    They are the softmax (of several labels: the sigmoid) of the scores divided by `temperature`. `linear_part` says
-    what speaks for each label, exactly where the model is linear; None where no words can be named.
+    Probabilities have one column for each of `labels`; those of a single label sum to 1. They are the softmax (of
+    several labels: the sigmoid) of the scores divided by `temperature`. `linear_part` says what speaks for each label,
+    exactly where the model is linear; None where no words can be named.
     """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def labels(self) -> tuple[str, ...]: ...
@@ -44,23 +47,33 @@ class Model(Protocol):
 
 
 class Learner(Protocol):
-    """Something that can be fitted. The same block, targets, weights and `rng` state give the same model.
+    """Something that can be fitted. The same material gives the same model.
 
-    Calibration takes most of the time and does not change which label a model prefers. `pool_leads`, as
-    `pool_leads_of` finds them, make it fit the whole pool where what was labeled is harder.
+    `fit` gives it uncalibrated, with a temperature of 1. `scorer` says how rows of the material are scored by what the
+    others teach: what `calibrate` asks.
     """
 
-    def fit(
-        self,
-        block: FeatureBlock,
-        targets: Targets,
-        sample_weight: NDArray[np.float64],
-        rng: np.random.Generator,
-        scaling: DenseScaling,
-        *,
-        is_calibrated: bool = True,
-        pool_leads: Sequence[float] = (),
-    ) -> Model: ...
+    def fit(self, material: Material) -> Model: ...
+    def scorer(self, material: Material) -> ScorePart: ...
+
+
+def calibrate(
+    learner: Learner,
+    model: Model,
+    material: Material,
+    rng: np.random.Generator,
+    pool_leads: Sequence[float] = (),
+) -> Model:
+    """The model that the learner made of this material, with a temperature that makes its confidence fit.
+
+    It takes most of the time of learning and does not change which label the model prefers. `pool_leads`, as
+    `pool_leads_of` finds them, make it fit the whole pool where what was labeled is harder.
+    """
+    # One thread: sums in another order would give another temperature from the same data.
+    with threadpool_limits(limits=1):
+        score_part = learner.scorer(material)
+        temperature = out_of_fold_temperature(score_part, material.targets, material.weights, rng, pool_leads)
+    return replace(model, temperature=temperature)
 
 
 def pool_leads_of(model: Model, pool: FeatureBlock) -> tuple[float, ...]:

@@ -1,6 +1,6 @@
 """Logistic regression over hashed words and a dense part, calibrated by a temperature."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -12,10 +12,10 @@ from threadpoolctl import threadpool_limits
 
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.gram import Design, Rows
+from active_learning.core.material import Material
 from active_learning.core.regression import balanced, regress
-from active_learning.core.scaling import DenseScaling
 from active_learning.core.targets import Targets, check_learnable
-from active_learning.core.temperature import out_of_fold_temperature
+from active_learning.core.temperature import ScorePart
 
 # Rows of a dense block that are widened to float32 at a time: keeps the copy inside the cache.
 _CHUNK = 2_048
@@ -42,29 +42,29 @@ class LinearModel:
 
     def scores(self, block: FeatureBlock) -> NDArray[np.float32]:
         """Uncalibrated scores, a column for each seen label."""
-        # Unseen columns point at a last row of zeros.
-        weights = np.vstack([self.sparse_weights, np.zeros((1, len(self.bias)), dtype=np.float32)])
-        seen_only = sp.csr_matrix(
-            (block.sparse.data, self._places(block.sparse), block.sparse.indptr),
-            shape=(len(block), len(weights)),
-            copy=False,
+        places, is_known = self._places(block.sparse)
+        # What no labeled item has is left out: copying all weights to give it a row of zeros would cost more.
+        starts = np.concatenate([[0], np.cumsum(is_known)])[block.sparse.indptr]
+        known_only = sp.csr_matrix(
+            (block.sparse.data[is_known], places[is_known], starts), shape=(len(block), len(self.columns)), copy=False
         )
-        scores = np.asarray(seen_only @ weights, dtype=np.float32) + self.bias
+        scores = np.asarray(known_only @ self.sparse_weights, dtype=np.float32) + self.bias
         if block.dense.shape[1]:
             for start in range(0, len(block), _CHUNK):
                 part = slice(start, start + _CHUNK)
                 scores[part] += block.dense[part].astype(np.float32) @ self.dense_weights
         return scores
 
-    def _places(self, sparse: sp.csr_matrix) -> NDArray[np.int32]:
-        """Where each stored number's column stands among `columns`; after the last for a column that is not there."""
+    def _places(self, sparse: sp.csr_matrix) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        """Where each stored number's column stands among `columns`, and whether it is there at all."""
         n = len(self.columns)
         if not n or len(sparse.indices) > _LOOKED_UP:
-            table = np.full(sparse.shape[1], n, dtype=np.int32)
+            table = np.full(sparse.shape[1], -1, dtype=np.int32)
             table[self.columns] = np.arange(n, dtype=np.int32)
-            return table[sparse.indices]
-        at = np.searchsorted(self.columns, sparse.indices).clip(max=n - 1)
-        return np.where(self.columns[at] == sparse.indices, at, n).astype(np.int32)
+            places = table[sparse.indices]
+            return places, places >= 0
+        places = np.searchsorted(self.columns, sparse.indices).clip(max=n - 1).astype(np.int32)
+        return places, self.columns[places] == sparse.indices
 
     def predict_proba(self, block: FeatureBlock) -> NDArray[np.float32]:
         scores = self.scores(block) / self.temperature
@@ -117,7 +117,7 @@ class LinearModel:
 
 @dataclass(frozen=True, slots=True)
 class LinearLearner:
-    """Logistic regression with an L2 penalty of strength 1/C and a temperature from out-of-fold scores.
+    """Logistic regression with an L2 penalty of strength 1/C.
 
     `balance` is the power of the inverse class frequency that weighs each row: 0 leaves rows as they are, 1 gives
     every class the same total, which was measured to lift macro-F1 most while labels are few (docs/learning.md).
@@ -127,31 +127,30 @@ class LinearLearner:
     balance: float = 1.0
     max_iterations: int = 300
 
-    def fit(
-        self,
-        block: FeatureBlock,
-        targets: Targets,
-        sample_weight: NDArray[np.float64],
-        rng: np.random.Generator,
-        scaling: DenseScaling,
-        *,
-        is_calibrated: bool = True,
-        pool_leads: Sequence[float] = (),
-    ) -> LinearModel:
-        """The model. Raises ValueError without rows or with one class only: nothing can be told apart.
-
-        Calibration takes most of the time and does not change which label a model prefers.
-        """
+    def fit(self, material: Material) -> LinearModel:
+        """The uncalibrated model. Raises ValueError without rows or with one class only: nothing can be told apart."""
+        targets = material.targets
         check_learnable(targets)
         # One thread: sums in another order would give another model from the same data.
         with threadpool_limits(limits=1):
-            rows = Rows.of(block, scaling, n_labels=len(targets.labels))
-            temperature = 1.0
-            if is_calibrated:
-                temperature = self._temperature(rows.design, targets, sample_weight, rng, pool_leads)
-            inner, bias, seen = self._weights(rows.design, targets, sample_weight)
-            arrays = rows.as_arrays(inner, bias, scaling)
-        return LinearModel(targets.labels, targets.is_multilabel, seen, **arrays, temperature=temperature)
+            rows = self._rows(material)
+            inner, bias, seen = self._weights(rows.design, targets, material.weights)
+            arrays = rows.as_arrays(inner, bias)
+        return LinearModel(targets.labels, targets.is_multilabel, seen, **arrays, temperature=1.0)
+
+    def scorer(self, material: Material) -> ScorePart:
+        design = self._rows(material).design
+
+        def score_part(
+            inside: NDArray[np.int64], outside: NDArray[np.int64]
+        ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+            fitted, bias, seen = self._weights(design[inside], material.targets.take(inside), material.weights[inside])
+            return np.asarray(design[outside] @ fitted) + bias, seen
+
+        return score_part
+
+    def _rows(self, material: Material) -> Rows:
+        return Rows.of(material.block, material.scaling, n_labels=len(material.targets.labels))
 
     def _weights(
         self, design: Design, targets: Targets, sample_weight: NDArray[np.float64]
@@ -186,19 +185,3 @@ class LinearLearner:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         weight = balanced(y, sample_weight, self.balance)
         return regress(design, y, weight, C=self.C, max_iterations=self.max_iterations)
-
-    def _temperature(
-        self,
-        design: Design,
-        targets: Targets,
-        sample_weight: NDArray[np.float64],
-        rng: np.random.Generator,
-        pool_leads: Sequence[float],
-    ) -> float:
-        def score_part(
-            inside: NDArray[np.int64], outside: NDArray[np.int64]
-        ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-            fitted, bias, seen = self._weights(design[inside], targets.take(inside), sample_weight[inside])
-            return np.asarray(design[outside] @ fitted) + bias, seen
-
-        return out_of_fold_temperature(score_part, targets, sample_weight, rng, pool_leads)

@@ -4,7 +4,6 @@ Of each label it counts the words of all other items, so a rare label is judged 
 words, so what comes out is a LinearModel without dense weights: stored, loaded and explained like one.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +14,9 @@ from threadpoolctl import threadpool_limits
 
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.linear import LinearModel
-from active_learning.core.scaling import DenseScaling
+from active_learning.core.material import Material
 from active_learning.core.targets import Targets, check_learnable
-from active_learning.core.temperature import out_of_fold_temperature
+from active_learning.core.temperature import ScorePart
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,49 +25,38 @@ class NaiveBayesLearner:
 
     alpha: float = 0.1
 
-    def fit(
-        self,
-        block: FeatureBlock,
-        targets: Targets,
-        sample_weight: NDArray[np.float64],
-        rng: np.random.Generator,
-        scaling: DenseScaling,
-        *,
-        is_calibrated: bool = True,
-        pool_leads: Sequence[float] = (),
-    ) -> LinearModel:
-        """The model. Raises ValueError without rows, with one class only, and for counts below 0 (those of pairs)."""
+    def fit(self, material: Material) -> LinearModel:
+        """The uncalibrated model.
+
+        Raises ValueError without rows, with one class only, and for counts below 0 (those of pairs).
+        """
+        targets = material.targets
         check_learnable(targets)
-        columns = np.unique(block.sparse.indices).astype(np.int64)
-        place = np.searchsorted(columns, block.sparse.indices).astype(np.int32)
-        words = sp.csr_matrix(
-            (block.sparse.data.astype(np.float64), place, block.sparse.indptr), shape=(len(block), len(columns))
-        )
-        if not len(columns):  # no item has a word: one column that says nothing
-            columns, words = np.zeros(1, dtype=np.int64), sp.csr_matrix((len(block), 1))
-
-        def score_part(
-            inside: NDArray[np.int64], outside: NDArray[np.int64]
-        ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-            weights, bias, seen = self._weights(words[inside], targets.take(inside), sample_weight[inside])
-            return np.asarray(words[outside] @ weights) + bias, seen
-
+        columns, words = _words(material.block)
         # One thread: sums in another order would give another model from the same data.
         with threadpool_limits(limits=1):
-            weights, bias, seen = self._weights(words, targets, sample_weight)
-            temperature = 1.0
-            if is_calibrated:
-                temperature = out_of_fold_temperature(score_part, targets, sample_weight, rng, pool_leads)
+            weights, bias, seen = self._weights(words, targets, material.weights)
         return LinearModel(
             labels=targets.labels,
             is_multilabel=targets.is_multilabel,
             seen=seen,
             columns=columns,
             sparse_weights=weights.astype(np.float32),
-            dense_weights=np.zeros((block.dense.shape[1], len(seen)), dtype=np.float32),
+            dense_weights=np.zeros((material.block.dense.shape[1], len(seen)), dtype=np.float32),
             bias=bias.astype(np.float32),
-            temperature=temperature,
         )
+
+    def scorer(self, material: Material) -> ScorePart:
+        _, words = _words(material.block)
+
+        def score_part(
+            inside: NDArray[np.int64], outside: NDArray[np.int64]
+        ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+            own = (words[inside], material.targets.take(inside), material.weights[inside])
+            weights, bias, seen = self._weights(*own)
+            return np.asarray(words[outside] @ weights) + bias, seen
+
+        return score_part
 
     def _weights(
         self, words: sp.csr_matrix, targets: Targets, sample_weight: NDArray[np.float64]
@@ -87,3 +75,13 @@ class NaiveBayesLearner:
                 bayes = ComplementNB(alpha=self.alpha).fit(words, y, sample_weight=sample_weight)
                 weights[:, label] = bayes.feature_log_prob_[1] - bayes.feature_log_prob_[0]
         return weights, bias, np.arange(n_labels)
+
+
+def _words(block: FeatureBlock) -> tuple[NDArray[np.int64], sp.csr_matrix]:
+    """The hashed columns that any row has, in order, and what the rows have of them."""
+    columns = np.unique(block.sparse.indices).astype(np.int64)
+    if not len(columns):  # no item has a word: one column that says nothing
+        return np.zeros(1, dtype=np.int64), sp.csr_matrix((len(block), 1))
+    place = np.searchsorted(columns, block.sparse.indices).astype(np.int32)
+    data = block.sparse.data.astype(np.float64)
+    return columns, sp.csr_matrix((data, place, block.sparse.indptr), shape=(len(block), len(columns)))

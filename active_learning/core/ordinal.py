@@ -3,7 +3,7 @@
 Against one that takes the points for mere names, it is nearer to the truth and right more often (docs/learning.md).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -15,10 +15,10 @@ from threadpoolctl import threadpool_limits
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.gram import Design, Rows
 from active_learning.core.linear import LinearModel
+from active_learning.core.material import Material
 from active_learning.core.regression import balanced, regress
-from active_learning.core.scaling import DenseScaling
-from active_learning.core.targets import Targets, check_learnable
-from active_learning.core.temperature import out_of_fold_temperature
+from active_learning.core.targets import check_learnable
+from active_learning.core.temperature import ScorePart
 
 # What is left to a point between two steps whose regressions contradict each other.
 _LEAST = 1e-6
@@ -82,35 +82,27 @@ class OrdinalLearner:
     balance: float = 1.0
     max_iterations: int = 300
 
-    def fit(
-        self,
-        block: FeatureBlock,
-        targets: Targets,
-        sample_weight: NDArray[np.float64],
-        rng: np.random.Generator,
-        scaling: DenseScaling,
-        *,
-        is_calibrated: bool = True,
-        pool_leads: Sequence[float] = (),
-    ) -> OrdinalModel:
-        """The model. Raises ValueError without rows and with one class only."""
+    def fit(self, material: Material) -> OrdinalModel:
+        """The uncalibrated model. Raises ValueError without rows and with one class only."""
+        targets = material.targets
         check_learnable(targets)
+        # One thread: sums in another order would give another model from the same data.
+        with threadpool_limits(limits=1):
+            rows = Rows.of(material.block, material.scaling, n_labels=len(targets.labels))
+            inner, bias, seen = self._weights(rows.design, targets.y, material.weights)
+            arrays = rows.as_arrays(inner, bias)
+        return OrdinalModel(targets.labels, seen, _steps(targets.labels, seen, arrays))
+
+    def scorer(self, material: Material) -> ScorePart:
+        design = Rows.of(material.block, material.scaling, n_labels=len(material.targets.labels)).design
 
         def score_part(
             inside: NDArray[np.int64], outside: NDArray[np.int64]
         ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-            weights, bias, seen = self._weights(rows.design[inside], targets.y[inside], sample_weight[inside])
-            return _log_probabilities(np.asarray(rows.design[outside] @ weights) + bias), seen
+            weights, bias, seen = self._weights(design[inside], material.targets.y[inside], material.weights[inside])
+            return _log_probabilities(np.asarray(design[outside] @ weights) + bias), seen
 
-        # One thread: sums in another order would give another model from the same data.
-        with threadpool_limits(limits=1):
-            rows = Rows.of(block, scaling, n_labels=len(targets.labels))
-            temperature = 1.0
-            if is_calibrated:
-                temperature = out_of_fold_temperature(score_part, targets, sample_weight, rng, pool_leads)
-            inner, bias, seen = self._weights(rows.design, targets.y, sample_weight)
-            arrays = rows.as_arrays(inner, bias, scaling)
-        return OrdinalModel(targets.labels, seen, _steps(targets.labels, seen, arrays), temperature)
+        return score_part
 
     def _weights(
         self, design: Design, y: NDArray[np.int64], sample_weight: NDArray[np.float64]

@@ -1,16 +1,14 @@
 """Which of two is better: swapping the two sides mirrors the answer, whatever was learned."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from active_learning.core.blocks import FeatureBlock
-from active_learning.core.gram import Design
-from active_learning.core.linear import LinearLearner, LinearModel
+from active_learning.core.gram import Design, Rows
+from active_learning.core.linear import LinearLearner
+from active_learning.core.material import Material
 from active_learning.core.regression import balanced, regress
 from active_learning.core.scaling import DenseScaling
 from active_learning.core.targets import Targets
@@ -27,22 +25,10 @@ class PairLearner(LinearLearner):
     Terry 1952, with covariates; a tie has a score of its own, Davidson 1970).
     """
 
-    def fit(
-        self,
-        block: FeatureBlock,
-        targets: Targets,
-        sample_weight: NDArray[np.float64],
-        rng: np.random.Generator,
-        scaling: DenseScaling,
-        *,
-        is_calibrated: bool = True,
-        pool_leads: Sequence[float] = (),
-    ) -> LinearModel:
-        """The model. Raises ValueError without rows and with one outcome only."""
+    def _rows(self, material: Material) -> Rows:
         # Centred differences would not change sign with their sides.
-        around_zero = DenseScaling(np.zeros_like(scaling.center), scaling.scale)
-        options: dict[str, Any] = {"is_calibrated": is_calibrated, "pool_leads": pool_leads}
-        return LinearLearner.fit(self, block, targets, sample_weight, rng, around_zero, **options)
+        around_zero = DenseScaling(np.zeros_like(material.scaling.center), material.scaling.scale)
+        return Rows.of(material.block, around_zero, n_labels=len(material.targets.labels))
 
     def _weights(
         self, design: Design, targets: Targets, sample_weight: NDArray[np.float64]

@@ -8,16 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_expit, log_softmax
 
-from active_learning.core.blocks import FeatureBlock
 from active_learning.core.boosting import BoostingLearner
 from active_learning.core.evaluation import evaluate
 from active_learning.core.featurize import FeaturizerSpec
 from active_learning.core.learners import learner_of, recipe_of
 from active_learning.core.linear import LinearLearner
+from active_learning.core.material import Material
 from active_learning.core.naive_bayes import NaiveBayesLearner
 from active_learning.core.ordinal import OrdinalLearner
 from active_learning.core.pairwise import PairLearner
-from active_learning.core.scaling import DenseScaling
 from active_learning.core.targets import Targets, decide
 from active_learning.core.temperature import fit_temperature
 
@@ -106,34 +105,26 @@ class Search:
         return asdict(self) | {"tried": [asdict(one) for one in self.tried]}
 
 
-def search(
-    recipes: Sequence[Recipe],
-    block: FeatureBlock,
-    targets: Targets,
-    sample_weight: NDArray[np.float64],
-    scaling: DenseScaling,
-    rng: np.random.Generator,
-) -> Search | None:
+def search(recipes: Sequence[Recipe], material: Material, rng: np.random.Generator) -> Search | None:
     """Compares the recipes on FOLDS folds in random order; None when too little can be judged.
 
     The first stays unless another's loss is less by more than the standard error of the difference, and its macro-F1 no
     less: a loss is won on the common labels, and the rare ones are what people wait for.
     """
+    targets, sample_weight = material.targets, material.weights
     rows = rng.permutation(len(targets))[:MOST_SEARCHED]
     fold = np.arange(len(rows)) % FOLDS
     scores = [np.full((len(rows), len(targets.labels)), -np.inf) for _ in recipes]
     is_judged = np.zeros(len(rows), dtype=bool)
     for held_out in range(FOLDS):
         inside, outside = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
-        part = targets.take(rows[inside])
-        counts = part.counts()
+        part = material.take(rows[inside])
+        counts = part.targets.counts()
         if not targets.is_multilabel and np.count_nonzero(counts) < 2:
             continue
         for place, recipe in enumerate(recipes):
-            learner = learner_of(recipe)
-            learned = block.take(rows[inside])
-            model = learner.fit(learned, part, sample_weight[rows[inside]], rng, scaling, is_calibrated=False)
-            scores[place][np.ix_(outside, model.seen)] = model.scores(block.take(rows[outside]))
+            model = learner_of(recipe).fit(part)
+            scores[place][np.ix_(outside, model.seen)] = model.scores(material.block.take(rows[outside]))
         # A label without examples among the others could not be said by any of them.
         is_judged[outside] = True if targets.is_multilabel else counts[targets.y[rows[outside]]] > 0
     judged = rows[is_judged]

@@ -24,6 +24,7 @@ from active_learning.core.featurize import (
     sides,
 )
 from active_learning.core.linear import LinearLearner
+from active_learning.core.material import Material
 from active_learning.core.scaling import DenseScaling
 from active_learning.core.targets import Targets
 
@@ -239,7 +240,7 @@ def told_by_words(
     block = Featurizer(words_only).transform(items)
     targets = Targets(tuple(str(place) for place in range(int(truth.max()) + 1)), truth)
     no_columns = DenseScaling(np.zeros(0), np.zeros(0))
-    said = cross_fitted(LinearLearner(), block, targets, np.ones(len(truth)), no_columns, rng)
+    said = cross_fitted(LinearLearner(), Material(block, targets, np.ones(len(truth)), no_columns), rng)
     return _avoided(said, truth)
 
 

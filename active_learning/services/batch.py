@@ -33,9 +33,9 @@ from active_learning.core.batch_rows import (
     text_column_of,
 )
 from active_learning.models import BatchSchedule
+from active_learning.selectors import VECTOR_FIELD
 from active_learning.services import prediction_log
 from active_learning.services.prediction import (
-    VECTOR_FIELD,
     Predicted,
     answer_unlogged,
     input_schema,

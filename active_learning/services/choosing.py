@@ -6,8 +6,8 @@ import numpy as np
 
 from active_learning import selectors
 from active_learning.core.featurize import FeaturizerSpec
+from active_learning.core.material import Material
 from active_learning.core.search import AUTOMATIC, LEAST_SEARCHED, candidates, holds, search, why_unsuited
-from active_learning.services.material import Material
 from labeling.core.schema import SchemaRules
 from labeling.models import Project
 
@@ -22,7 +22,7 @@ def choose_learner(
     """
     setting = selectors.policy_of(project).learner
     recipes = candidates(rules.kind, spec, len(rules.labels), setting)
-    n = len(material.targets)
+    n = len(material)
     newest = selectors.newest_version(project=project)
     earlier = newest.metrics.get("search") if newest else None
     if newest and earlier and newest.parameters.get("fingerprint") == spec.fingerprint and holds(earlier, recipes, n):
@@ -30,8 +30,7 @@ def choose_learner(
     else:
         rng = np.random.default_rng(seed)
         enough = n >= LEAST_SEARCHED and len(recipes) > 1
-        parts = (material.block, material.targets, material.weights, material.scaling)
-        found = search(recipes, *parts, rng) if enough else None
+        found = search(recipes, material, rng) if enough else None
         chosen = {"setting": setting, "n_labels": n, "by": None, "tried": [], "chosen": 0, "n": 0}
         chosen |= found.to_json() if found else {}
     chosen["unsuited"] = "" if setting == AUTOMATIC else why_unsuited(setting, rules.kind, spec, len(rules.labels))

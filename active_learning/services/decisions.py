@@ -37,6 +37,14 @@ def log_settled_before(*, project: Project, rows: Sequence[Prediction]) -> None:
         _log(_of_resolution(row, standing[row.item_id]) for row in known if row.item_id is not None)
 
 
+def ask_a_person(*, project: Project, prediction: Prediction, item_id: int) -> None:
+    """A person judges this item for the prediction, which nobody was to look at when it was made: the product hears
+    what comes of it, or came of it before. Belongs into the caller's transaction, which holds the item's row."""
+    if Prediction.objects.filter(pk=prediction.pk, item__isnull=True).update(item_id=item_id):
+        prediction.item_id = item_id
+        log_settled_before(project=project, rows=[prediction])
+
+
 def _locked_policy(project: Project) -> ServingPolicy:
     # Whoever writes the log holds the policy, so that its numbers appear in their order.
     policy, _ = ServingPolicy.objects.select_for_update().get_or_create(project=project)

@@ -178,15 +178,14 @@ def _learned(version: ModelVersion, rules: SchemaRules) -> Learned:
 
 def _picked(learned: Learned) -> _Judged:
     """What models that did not learn from them say of the labeled items; none where nothing can be told."""
-    material, recipe = learned.material, learned.recipe
+    recipe = learned.recipe
     rng = np.random.default_rng(recipe.seed)
     rows = np.sort(rng.permutation(len(learned.ids))[:MOST_PICKED])
-    block, targets = material.block.take(rows), material.targets.take(rows)
-    p = cross_fitted_probabilities(
-        learner_of(recipe.parameters), block, targets, material.weights[rows], material.scaling, rng
-    )
+    material = learned.material.take(rows)
+    p = cross_fitted_probabilities(learner_of(recipe.parameters), material, rng)
     kept = np.flatnonzero(~np.isnan(p).any(axis=1))
-    return _Judged([learned.ids[row] for row in rows[kept]], targets.y[kept], p[kept], block.take(kept))
+    ids = [learned.ids[row] for row in rows[kept]]
+    return _Judged(ids, material.targets.y[kept], p[kept], material.block.take(kept))
 
 
 def _audited(project: Project, spec: FeaturizerSpec, rules: SchemaRules, model: Any) -> _Judged:

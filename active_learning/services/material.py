@@ -3,37 +3,26 @@
 import hashlib
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from active_learning import selectors
+from active_learning.core import learners
 from active_learning.core.artifacts import Artifact, read_artifact
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.featurize import FeaturizerSpec
 from active_learning.core.inputs import InputSchema, learn_inputs
 from active_learning.core.learners import Model, learner_of
-from active_learning.core.scaling import DenseScaling
-from active_learning.core.targets import Targets, encode_targets
+from active_learning.core.material import Material
+from active_learning.core.targets import encode_targets
 from active_learning.models import ModelVersion
 from active_learning.services import archive, files, frozen, registry
 from active_learning.services.registry import Recipe
 from labeling.core.errors import Conflict
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """Features, targets and weights of the labeled items, and of the pool how dense columns are scaled and how far the
-    first label leads there (nothing where that is not known)."""
-
-    block: FeatureBlock
-    targets: Targets
-    weights: NDArray[np.float64]
-    scaling: DenseScaling
-    pool_leads: tuple[float, ...] = ()
 
 
 def inputs_of(*, spec: FeaturizerSpec, ids: list[int]) -> InputSchema:
@@ -43,28 +32,27 @@ def inputs_of(*, spec: FeaturizerSpec, ids: list[int]) -> InputSchema:
 
 
 def fit(*, recipe: Recipe, material: Material) -> Model:
-    """The model that this recipe makes of this material: the same to the bit each time."""
-    return _fit(recipe, material, pool_leads=material.pool_leads)
+    """The model that this recipe makes of this material, with a temperature of 1: the same to the bit each time."""
+    return learner_of(recipe.parameters).fit(material)
 
 
-def fit_uncalibrated(*, recipe: Recipe, material: Material) -> Model:
-    """The same model with a temperature of 1."""
-    return _fit(recipe, material, is_calibrated=False)
-
-
-def _fit(recipe: Recipe, material: Material, **calibration: Any) -> Model:
-    parts = (material.block, material.targets, material.weights)
+def calibrate(*, recipe: Recipe, model: Model, material: Material, pool_leads: Sequence[float]) -> Model:
+    """This model with its temperature: the same to the bit each time. `pool_leads` may be empty."""
     rng = np.random.default_rng(recipe.seed)
-    return learner_of(recipe.parameters).fit(*parts, rng, material.scaling, **calibration)
+    return learners.calibrate(learner_of(recipe.parameters), model, material, rng, pool_leads)
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What a version was made of: the items that it learned from, in the order of the material's rows, and how."""
+    """What a version was made of: the items that it learned from, in the order of the material's rows, and how.
+
+    `pool_leads`: how far the first label led in the pool, as far as that was known.
+    """
 
     ids: list[int]
     material: Material
     recipe: Recipe
+    pool_leads: tuple[float, ...]
 
 
 def what_was_learned(*, version: ModelVersion) -> Learned:
@@ -86,10 +74,9 @@ def learned_from(*, version: ModelVersion, artifact: Artifact) -> Learned:
         encode_targets(values, stored["labels"], is_multilabel=stored["kind"] == "choices"),
         np.array(weights, dtype=np.float64),
         registry.stored_scaling(artifact),
-        registry.stored_pool_leads(artifact),
     )
     recipe = Recipe(artifact.about["dataset"], spec, artifact.about["parameters"], artifact.about["seed"])
-    return Learned(ids, material, recipe)
+    return Learned(ids, material, recipe, registry.stored_pool_leads(artifact))
 
 
 def artifact_of(*, version: ModelVersion) -> Artifact:

@@ -18,11 +18,11 @@ from active_learning import selectors
 from active_learning.core.ids import time_ordered_id
 from active_learning.core.libraries import load_scikit_learn_without_pandas
 from active_learning.core.phrasing import phrase
-from active_learning.core.redaction import redacted
+from active_learning.core.redaction import fields_among, redacted
 from active_learning.core.routing import Confidence, Route, RoutingRules, confidence_of, route
 from active_learning.core.rules import parse_rules, rule_predictions
 from active_learning.models import Prediction, ServingPolicy
-from active_learning.selectors import LiveVersion
+from active_learning.selectors import VECTOR_FIELD, LiveVersion
 from active_learning.services import prediction_log
 from active_learning.services.prediction_log import Logged
 from active_learning.services.serving_policy import EdgeRule, edge_rules_of, routing_rules, segment_of
@@ -42,19 +42,20 @@ log = structlog.get_logger(__name__)
 MAX_ROWS = 1_000
 # So many wrong fields are named; the first is enough to act, all of them would be an answer of megabytes.
 MAX_ERRORS = 20
-# The field of an input that holds the owner's own vector, where the project has one.
-VECTOR_FIELD = "features"
 # Of many labels so many probabilities are shown to a reviewer.
 MAX_SHOWN = 20
+# So many marked words: one may stand in a long text a thousand times.
+MAX_WORDS = 20
 UNUSUAL = ("missing", "out_of_range", "unseen")
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One checked input: its fields, its digest, the owner's vector, and what is unusual about it."""
+    """One checked input: its fields, its digest and length as JSON, the owner's vector, and what is unusual."""
 
     data: dict[str, Any]
     digest: bytes
+    n_bytes: int
     vector: Any = None
     unusual: Mapping[str, Sequence[str]] | None = None
 
@@ -95,10 +96,11 @@ class Answered:
     why: str
 
 
-def predict(*, project: Project, inputs: Sequence[object], is_batch: bool = True) -> Answered:
+def predict(*, project: Project, inputs: Sequence[object], is_batch: bool = True, subject: str = "") -> Answered:
     """Answers inputs from the live version, routes each answer, and logs them.
 
-    Without a live version, or when it cannot answer, the project's rules answer, else its commonest label. Raises
+    Without a live version, or when it cannot answer, the project's rules answer, else its commonest label. `subject`:
+    the user for whom is asked, by the product's id; the tokens are then theirs alone. Raises
     TooLarge for more than MAX_ROWS, and Invalid naming row and field of what no version could read; then nothing has
     been answered.
     """
@@ -109,11 +111,15 @@ def predict(*, project: Project, inputs: Sequence[object], is_batch: bool = True
         )
     if not inputs:
         raise Invalid("There is nothing to predict.", fields={"items": "is empty"})
-    answered, found = _answered(project, inputs, is_batch, began)
+    answered, found = _answered(project, inputs, is_batch, began, subject)
     prediction_log.record(
         project=project,
         entries=[
-            Logged(answer.row, _for_person(answered.policy, one, answer) if answer.route.needs_person else None)
+            Logged(
+                answer.row,
+                _for_person(answered.policy, one, answer) if _is_for_person(answer) else None,
+                one.n_bytes if answered.policy.keeps_input else 0,
+            )
             for one, answer in zip(found, answered.predictions, strict=True)
         ],
     )
@@ -167,7 +173,9 @@ def input_schema(*, project: Project) -> "InputSchema | None":
         return None
 
 
-def _answered(project: Project, inputs: Sequence[object], is_batch: bool, began: float) -> tuple[Answered, list[Input]]:
+def _answered(
+    project: Project, inputs: Sequence[object], is_batch: bool, began: float, subject: str = ""
+) -> tuple[Answered, list[Input]]:
     live, policy = selectors.serving_state(project=project)
     found = [_readable(data, _place(place, is_batch)) for place, data in enumerate(inputs)]
     why = "no model is live"
@@ -179,8 +187,9 @@ def _answered(project: Project, inputs: Sequence[object], is_batch: bool, began:
         _, rules = selectors.current_rules(project)
         said = _by_rules(project, rules, found)
     routing, edges = routing_rules(policy, live), edge_rules_of(policy)
+    hidden = fields_among(policy.log_fields, selectors.learned_fields(project=project)) if policy.log_fields else {}
     answers = [
-        _answer(project, policy, routing, edges, rules, None if why else live, one, its)
+        _answer(project, policy, routing, edges, rules, None if why else live, one, its, hidden, subject)
         for one, its in zip(found, said, strict=True)
     ]
     latency = round(1_000 * (time.perf_counter() - began), 3)
@@ -203,7 +212,7 @@ def _readable(data: object, place: str) -> Input:
             raise BadValueError(place, f"{place or 'The body'} is larger than {MAX_DATA_SIZE // 2**20} MB.")
     except BadValueError as error:
         raise Invalid(error.message, fields={place: error.message}) from None
-    return Input(data, hashlib.sha256(encoded).digest())
+    return Input(data, hashlib.sha256(encoded).digest(), len(encoded))
 
 
 def _by_model(
@@ -257,7 +266,7 @@ def _checked(found: list[Input], model: Any, is_batch: bool) -> list[Input]:
         if len(errors) >= MAX_ERRORS:
             break
         unusual = {name: list(fields) for name in UNUSUAL if (fields := getattr(result, name))}
-        inputs.append(Input(one.data, one.digest, vector, unusual))
+        inputs.append(Input(one.data, one.digest, one.n_bytes, vector, unusual))
     if errors:
         name, words = next(iter(errors.items()))
         raise Invalid(f"{name} {words}.", fields=dict(list(errors.items())[:MAX_ERRORS]))
@@ -315,11 +324,15 @@ def _answer(
     live: LiveVersion | None,
     one: Input,
     said: Said,
+    hidden: Mapping[str, str],
+    subject: str,
 ) -> Predicted:
+    """`hidden`: the fields that models learn from and that are not kept as they come."""
     labels = [str(label) for label in (said.value if isinstance(said.value, list) else [said.value])]
     segment = segment_of(policy, one.data)
     edge = next((rule.why for rule in edges if rule.when.applies(one.data)), "")
     way = route(said.confidence, labels, routing, draw=random.random(), segment=segment, edge=edge)
+    kept = redacted(one.data, policy.log_fields, _log_key())
     row = Prediction(
         id=time_ordered_id(),
         project=project,
@@ -330,11 +343,13 @@ def _answer(
         certainty=round(said.confidence.banded, 4) if said.confidence else None,
         decision=way.decision,
         reason=way.reason,
-        segment=segment,
+        segment=segment_of(policy, kept),
         is_explored=way.is_explored,
         propensity=way.propensity,
         content_hash=hmac.new(_log_key(), one.digest, hashlib.sha256).hexdigest()[:32],
-        input=redacted(one.data, policy.log_fields, _log_key()) if policy.keeps_input else None,
+        input=kept if policy.keeps_input else None,
+        words=_shown_words(one, said, kept) if policy.keeps_input else [],
+        is_whole=not hidden or redacted(one.data, hidden, _log_key()) == one.data,
         unusual=one.unusual or {},
         created_at=timezone.now(),
     )
@@ -343,10 +358,15 @@ def _answer(
         said=said,
         route=way,
         wording=phrase(said.value, said.probabilities),
-        token=feedback_token(prediction_id=row.id, project_id=project.pk),
+        token=feedback_token(prediction_id=row.id, project_id=project.pk, subject=subject),
         model=live.number if live else None,
         score=_score(said, rules, policy),
     )
+
+
+def _is_for_person(answer: Predicted) -> bool:
+    # Of what reviewers cannot see they can say nothing, and inputs that only look alike would become one item.
+    return answer.route.needs_person and answer.row.is_whole
 
 
 def _for_person(policy: ServingPolicy, one: Input, answer: Predicted) -> Routed:
@@ -361,7 +381,7 @@ def _for_person(policy: ServingPolicy, one: Input, answer: Predicted) -> Routed:
             "prediction": str(row.id),
             "value": row.value,
             "probabilities": dict(sorted(row.probabilities.items(), key=lambda pair: -pair[1])[:MAX_SHOWN]),
-            "words": _shown_words(one, answer, data),
+            "words": _shown_words(one, answer.said, data),
             "source": f"model {answer.model}" if answer.model else "rules",
             "certainty": row.certainty,
             "why": row.reason,
@@ -375,14 +395,14 @@ def _for_person(policy: ServingPolicy, one: Input, answer: Predicted) -> Routed:
     )
 
 
-def _shown_words(one: Input, answer: Predicted, shown: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The words that spoke for the answer, of the fields that are shown as they came."""
-    spans = [(span, reason["log_odds"]) for reason in answer.said.reasons for span in reason["spans"]]
+def _shown_words(one: Input, said: Said, shown: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The words that spoke for the answer, of the fields that are shown as they came; MAX_WORDS at most."""
+    spans = [(span, reason["log_odds"]) for reason in said.reasons for span in reason["spans"]]
     return [
         {"field": span["field"], "start": span["start"], "end": span["end"], "weight": weight}
         for span, weight in spans
         if weight > 0 and not span["side"] and shown.get(span["field"]) == one.data.get(span["field"])
-    ]
+    ][:MAX_WORDS]
 
 
 def _score(said: Said, rules: SchemaRules, policy: ServingPolicy) -> float | None:

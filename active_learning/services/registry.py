@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from active_learning import selectors
 from active_learning.core.artifacts import Artifact, read_artifact, write_artifact
-from active_learning.core.blocks import FeatureBlock
 from active_learning.core.featurize import FeaturizerSpec
 from active_learning.core.inputs import InputSchema
 from active_learning.core.known import check_known, known_rows, pack_known
 from active_learning.core.learners import Model, restore
+from active_learning.core.material import Material
 from active_learning.core.scaling import DenseScaling
 from active_learning.core.sources import OF_A_FIT, digest_of
 from active_learning.models import Dataset, ModelVersion
@@ -61,9 +61,8 @@ def store_model(
     *,
     recipe: Recipe,
     model: Model,
-    scaling: DenseScaling,
+    material: Material,
     pool_leads: Sequence[float],
-    learned: FeatureBlock,
     inputs: InputSchema | None,
     root: Path | None = None,
 ) -> tuple[str, Path]:
@@ -82,9 +81,9 @@ def store_model(
             "environment": environment(recipe.spec),
         },
         arrays=arrays
-        | {"scaling_center": scaling.center, "scaling_scale": scaling.scale}
+        | {"scaling_center": material.scaling.center, "scaling_scale": material.scaling.scale}
         | {"pool_leads": np.array(pool_leads, dtype=np.float64)}
-        | pack_known(model.predict_proba, known_rows(learned)),
+        | pack_known(model.predict_proba, known_rows(material.block)),
         documents={"model": about, "featurizer": recipe.spec.to_json()}
         | ({} if inputs is None else {INPUTS: inputs.to_json()}),
         key=files.signing_keys()[0],

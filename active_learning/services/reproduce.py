@@ -7,7 +7,7 @@ from pathlib import Path
 from active_learning.core.artifacts import Artifact, read_artifact
 from active_learning.models import ModelVersion
 from active_learning.services import files, registry
-from active_learning.services.material import artifact_of, fit, inputs_of, learned_from
+from active_learning.services.material import artifact_of, calibrate, fit, inputs_of, learned_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,13 @@ def rebuild_version(*, version: ModelVersion) -> Rebuilt:
     learned = learned_from(version=version, artifact=artifact)
     recipe, material = learned.recipe, learned.material
     model = fit(recipe=recipe, material=material)
+    model = calibrate(recipe=recipe, model=model, material=material, pool_leads=learned.pool_leads)
     with tempfile.TemporaryDirectory() as folder:
         sha256, made = registry.store_model(
             recipe=recipe,
             model=model,
-            scaling=material.scaling,
-            pool_leads=material.pool_leads,
-            learned=material.block,
+            material=material,
+            pool_leads=learned.pool_leads,
             inputs=inputs_of(spec=recipe.spec, ids=learned.ids) if registry.INPUTS in artifact.documents else None,
             root=Path(folder),
         )

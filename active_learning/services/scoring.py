@@ -216,15 +216,8 @@ def _says(version: ModelVersion | None, model: Model | None, search: Search) -> 
     except (ArtifactRefused, DomainError) as error:
         log.error("no_committee", project=version.project.slug, version=version.number, error=str(error))
         return model.predict_proba
-    material, recipe = learned.material, learned.recipe
-    return fit_committee(
-        learner_of(recipe.parameters),
-        material.block,
-        material.targets,
-        material.weights,
-        material.scaling,
-        np.random.default_rng(search.seed),
-    ).vote_shares
+    learner = learner_of(learned.recipe.parameters)
+    return fit_committee(learner, learned.material, np.random.default_rng(search.seed)).vote_shares
 
 
 def _pass_over(

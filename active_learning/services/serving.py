@@ -88,7 +88,7 @@ class ServedModel:
             raise CannotServe("it answered something that is no probability")
         answers = []
         for row, (item, p) in enumerate(zip(items, probabilities, strict=True)):
-            reasons = self.reasons(item, block.take(np.array([row])), p)
+            reasons = self.reasons(item, block if len(items) == 1 else block.take(np.array([row])), p)
             answers.append(Answer(likeliest_value(p, self.rules), tuple(p.tolist()), reasons))
         return answers
 

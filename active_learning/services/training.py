@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from active_learning.core.evaluation import compare, evaluate, is_right, macro_f
 from active_learning.core.featurize import FeaturizerSpec, flatten, sides, text_of
 from active_learning.core.learners import Model, pool_leads_of
 from active_learning.core.manifest import canonical_json
+from active_learning.core.material import Material
 from active_learning.core.rules import parse_rules, rule_predictions
 from active_learning.core.shards import write_atomically
 from active_learning.core.targets import Targets, decide, encode_targets
@@ -28,7 +29,7 @@ from active_learning.selectors import LabelSet
 from active_learning.services import evidence, features, files, frozen, promotion, registry, validation
 from active_learning.services.choosing import choose_learner
 from active_learning.services.evaluation import Judged, detail_of, outlook_of, protected_groups
-from active_learning.services.material import Material, fit, fit_uncalibrated, inputs_of
+from active_learning.services.material import calibrate, fit, inputs_of
 from active_learning.services.registry import Recipe
 from active_learning.services.scoring import order_queue
 from active_learning.services.triggers import decide_on_votes
@@ -127,14 +128,15 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
         parameters, search = choose_learner(project=project, spec=spec, rules=rules, material=material, seed=seed)
     recipe = Recipe(dataset.sha256, spec, parameters, seed)
     with watch.part("fit"):
-        material = _knowing_the_pool(project, recipe, material, labels.ids)
         model = fit(recipe=recipe, material=material)
+        pool_leads = _leads_in_pool(project, recipe, model, labels.ids)
+        model = calibrate(recipe=recipe, model=model, material=material, pool_leads=pool_leads)
     job.report(0.5, "measuring on the audit split")
     with watch.part("evaluate"):
         policy = selectors.policy_of(project)
         metrics = _measure(project, spec, rules, policy, model, material.targets, audit, recipe.seed)
     metrics |= {
-        "n_labels": len(material.targets),
+        "n_labels": len(material),
         "temperature": round(model.temperature, 4),
         "search": search,
         "audit_sample": selectors.audit_sample_number(project=project),
@@ -164,9 +166,8 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
         sha256, folder = registry.store_model(
             recipe=recipe,
             model=model,
-            scaling=material.scaling,
-            pool_leads=material.pool_leads,
-            learned=material.block,
+            material=material,
+            pool_leads=pool_leads,
             inputs=inputs_of(spec=spec, ids=labels.ids),
         )
         version = registry.register_version(
@@ -259,17 +260,15 @@ def _material(project: Project, spec: FeaturizerSpec, rules: SchemaRules, labels
     return Material(found.block, targets, weights, scaling)
 
 
-def _knowing_the_pool(project: Project, recipe: Recipe, material: Material, ids: list[int]) -> Material:
-    """The material with how sure this very model would be of the pool: what was labeled is harder than that.
+def _leads_in_pool(project: Project, recipe: Recipe, model: Model, ids: list[int]) -> tuple[float, ...]:
+    """How far the first label of this uncalibrated model leads in the pool: what was labeled is harder than that.
 
     Of the labeled items themselves, `ids`, it is surer than of any other: it has seen them.
     """
-    if material.targets.is_multilabel:
-        return material
+    if model.is_multilabel:
+        return ()
     pool = features.pool_sample(project=project, spec=recipe.spec, n=POOL_SAMPLE, seed=recipe.seed, without=ids)
-    if pool is None:
-        return material
-    return replace(material, pool_leads=pool_leads_of(fit_uncalibrated(recipe=recipe, material=material), pool))
+    return () if pool is None else pool_leads_of(model, pool)
 
 
 def _measure(

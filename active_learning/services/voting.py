@@ -55,15 +55,8 @@ def _vote(job: RunningJob) -> dict[str, Any]:
 
 def _of_learned(learned: Learned, rules: SchemaRules) -> dict[int, Value]:
     """Of each item that the version learned from: what a model of the same recipe says that did not."""
-    material, recipe = learned.material, learned.recipe
-    said = cross_fitted(
-        learner_of(recipe.parameters),
-        material.block,
-        material.targets,
-        material.weights,
-        material.scaling,
-        np.random.default_rng(recipe.seed),
-    )
+    recipe = learned.recipe
+    said = cross_fitted(learner_of(recipe.parameters), learned.material, np.random.default_rng(recipe.seed))
     return _values(np.array(learned.ids, dtype=np.int64), said, rules)
 
 

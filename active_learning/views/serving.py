@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from active_learning import selectors
 from active_learning.core.band_scale import draw_scale
+from active_learning.core.redaction import fields_among
 from active_learning.core.weighted import MIN_JUDGED
 from active_learning.forms import ServingForm
 from active_learning.models import Prediction, ServingPolicy
@@ -62,6 +63,7 @@ def serving(request: HttpRequest, slug: str) -> HttpResponse:
         "live": live,
         "has_traffic": bool(selectors.latest_predictions(project=project, n=1)),
         "several": schema.kind == "choices",
+        "hidden": sorted(fields_among(policy.log_fields, selectors.learned_fields(project=project))),
         **_bands(policy, live, of_two=several),
         **_production(project, live),
     }

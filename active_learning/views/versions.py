@@ -273,6 +273,7 @@ def _facts(found: ModelVersion, sha256_of: Mapping[str, str], checklist: list[Li
         metrics=found.metrics,
         checklist=checklist,
         files=sha256_of,
+        erasures=[(f"{one.at:%Y-%m-%d}", one.n_items) for one in found.erasures.all()],
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from feedback.core.rates import Corrected, corrected_rate
@@ -24,6 +24,18 @@ SIGNALS = {
     "copied": "Copied",
     "converted": "Converted",
 }
+# What users did, as the list of the latest says it.
+DID = {
+    "shown": "saw it",
+    "accepted": "took it",
+    "edited": "edited it",
+    "undone": "undid it",
+    "dismissed": "dismissed it",
+    "copied": "copied it",
+    "dwell": "had it on the screen",
+    "converted": "went on to what it was for",
+}
+SAID = {"up": "said it is right", "down": "said it is wrong", "neutral": "said neither", "undo": "took it back"}
 # What the error rate is told from.
 MAIN = "thumbs_down"
 
@@ -60,6 +72,46 @@ class SignalRow:
         if found.sensitivity.low <= found.false_alarm.high and found.false_alarm.low <= found.sensitivity.high:
             return "hardly tells: the intervals overlap"
         return "speaks for a mistake" if found.log_ratio > 0 else "speaks for the answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One thing that a user said or did, as it came."""
+
+    at: datetime
+    words: str
+    detail: str
+    is_said: bool
+    is_verified: bool
+
+
+def arrived(said: Iterable[Mapping[str, Any]], did: Iterable[Mapping[str, Any]], *, most: int) -> list[Arrival]:
+    """The latest of both, the newest first. `said`: {created_at, verdict, correction, comment, is_verified}; `did`:
+    {received_at, name, value, is_verified}."""
+    rows = [
+        Arrival(
+            one["created_at"],
+            SAID[one["verdict"]],
+            " · ".join(filter(None, [_corrected(one["correction"]), f"“{one['comment']}”" if one["comment"] else ""])),
+            True,
+            one["is_verified"],
+        )
+        for one in said
+    ]
+    rows += [Arrival(one["received_at"], DID[one["name"]], _measure(one), False, one["is_verified"]) for one in did]
+    return sorted(rows, key=lambda row: row.at, reverse=True)[:most]
+
+
+def _corrected(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"right would be {', '.join(map(str, value)) if isinstance(value, list) else value}"
+
+
+def _measure(event: Mapping[str, Any]) -> str:
+    if event["value"] is None:
+        return ""
+    return f"{event['value']:.0f}\u202fs" if event["name"] == "dwell" else f"{100 * event['value']:.0f}\u202f%"
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,8 @@ def parse_signal(row: object, now: datetime) -> Signal:
     at, value = row.get("at"), _value(name, row.get("value"))
     client_id = row.get("client_id")
     if client_id is None:
-        client_id = hashlib.sha256(f"{token}\0{name}\0{at}\0{value}".encode(errors="replace")).hexdigest()[:32]
+        content = "\0".join(map(str, (token, name, at, value, texts["subject"])))
+        client_id = hashlib.sha256(content.encode(errors="replace")).hexdigest()[:32]
     if not isinstance(client_id, str) or not _CLIENT_ID.fullmatch(client_id):
         raise Invalid("A client_id has 1 to 64 letters, digits and . : _ -", code="bad_client_id")
     signature = texts["subject_signature"]

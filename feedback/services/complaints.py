@@ -2,10 +2,13 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from active_learning.models import Prediction
+from active_learning.selectors import VECTOR_FIELD
+from active_learning.services.decisions import ask_a_person
 from feedback import selectors
 from feedback.core.statements import REASONS
 from feedback.models import CurrentVerdict
@@ -14,8 +17,6 @@ from labeling.services.inbox import restate_reason
 from labeling.services.routed import Routed, route_to_review
 
 REASON = ReviewItem.Reason.COMPLAINT.value
-# The field of a logged input that holds the owner's own vector.
-VECTOR_FIELD = "features"
 MAX_SHOWN = 20
 
 
@@ -23,32 +24,34 @@ def bring_before_a_person(*, verdict: CurrentVerdict, prediction: Prediction, pr
     """Puts the complaint into the inbox, or takes it out again when nobody complains any more.
 
     Belongs into the caller's transaction. An answer that is judged blind anyway stays blind, and one whose input was
-    not kept cannot be judged: neither is brought, and both are counted.
+    not kept, or not as models see it, cannot be judged: neither is brought, and both are counted.
     """
     if verdict.item_id is None:
-        if prediction.input is None:
+        if prediction.input is None or not prediction.is_whole:
             return
         verdict.item_id = _item_of(prediction, project, now)
         verdict.save(update_fields=["item"])
     if verdict.item_id is not None and not prediction.is_explored:
-        item = Item.objects.select_for_update(no_key=True).only("pk", "split", "state").get(pk=verdict.item_id)
-        restate(item=item, prediction=prediction, now=now)
+        restate(item_ids=[verdict.item_id], now=now)
+        ask_a_person(project=project, prediction=prediction, item_id=verdict.item_id)
 
 
-def restate(*, item: Item, prediction: Prediction, now: datetime) -> None:
-    """What the inbox says of the complaints about an item, as they are now. The caller holds the item's row."""
-    complaints = selectors.complaints_about(item_id=item.pk)
-    if item.split == Item.Split.AUDIT or item.state in (Item.State.RESOLVED, Item.State.EXCLUDED):
-        complaints = []
-    evidence = _evidence(complaints, prediction) if complaints else None
-    restate_reason(
-        project_id=prediction.project_id,
-        item_id=item.pk,
-        reason=REASON,
-        evidence=evidence,
-        priority=_priority(complaints),
-        now=now,
-    )
+def restate(*, item_ids: Iterable[int], now: datetime) -> None:
+    """What the inbox says of the complaints about these items, as they are now. Belongs into a transaction: it holds
+    the items' rows."""
+    items = Item.objects.select_for_update(no_key=True).filter(pk__in=list(item_ids)).order_by("pk")
+    for item in items.only("pk", "project_id", "split", "state"):
+        complaints = selectors.complaints_about(item_id=item.pk)
+        if item.split == Item.Split.AUDIT or item.state in (Item.State.RESOLVED, Item.State.EXCLUDED):
+            complaints = []
+        restate_reason(
+            project_id=item.project_id,
+            item_id=item.pk,
+            reason=REASON,
+            evidence=_evidence(complaints) if complaints else None,
+            priority=_priority(complaints),
+            now=now,
+        )
 
 
 def _item_of(prediction: Prediction, project: Project, now: datetime) -> int | None:
@@ -72,16 +75,30 @@ def _said(prediction: Prediction) -> dict[str, Any]:
         "prediction": str(prediction.pk),
         "value": prediction.value,
         "probabilities": dict(sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])[:MAX_SHOWN]),
-        "words": [],
+        "words": prediction.words,
         "source": f"model {version.number}" if version else "rules",
     }
 
 
-def _evidence(complaints: list[CurrentVerdict], prediction: Prediction) -> dict[str, Any]:
+def _said_then(complaint: CurrentVerdict) -> dict[str, Any]:
+    """The same of the prediction that somebody complains about; what is left of it, when its row has gone."""
+    prediction = Prediction.objects.select_related("version").filter(pk=complaint.prediction).first()
+    if prediction is not None:
+        return _said(prediction)
+    return {
+        "prediction": str(complaint.prediction),
+        "value": complaint.said,
+        "probabilities": {},
+        "words": [],
+        "source": f"model {complaint.model}" if complaint.model else "rules",
+    }
+
+
+def _evidence(complaints: list[CurrentVerdict]) -> dict[str, Any]:
     events = [complaint.event for complaint in complaints if complaint.event is not None]
     corrections = Counter(str(event.correction) for event in events if event.correction is not None)
     value_of = {str(event.correction): event.correction for event in events if event.correction is not None}
-    return _said(prediction) | {
+    return _said_then(complaints[0]) | {
         "n": len(complaints),
         "n_verified": sum(complaint.is_verified for complaint in complaints),
         "n_predictions": len({complaint.prediction for complaint in complaints}),

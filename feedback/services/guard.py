@@ -9,13 +9,12 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from active_learning.models import Prediction
 from feedback import selectors
 from feedback.core.guard import MIN_OF_A_SUBJECT, Burst, burst
 from feedback.models import CurrentVerdict, FeedbackEvent
 from feedback.services.complaints import restate
 from labeling.core.errors import Conflict
-from labeling.models import Item, Project
+from labeling.models import Project
 from labeling.services.audit import record_audit
 
 log = structlog.get_logger(__name__)
@@ -78,7 +77,7 @@ def quarantine(*, project: Project, chosen: dict[int, str], now: datetime) -> in
         for row in rows:
             row.quarantined_at, row.quarantined_for = now, chosen[row.pk][:200]
         CurrentVerdict.objects.bulk_update(rows, ["quarantined_at", "quarantined_for"])
-        _restate(rows, now)
+        restate(item_ids={row.item_id for row in rows if row.item_id is not None}, now=now)
         if rows:
             reasons = Counter(row.quarantined_for for row in rows)
             record_audit(
@@ -106,17 +105,6 @@ def release(*, project: Project, verdict_ids: Iterable[int], actor: Any, now: da
             # The next look must not set aside again what an owner has looked at.
             row.quarantined_at, row.quarantined_for, row.released_at = None, "", now
         CurrentVerdict.objects.bulk_update(rows, ["quarantined_at", "quarantined_for", "released_at"])
-        _restate(rows, now)
+        restate(item_ids={row.item_id for row in rows if row.item_id is not None}, now=now)
         record_audit(action="feedback.release", actor=actor, project=project, target=f"{len(rows)} verdicts", detail={})
     return len(rows)
-
-
-def _restate(rows: list[CurrentVerdict], now: datetime) -> None:
-    """What the inbox says of the complaints about their items, as it is now."""
-    latest = {row.item_id: row.prediction for row in rows if row.item_id is not None}
-    predictions = Prediction.objects.select_related("version").in_bulk(list(latest.values()))
-    items = Item.objects.select_for_update(no_key=True).filter(pk__in=list(latest)).order_by("pk")
-    for item in items.only("pk", "split", "state"):
-        prediction = predictions.get(latest[item.pk])
-        if prediction is not None and not prediction.is_explored:
-            restate(item=item, prediction=prediction, now=now)

@@ -2,23 +2,28 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from feedback import access, selectors
 from feedback.core.statements import REASONS
-from feedback.forms import KeyForm
-from feedback.services import guard
+from feedback.forms import KeyForm, SubjectForm
+from feedback.services import guard, privacy
 from feedback.services import keys as services
 from feedback.services.scripts import newest
 from labeling import access as labeling_access
-from labeling.models import Membership
+from labeling.access import logged_in_fragment
+from labeling.models import Membership, Project
+from labeling.services.demo import SLUG
 
 Role = Membership.Role
+# Of what is kept of a user so much is listed; the file has all of it.
+MOST_SHOWN = 100
 
 
 @login_required
@@ -32,8 +37,20 @@ def feedback(request: HttpRequest, slug: str) -> HttpResponse:
         "report": selectors.feedback_report(project=membership.project),
         "has_keys": bool(selectors.keys_of(project=membership.project)),
         "reasons": REASONS,
+        "arrivals": selectors.latest(project=membership.project),
+        "product": _product_of_the_demo(request, membership.project),
     }
     return render(request, "feedback/feedback.html", context)
+
+
+@logged_in_fragment
+@never_cache
+@require_safe
+def latest(request: HttpRequest, slug: str) -> HttpResponse:
+    """What came in the last day; the page asks for it again and again."""
+    membership = labeling_access.membership_for(request.user, slug, Role.REVIEWER)
+    context = {"project": membership.project, "arrivals": selectors.latest(project=membership.project)}
+    return render(request, "feedback/_latest.html", context)
 
 
 @login_required
@@ -53,6 +70,29 @@ def quarantine(request: HttpRequest, slug: str) -> HttpResponse:
         "verdicts": selectors.quarantined(project=membership.project),
     }
     return render(request, "feedback/quarantine.html", context)
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def subject(request: HttpRequest, slug: str) -> HttpResponse:
+    """What is kept of one user of the product. Their id is posted, so that no address holds it; `act` hands it out as a
+    file, or forgets it."""
+    membership = labeling_access.membership_for(request.user, slug, Role.OWNER)
+    project = membership.project
+    form = SubjectForm(request.POST if request.method == "POST" else None)
+    context: dict[str, Any] = {"project": project, "membership": membership, "form": form}
+    if request.method == "POST" and form.is_valid():
+        name, act = form.cleaned_data["subject"], request.POST.get("act")
+        if act == "forget":
+            context["forgotten"] = privacy.forget(project=project, subject=name, actor=request.user)
+        kept = privacy.kept_of(project=project, subject=name)
+        if act == "export":
+            response = JsonResponse(kept, json_dumps_params={"ensure_ascii": False, "indent": 2})
+            response["Content-Disposition"] = 'attachment; filename="kept.json"'
+            return response
+        context |= {"kept": kept, "name": name, "shown": kept["feedback"][:MOST_SHOWN], "most_shown": MOST_SHOWN}
+    return render(request, "feedback/subject.html", context, status=422 if form.is_bound and form.errors else 200)
 
 
 @login_required
@@ -99,6 +139,13 @@ def revoke_key(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     services.revoke_widget_key(key=access.widget_key_for(membership, pk), actor=request.user)
     messages.success(request, "Revoked. Pages that carry it are refused from now on.")
     return redirect("feedback:keys", slug)
+
+
+def _product_of_the_demo(request: HttpRequest, project: Project) -> str:
+    """The address of the product that uses the demo project; empty where there is none, or it is on another machine."""
+    host = request.get_host().partition(":")[0]
+    is_there = settings.DEMO_HOST_PORT and project.slug == SLUG and host in ("localhost", "127.0.0.1")
+    return f"http://{host}:{settings.DEMO_HOST_PORT}/" if is_there else ""
 
 
 def _keys_page(request: HttpRequest, membership: Membership, form: KeyForm, key: Any = None) -> HttpResponse:

@@ -142,7 +142,7 @@ def test_the_part_that_changes_asks_for_itself_faster_while_something_runs(clien
     assert client.get(f"/projects/{trained.slug}/model/now/").status_code == 401
 
 
-def test_who_sees_what(client, owner, outsider, trained):
+def test_who_sees_what(client, owner, trained, outsider):
     annotator, reviewer = make_member(trained), make_member(trained, "reviewer")
     for user, may_train, may_set in ((owner, True, True), (reviewer, True, False), (annotator, False, False)):
         content = page(client, trained, user).content

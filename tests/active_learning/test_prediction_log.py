@@ -111,14 +111,23 @@ def test_an_audit_item_is_not_shown_with_what_the_model_said(owner, trained):
 
 
 @pytest.mark.django_db
-def test_what_may_not_be_kept_does_not_reach_the_inbox_either(owner, trained):
-    project = trained(review_below=1.0, auto_above=1.0, log_fields={"mail": "never"})
-    predict(owner, project, [{"text": "a stew", "mail": "a@b.c"}])
+def test_what_may_not_be_kept_does_not_reach_the_inbox_either(client, owner, trained):
+    bands = {"review_below": 1.0, "auto_above": 1.0}
+    project = trained(**bands, log_fields={"mail": "mask", "channel": "never"}, segment_field="channel")
+    predict(owner, project, [{"text": "a stew", "mail": "a@b.c", "channel": "phone"}])
     item = Item.objects.get(project=project, origin="prediction")
-    assert item.data == {"text": "a stew"}
-    nothing = trained(review_below=1.0, auto_above=1.0, log_fields={"text": "never"})
-    said = predict(owner, nothing, [{"text": "a stew"}])
-    assert Prediction.objects.get(pk=said[0]["id"]).item is None
+    assert (item.data, item.meta) == ({"text": "a stew", "mail": "masked:5"}, {})
+    assert item.predictions.get().segment == ""
+    # What models learn from is hidden: two texts of one length are not one thing to judge, and nobody could judge them.
+    hiding = trained(**bands, log_fields={"text": "mask", "channel": "mask"}, segment_field="channel")
+    said = predict(owner, hiding, [{"text": text, "channel": "phone"} for text in ("a goal", "a bank")])
+    assert [one["decision"] for one in said] == ["review", "review"]
+    rows = Prediction.objects.filter(pk__in=[one["id"] for one in said])
+    assert {(row.item, row.is_whole, row.segment) for row in rows} == {(None, False, "masked:5")}
+    assert list(Item.objects.filter(project=project, origin="prediction")) == [item]
+    client.force_login(owner)
+    page = client.get(f"/projects/{project.slug}/live/settings/").content.decode()
+    assert "Nobody is asked about an input of which text is hidden" in page
 
 
 @pytest.mark.django_db(transaction=True)
@@ -152,6 +161,15 @@ def test_the_rest_is_written_soon_and_waits_for_the_database(owner, settings, mo
     monkeypatch.setattr(prediction_log, "MAX_WAITING", 0)
     predict(owner, project, [{"text": "one more"}])
     assert Prediction.objects.count() == 34
+    monkeypatch.undo()
+    settings.PREDICTION_LOG_SECONDS = 60
+    monkeypatch.setattr(prediction_log, "MAX_WAITING_BYTES", 1_000)
+    predict(owner, project, [{"text": "short"}])
+    assert Prediction.objects.count() == 34
+    predict(owner, project, [{"text": "long " * 200}])
+    assert Prediction.objects.filter(input__text__startswith="long").exists(), "its input is more than may wait"
+    prediction_log.flush()
+    assert Prediction.objects.count() == 36
 
 
 @pytest.mark.django_db(transaction=True)

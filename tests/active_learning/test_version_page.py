@@ -245,7 +245,7 @@ ELSEWHERE = {
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_who_may_open_what(client, owner, outsider, trained, name):
+def test_who_may_open_what(client, owner, trained, outsider, name):
     method, *statuses = PAGES[name]
     numbered = {} if name in ("compare", "roll-back", "set-shadow", "live") else {"number": 1}
     url = reverse(f"active_learning:{name}", kwargs={"slug": trained.slug} | numbered)

@@ -22,8 +22,11 @@ pytestmark = pytest.mark.django_db
 # name, method, answers to owner, reviewer, annotator
 PAGES = [
     ("feedback", "get", 200, 200, 403),
+    ("latest", "get", 200, 200, 403),
     ("quarantine", "get", 200, 403, 403),
     ("quarantine", "post", 409, 403, 403),
+    ("subject", "get", 200, 403, 403),
+    ("subject", "post", 422, 403, 403),
     ("keys", "get", 200, 403, 403),
     ("keys", "post", 422, 403, 403),
     ("change-key", "get", 200, 403, 403),
@@ -47,7 +50,10 @@ def test_who_may_open_what(client, key, project, owner, reviewer, annotator, out
             assert ask(name, method, user).status_code == status, (name, method, user)
         assert ask(name, method, outsider).status_code == 404, name
         stranger = ask(name, method, None)
-        assert stranger.status_code == 302 and stranger.url.startswith("/login/"), name
+        if name == "latest":
+            assert stranger.status_code == 401
+        else:
+            assert stranger.status_code == 302 and stranger.url.startswith("/login/"), name
     foreign = Client()
     foreign.force_login(owner)
     assert foreign.get(reverse("feedback:change-key", args=[project.slug, 10**6])).status_code == 404
@@ -74,7 +80,7 @@ def test_an_owner_makes_a_key_and_copies_what_to_paste(client, project, owner):
 def judged(project, text, value, settled):
     """A prediction that was given to a person when it was answered, and was judged since."""
     item = Item.objects.create(project=project, content_hash=f"{abs(hash(text)):032x}"[:32], data={"text": text})
-    made = make_prediction(project, value=value, text=text, item=item)
+    made = make_prediction(project, value=value, text=text, item=item, decision="review", reason="unsure")
     Resolution.objects.create(
         project=project, item=item, value=settled, method="consensus", n_annotations=1, created_at=timezone.now()
     )
@@ -132,7 +138,9 @@ def test_the_page_shows_words_as_text_and_says_what_is_not_known(client, send, p
     assert (report.senders.subjects, report.senders.claimed, report.senders.unnamed) == (1, 1, 1)
 
 
-def test_a_reviewer_reads_the_users_words_and_takes_their_correction(client, send, project, prediction, reviewer):
+def test_a_reviewer_reads_the_users_words_and_takes_their_correction(client, send, project, reviewer):
+    marked = [{"field": "text", "start": 2, "end": 6, "weight": 0.4}]
+    prediction = make_prediction(project, words=marked)
     send(prediction, "down", correction="negative", reasons=["wrong"], comment="<i>sad</i>", subject="a")
     ImplicitEvent.objects.create(
         project=project,
@@ -151,6 +159,7 @@ def test_a_reviewer_reads_the_users_words_and_takes_their_correction(client, sen
         "Take what users say",
         "not true",
         "undone × 1",
+        "I <mark>like</mark> it",  # what its user saw marked
     ):
         assert words in page, words
     review = ReviewItem.objects.get()

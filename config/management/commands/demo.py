@@ -13,6 +13,7 @@ from active_learning.models import LearningPolicy, ModelVersion
 from active_learning.selectors import n_featurized, policy_of
 from active_learning.services import features, training, triggers
 from active_learning.services.policy import change_policy
+from config import demo_host
 from labeling.core.errors import DomainError
 from labeling.core.vader import DOMAINS, RatedText, read_distribution
 from labeling.models import AgreementReport, Item, Job, Project
@@ -71,8 +72,7 @@ class Command(BaseCommand):
         self.n_changes += is_new + report.created
         if is_new:
             # A first look should find a live model: nobody has to approve one here.
-            olga = get_user_model().objects.get(username="olga")
-            change_policy(project=project, actor=olga, promotion=LearningPolicy.Promotion.AUTOMATIC)
+            change_policy(project=project, actor=self._olga(), promotion=LearningPolicy.Promotion.AUTOMATIC)
         without = sum(not text.ratings for text in texts)
         if without:
             self._say(f"the source's two files disagree about {without:,} texts: those get no recorded answers")
@@ -90,6 +90,11 @@ class Command(BaseCommand):
                 self._learn(project, n_labels)
         if not AgreementReport.objects.filter(project=project).exists():
             self._measure(project)
+        if demo_host.give_keys(project=project, owner=self._olga(), home=settings.TOUCHSTONE_HOME):
+            self.n_changes += 1
+            self._say(
+                "keys for Inkwell, a made-up product that asks the model; `manage.py serve` starts it beside the web"
+            )
         if not self.n_changes:
             self._say("everything was there already: nothing was changed")
 
@@ -109,8 +114,9 @@ class Command(BaseCommand):
         return n_featurized(project=project, fingerprint=fingerprint) if fingerprint else 0
 
     def _learn(self, project: Project, n_labels: int) -> None:
-        olga = get_user_model().objects.get(username="olga")
-        wanted = triggers.request_training(project=project, reason=f"demo: {n_labels} labeled items", actor=olga)
+        wanted = triggers.request_training(
+            project=project, reason=f"demo: {n_labels} labeled items", actor=self._olga()
+        )
         job = self._run(wanted, training.train)
         if job.state == Job.State.FAILED:
             raise CommandError(f"The training failed: {job.error}")
@@ -142,6 +148,9 @@ class Command(BaseCommand):
             f"people agree with an alpha of {alpha['value']:.2f} (95 % interval {interval['low']:.2f} to "
             f"{interval['high']:.2f}) on {alpha['n']['items']:,} items"
         )
+
+    def _olga(self) -> Any:
+        return get_user_model().objects.get(username="olga")
 
     def _run(self, job: Job, work: Callable[..., None]) -> Job:
         """The job when it has ended. Done here, or by a worker that was faster."""

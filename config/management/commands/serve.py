@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 from django.db.utils import DatabaseError
 
-from config import supervisor
+from config import demo_host, supervisor
 from labeling.services.upkeep import n_missing_migrations
 
 WEB_THREADS = 4
@@ -42,6 +42,8 @@ class Command(BaseCommand):
         if not settings.DEBUG:
             self._collect_static()
         plan = _plan(home, host, port, broker)
+        if demo_host.has_keys(home) and demo_host.is_reachable():
+            _add_demo_host(plan, home, f"http://{_reachable(host)}:{port}", settings.DEMO_HOST_PORT or next_free(port))
         connections.close_all()
         self.stdout.write("Starting. Ctrl-C stops it.")
         self.stdout.flush()
@@ -191,6 +193,29 @@ def _plan(home: Path, host: str, port: int, broker: list[str] | None) -> dict[st
             "No account yet?   manage.py demo, or manage.py createsuperuser",
         ],
     }
+
+
+def _add_demo_host(plan: dict[str, Any], home: Path, touchstone: str, port: int) -> None:
+    """Puts the demo's own product into the plan; its pages are for this machine alone."""
+    argv = demo_host.command(home=home, port=port, touchstone=touchstone)
+    plan["parts"].append({"name": "demo", "argv": argv})
+    for part in plan["parts"]:
+        if part["name"] == "web":
+            part["env"] = part["env"] | {"DEMO_HOST_PORT": str(port)}
+    plan["welcome"].insert(1, f"A made-up product http://localhost:{port}/")
+
+
+def next_free(port: int) -> int:
+    """The first port after this one that this machine's own programs can listen on; 0 where none of the next 50 is."""
+    for other in range(port + 1, min(port + 51, 65_536)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", other))
+            except OSError:
+                continue
+            return other
+    return 0
 
 
 def _reachable(host: str) -> str:

@@ -4,6 +4,8 @@ import numpy as np
 
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.featurize import Featurizer, FeaturizerSpec, RawItem
+from active_learning.core.learners import calibrate
+from active_learning.core.material import Material
 from active_learning.core.scaling import DenseScaling, dense_scaling
 
 WORDS = {
@@ -32,6 +34,13 @@ def block_of(texts: list[str], spec: FeaturizerSpec = TEXT_SPEC) -> FeatureBlock
 def scaling_of(block: FeatureBlock, spec: FeaturizerSpec = TEXT_SPEC) -> DenseScaling:
     dense = block.dense.astype(np.float64)
     return dense_scaling(spec.dense_parts, len(block), dense.sum(axis=0), np.square(dense).sum(axis=0))
+
+
+def learned(learner, block, targets, *, weights=None, scaling=None, seed=0):
+    """The calibrated model that a learner makes of a block."""
+    weights = np.ones(len(targets)) if weights is None else weights
+    material = Material(block, targets, weights, scaling or scaling_of(block))
+    return calibrate(learner, learner.fit(material), material, np.random.default_rng(seed))
 
 
 class LetterEmbedder:

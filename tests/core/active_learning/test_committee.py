@@ -8,6 +8,7 @@ from active_learning.core.acquisition import STRATEGIES
 from active_learning.core.campaign import Known, play
 from active_learning.core.committee import MEMBERS, Ballots, Committee, disagreement, fit_committee
 from active_learning.core.linear import LinearLearner
+from active_learning.core.material import Material
 from active_learning.core.targets import Targets, encode_targets
 from tests.core.active_learning.synthetic import block_of, scaling_of, topic_texts
 
@@ -21,8 +22,8 @@ def pool(n=120, seed=0):
 
 
 def committee(block, targets, seed=0):
-    rng = np.random.default_rng(seed)
-    return fit_committee(LinearLearner(), block, targets, np.ones(len(targets)), scaling_of(block), rng)
+    material = Material(block, targets, np.ones(len(targets)), scaling_of(block))
+    return fit_committee(LinearLearner(), material, np.random.default_rng(seed))
 
 
 def test_vote_entropy_is_that_of_the_votes():

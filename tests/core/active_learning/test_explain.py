@@ -23,7 +23,7 @@ from active_learning.core.featurize import Featurizer, FeaturizerSpec, NumericFi
 from active_learning.core.linear import LinearLearner
 from active_learning.core.occlusion import MAX_PASSAGES, occlude, passages_of
 from active_learning.core.targets import encode_targets
-from tests.core.active_learning.synthetic import LetterEmbedder, scaling_of, topic_texts
+from tests.core.active_learning.synthetic import LetterEmbedder, learned, scaling_of, topic_texts
 
 AMOUNT = NumericField("amount", 30.0, 20.0, (10.0, 20.0, 40.0, 60.0))
 SPEC = FeaturizerSpec(
@@ -66,7 +66,7 @@ class _Fitted:
         block = self.featurizer.transform([RawItem(d, v) for d, v in zip(data, vectors, strict=True)])
         scaling = scaling_of(block, spec)
         targets = encode_targets(values, labels, is_multilabel=kind == "choices")
-        self.model = LinearLearner().fit(block, targets, np.ones(len(data)), rng, scaling)
+        self.model = learned(LinearLearner(), block, targets, scaling=scaling)
         self.explainer = Explainer(self.model, spec, scaling.center)
 
     def ask(self, data, vector=None, label=None):

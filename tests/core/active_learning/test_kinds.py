@@ -22,7 +22,7 @@ from active_learning.core.ordinal import OrdinalLearner
 from active_learning.core.pairwise import PairLearner
 from active_learning.core.scaling import DenseScaling
 from active_learning.core.targets import Targets, decide, encode_targets
-from tests.core.active_learning.synthetic import LetterEmbedder, block_of, scaling_of, topic_texts
+from tests.core.active_learning.synthetic import LetterEmbedder, block_of, learned, scaling_of, topic_texts
 
 TOPICS = ("food", "money", "sport")
 KINDS = {
@@ -36,8 +36,7 @@ KINDS = {
 
 def fit(learner, block, targets, weight=None, spec=None):
     scaling = scaling_of(block, spec) if spec else scaling_of(block)
-    weight = np.ones(len(targets)) if weight is None else weight
-    return learner.fit(block, targets, weight, np.random.default_rng(0), scaling)
+    return learned(learner, block, targets, weights=weight, scaling=scaling)
 
 
 def topics(n=120, seed=0, labels=TOPICS):
@@ -167,9 +166,7 @@ def test_trees_learn_what_a_linear_model_cannot():
     block, scaling = table_of(rows)
 
     def right(learner):
-        model = learner.fit(
-            block.take(np.arange(400)), targets.take(np.arange(400)), np.ones(400), np.random.default_rng(0), scaling
-        )
+        model = learned(learner, block.take(np.arange(400)), targets.take(np.arange(400)), scaling=scaling)
         p = model.predict_proba(block.take(np.arange(400, 600)))
         return (p.argmax(axis=1) == targets.y[400:]).mean()
 

@@ -5,6 +5,7 @@ import numpy as np
 from active_learning.core.crossfit import cross_fitted_probabilities
 from active_learning.core.label_errors import label_errors, several_label_errors
 from active_learning.core.linear import LinearLearner
+from active_learning.core.material import Material
 from active_learning.core.targets import encode_targets
 from tests.core.active_learning.synthetic import block_of, scaling_of, topic_texts
 
@@ -45,7 +46,8 @@ def test_most_labels_that_were_made_wrong_are_found():
     truth = targets.y.copy()
     wrong = rng.permutation(400)[:40]
     targets.y[wrong] = (truth[wrong] + rng.integers(1, 3, 40)) % 3
-    p = cross_fitted_probabilities(LinearLearner(), block, targets, np.ones(400), scaling_of(block), rng)
+    material = Material(block, targets, np.ones(400), scaling_of(block))
+    p = cross_fitted_probabilities(LinearLearner(), material, rng)
     found = label_errors(p, targets.y).probable
     hits = np.isin(found.rows, wrong)
     assert hits.mean() > 0.9 and hits.sum() > 28

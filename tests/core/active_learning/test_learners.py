@@ -9,10 +9,11 @@ from active_learning.core import gram
 from active_learning.core.baselines import majority_prediction, random_predictions
 from active_learning.core.featurize import Featurizer, RawItem, infer_spec
 from active_learning.core.linear import LinearLearner, LinearModel
+from active_learning.core.material import Material
 from active_learning.core.scaling import dense_scaling
 from active_learning.core.targets import Targets, decide, encode_targets
 from active_learning.core.temperature import fit_temperature, leads, out_of_fold_temperature
-from tests.core.active_learning.synthetic import LetterEmbedder, block_of, scaling_of, topic_texts
+from tests.core.active_learning.synthetic import LetterEmbedder, block_of, learned, scaling_of, topic_texts
 
 TOPICS = ("food", "money", "sport")
 
@@ -22,7 +23,7 @@ def fitted(n=120, labels=TOPICS, seed=0, **options):
     texts, topics = topic_texts(n, rng)
     block = block_of(texts)
     targets = encode_targets(topics, labels, is_multilabel=False)
-    model = LinearLearner(**options).fit(block, targets, np.ones(n), rng, scaling_of(block))
+    model = learned(LinearLearner(**options), block, targets)
     return model, block, targets
 
 
@@ -58,7 +59,7 @@ def test_renaming_the_labels_renames_the_answers():
     model, block, targets = fitted()
     order = [2, 0, 1]
     renamed = Targets(tuple(TOPICS[i] for i in order), np.array([order.index(y) for y in targets.y]))
-    again = LinearLearner().fit(block, renamed, np.ones(len(targets)), np.random.default_rng(0), scaling_of(block))
+    again = learned(LinearLearner(), block, renamed)
     assert np.allclose(
         again.predict_proba(block)[:, [order.index(i) for i in range(3)]], model.predict_proba(block), atol=0.05
     )
@@ -87,9 +88,9 @@ def test_a_sample_weight_of_two_counts_like_two_rows():
     weight[:3] = 2
 
     def fit(rows, weights, C):
-        # Few enough rows that no temperature is fitted, and no class weights: the regression alone.
+        # No temperature and no class weights: the regression alone.
         learner = LinearLearner(C=C, balance=0.0)
-        return learner.fit(block.take(rows), targets.take(rows), weights, np.random.default_rng(0), scaling_of(block))
+        return learner.fit(Material(block.take(rows), targets.take(rows), weights, scaling_of(block)))
 
     weighed = fit(np.arange(30), weight, 10.0 * 33 / 30)
     repeated = fit(twice, np.ones(33), 10.0)
@@ -106,17 +107,14 @@ def test_many_and_few_rows_are_solved_alike(monkeypatch):
 def test_equal_rows_do_no_harm():
     block = block_of(["goal match"] * 30 + ["bank loan"] * 30 + [""] * 4)
     targets = Targets(TOPICS, np.array([2] * 30 + [1] * 30 + [0] * 4))
-    model = LinearLearner().fit(block, targets, np.ones(64), np.random.default_rng(0), scaling_of(block))
+    model = learned(LinearLearner(), block, targets)
     assert (model.predict_proba(block).argmax(axis=1) == targets.y).all()
 
 
 def test_two_classes_give_a_proper_pair_of_probabilities():
     texts, topics = topic_texts(80, np.random.default_rng(2), ("sport", "money"))
     block = block_of(texts)
-    model = LinearLearner().fit(
-        block, encode_targets(topics, ("money", "sport"), is_multilabel=False), np.ones(80), np.random.default_rng(0),
-        scaling_of(block),
-    )  # fmt: skip
+    model = learned(LinearLearner(), block, encode_targets(topics, ("money", "sport"), is_multilabel=False))
     p = model.predict_proba(block)
     assert np.allclose(p.sum(axis=1), 1, atol=1e-6)
     assert (np.array(model.labels)[p.argmax(axis=1)] == topics).all()
@@ -125,14 +123,9 @@ def test_two_classes_give_a_proper_pair_of_probabilities():
 def test_one_class_alone_is_refused():
     block = block_of(["a b", "c d"])
     with pytest.raises(ValueError, match="same"):
-        LinearLearner().fit(
-            block, Targets(TOPICS, np.array([1, 1])), np.ones(2), np.random.default_rng(0), scaling_of(block)
-        )
+        learned(LinearLearner(), block, Targets(TOPICS, np.array([1, 1])))
     with pytest.raises(ValueError, match="no labels"):
-        LinearLearner().fit(
-            block.take(np.array([], dtype=int)), Targets(TOPICS, np.zeros(0, dtype=int)), np.ones(0),
-            np.random.default_rng(0), scaling_of(block),
-        )  # fmt: skip
+        learned(LinearLearner(), block.take(np.array([], dtype=int)), Targets(TOPICS, np.zeros(0, dtype=int)))
 
 
 def test_a_class_with_one_example_neither_fails_nor_warns():
@@ -141,20 +134,14 @@ def test_a_class_with_one_example_neither_fails_nor_warns():
     block = block_of(texts)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = LinearLearner().fit(
-            block, encode_targets(topics, TOPICS, is_multilabel=False), np.ones(41), np.random.default_rng(0),
-            scaling_of(block),
-        )  # fmt: skip
+        model = learned(LinearLearner(), block, encode_targets(topics, TOPICS, is_multilabel=False))
     assert 0.05 <= model.temperature <= 20
     assert model.predict_proba(block)[:, 0].max() > 0
 
 
 def test_two_labels_in_all_are_enough_to_start():
     block = block_of(["goal match team", "bank loan tax"])
-    model = LinearLearner().fit(
-        block, encode_targets(["sport", "money"], TOPICS, is_multilabel=False), np.ones(2), np.random.default_rng(0),
-        scaling_of(block),
-    )  # fmt: skip
+    model = learned(LinearLearner(), block, encode_targets(["sport", "money"], TOPICS, is_multilabel=False))
     assert decide(model.predict_proba(block_of(["a goal", "a bank"])), is_multilabel=False).tolist() == [2, 1]
 
 
@@ -164,9 +151,7 @@ def test_a_hundred_and_fifty_classes_fit():
     values = [labels[i % 150] for i in range(450)]
     texts = [f"{value} word{rng.integers(30)} word{rng.integers(30)}" for value in values]
     block = block_of(texts)
-    model = LinearLearner().fit(
-        block, encode_targets(values, labels, is_multilabel=False), np.ones(450), rng, scaling_of(block)
-    )
+    model = learned(LinearLearner(), block, encode_targets(values, labels, is_multilabel=False))
     assert (np.array(labels)[model.predict_proba(block).argmax(axis=1)] == values).mean() > 0.95
 
 
@@ -179,7 +164,7 @@ def test_several_labels_are_learned_each_for_itself():
     labels = (*TOPICS, "never")
     targets = encode_targets(values, labels, is_multilabel=True)
     block = block_of(texts)
-    model = LinearLearner().fit(block, targets, np.ones(200), rng, scaling_of(block))
+    model = learned(LinearLearner(), block, targets)
     p = model.predict_proba(block)
     assert (decide(p, is_multilabel=True) == targets.y).all(axis=1).mean() > 0.9
     assert p[:, 3].max() < 0.05
@@ -194,10 +179,8 @@ def test_a_pair_model_prefers_the_side_that_has_the_better_words():
     values = ["a" if ("goal" in i.data["a"] or topics[texts.index(i.data["a"])] == "sport") else "b" for i in items]
     spec = infer_spec(items, is_pair=True, embedder=LetterEmbedder())
     block = Featurizer(spec, LetterEmbedder()).transform(items)
-    model = LinearLearner().fit(
-        block, encode_targets(values, ("a", "b", "tie"), is_multilabel=False), np.ones(len(items)), rng,
-        scaling_of(block, spec),
-    )  # fmt: skip
+    targets = encode_targets(values, ("a", "b", "tie"), is_multilabel=False)
+    model = learned(LinearLearner(), block, targets, scaling=scaling_of(block, spec))
     assert (np.array(model.labels)[model.predict_proba(block).argmax(axis=1)] == values).mean() > 0.95
 
 
@@ -238,7 +221,7 @@ def test_calibrated_confidence_is_near_accuracy_on_new_items():
     block = block_of(texts)
     targets = encode_targets(noisy, TOPICS, is_multilabel=False)
     half = np.arange(600)
-    model = LinearLearner().fit(block.take(half), targets.take(half), np.ones(600), rng, scaling_of(block))
+    model = learned(LinearLearner(), block.take(half), targets.take(half))
     p = model.predict_proba(block.take(half + 600))
     accuracy = (p.argmax(axis=1) == targets.y[600:]).mean()
     assert p.max(axis=1).mean() == pytest.approx(accuracy, abs=0.06)

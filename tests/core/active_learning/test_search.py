@@ -7,6 +7,7 @@ from sklearn.metrics import cohen_kappa_score, mean_absolute_error
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.choice import candidate_words, choice_words, tried_rows
 from active_learning.core.featurize import FeaturizerSpec, NumericField
+from active_learning.core.material import Material
 from active_learning.core.rating import rating_figures
 from active_learning.core.scaling import DenseScaling
 from active_learning.core.search import candidates, holds, search, why_unsuited
@@ -43,7 +44,8 @@ def test_what_an_owner_fixed_is_compared_alone_unless_it_does_not_suit():
 
 def searched(spec, block, targets, scaling, seed=0):
     recipes = candidates("choices" if targets.is_multilabel else "choice", spec, len(targets.labels))
-    return search(recipes, block, targets, np.ones(len(targets)), scaling, np.random.default_rng(seed))
+    material = Material(block, targets, np.ones(len(targets)), scaling)
+    return search(recipes, material, np.random.default_rng(seed))
 
 
 def test_trees_are_taken_where_columns_act_together_and_only_there():
