@@ -1,9 +1,10 @@
 """What is read of feedback."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -12,12 +13,14 @@ from django.db.models import Count, Exists, OuterRef, Q
 from django.db.models.functions import TruncDate, TruncWeek
 from django.utils import timezone
 
-from active_learning.models import Prediction
+from active_learning.models import Prediction, WeakLabel
 from active_learning.selectors import given_to_people
+from feedback.core.evidence import Said
 from feedback.core.groups import Counts, GroupRow, Groups, group_row, groups_of
 from feedback.core.reliability import Pairs
 from feedback.core.report import (
     MAIN,
+    SIGNALS,
     Arrival,
     DayChart,
     SignalRow,
@@ -323,6 +326,123 @@ def pairs(*, project: Project | None) -> dict[str, Pairs]:
     settled = _settled([item_id for _, _, item_id in rows])
     right = {pk: said == settled[item_id] for pk, said, item_id in rows if item_id in settled}
     return pairs_of(right, _signals_on(list(right)))
+
+
+def signal_weights(*, project: Project) -> dict[str, float]:
+    """What each signal may weigh in evidence here: 0 for one that has not earned any."""
+    rows = signal_rows(dict.fromkeys(SIGNALS, 1), pairs(project=project), whole_pairs())
+    return {row.name: row.weight for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a verified subject says of one prediction: by a verdict that stands, in this revision.
+
+    `is_linked`: the verdict names the item already.
+    """
+
+    verdict: int
+    revision: int
+    is_linked: bool
+    prediction: UUID
+    answered: Any
+    confidence: float
+    said: Said
+
+
+def spoken_about(*, now: datetime) -> list[Project]:
+    """The projects in which somebody lately said something, or of which weak labels are left."""
+    lately = CurrentVerdict.objects.filter(changed_at__gte=now - WINDOW).order_by().values("project_id").distinct()
+    left = WeakLabel.objects.order_by().values("project_id").distinct()
+    return list(Project.objects.filter(Q(pk__in=lately) | Q(pk__in=left)).order_by("pk"))
+
+
+def statements(*, project: Project, now: datetime) -> dict[int, list[Statement]]:
+    """What verified subjects lately said of inputs that wait for a person, by the id of their item, the earliest first.
+
+    Inputs are one when their content is. Nothing that is said of a prediction which is judged blind is in it.
+    """
+    standing = _standing(CurrentVerdict.objects.filter(project=project, changed_at__gte=now - WINDOW, is_verified=True))
+    columns = ("pk", "revision", "prediction", "channel", "verdict", "event__correction", "subject", "network", "item")
+    latest = standing.exclude(subject="").order_by("-changed_at").values_list(*columns)[:MAX_JUDGED]
+    rows = sorted(latest, key=itemgetter(0))
+    asked = _asked({row[2] for row in rows})
+    item_of = {asked[row[2]].content_hash: row[8] for row in rows if row[8] is not None and row[2] in asked}
+    item_of |= {one.content_hash: one.item_id for one in asked.values() if one.item_id is not None}
+    blind = {item_of[one.content_hash] for one in asked.values() if one.is_explored and one.content_hash in item_of}
+    waiting = _waiting(set(item_of.values()) - blind)
+    done = _done({prediction for prediction in asked if item_of.get(asked[prediction].content_hash) in waiting})
+    found: dict[int, list[Statement]] = defaultdict(list)
+    for pk, revision, prediction, channel, verdict, correction, subject, network, item in rows:
+        about = asked.get(prediction)
+        item_id = item_of.get(about.content_hash) if about is not None else None
+        if about is None or item_id not in waiting or verdict == Verdict.UNDO:
+            continue
+        signals = [f"{channel}_{verdict}", *sorted(done.get((prediction, subject), ()))]
+        if correction is not None:
+            signals.append("correction")
+        said = Said(subject, network, tuple(signals), correction)
+        words = (prediction, about.value, about.confidence or 0.5, said)
+        found[item_id].append(Statement(pk, revision, item is not None, *words))
+    return found
+
+
+def _waiting(item_ids: Collection[int]) -> set[int]:
+    """Those that are open and of the pool, and whose answer nobody knows."""
+    found: set[int] = set()
+    for chunk in _chunks(sorted(item_ids)):
+        rows = Item.objects.filter(pk__in=chunk, split=Item.Split.POOL, state=Item.State.OPEN, gold__isnull=True)
+        found |= set(rows.values_list("pk", flat=True))
+    return found
+
+
+def _asked(ids: Collection[UUID]) -> dict[UUID, Prediction]:
+    """The logged predictions of these."""
+    found: dict[UUID, Prediction] = {}
+    for chunk in _chunks(sorted(ids)):
+        rows = Prediction.objects.filter(pk__in=chunk)
+        found |= {row.pk: row for row in rows.only("pk", "value", "confidence", "content_hash", "item", "is_explored")}
+    return found
+
+
+def _done(ids: Collection[UUID]) -> dict[tuple[UUID, str], set[str]]:
+    """What verified subjects did with these predictions."""
+    found: dict[tuple[UUID, str], set[str]] = defaultdict(set)
+    for chunk in _chunks(sorted(ids)):
+        rows = ImplicitEvent.objects.filter(prediction__in=chunk, is_verified=True).exclude(name__in=("shown", "dwell"))
+        for prediction, subject, name in _far_edits(rows).values_list("prediction", "subject", "name"):
+            found[prediction, subject].add(name)
+    return found
+
+
+def agreement_of_subjects(*, project: Project) -> dict[str, tuple[int, int]]:
+    """Of each verified subject: on how many judged predictions they said what people found, and on how many any."""
+    found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for said, subject, verdict, correction, settled in _judged_verdicts(project):
+        agrees = (settled == correction if correction is not None else said != settled) == (verdict == Verdict.DOWN)
+        n_right, n = found[subject]
+        found[subject] = (n_right + agrees, n + 1)
+    return found
+
+
+def corrections_right(*, project: Project) -> float:
+    """The share of corrections that people found right too, where the answer was wrong (Laplace: a half of none)."""
+    outcomes = [
+        correction == settled
+        for said, _, _, correction, settled in _judged_verdicts(project)
+        if correction is not None and said != settled
+    ]
+    return (sum(outcomes) + 1) / (len(outcomes) + 2)
+
+
+def _judged_verdicts(project: Project) -> list[tuple[Any, str, str, Any, Any]]:
+    """(said, subject, verdict, correction, settled) of the verdicts of verified subjects whose item is settled."""
+    rows = _standing(CurrentVerdict.objects.filter(project=project, is_verified=True, item__isnull=False))
+    rows = rows.filter(verdict__in=(Verdict.UP, Verdict.DOWN)).order_by("-changed_at")
+    columns = ("said", "subject", "verdict", "event__correction", "item_id")
+    judged = list(rows.values_list(*columns)[:MAX_JUDGED])
+    settled = _settled([row[4] for row in judged])
+    return [(*row[:4], settled[row[4]]) for row in judged if row[4] in settled]
 
 
 def whole_pairs() -> dict[str, Pairs]:

@@ -186,5 +186,5 @@ def _signal(row: Any) -> dict[str, Any]:
         "n_wrong": found.n_wrong,
         "n_right": found.n_right,
         "is_known": found.is_known,
-        "weight": found.weight,
+        "weight": row.weight,
     }

@@ -8,8 +8,10 @@ WINDOW_SECONDS = 60
 
 
 def count_hit(scope: str, who: str, limit: int, n: int = 1) -> float | None:
-    """Seconds to wait when `who` is over `limit` in this minute, with `n` more, else None. Lets everybody pass without a
-    cache."""
+    """Seconds to wait when `who` is over `limit` in this minute, with `n` more, else None.
+
+    Without a cache everybody passes.
+    """
     now = time.time()
     window = int(now // WINDOW_SECONDS)
     key = f"throttle:{scope}:{who}:{window}"
