@@ -819,9 +819,7 @@ def prediction_numbered(*, project: Project, pk: UUID) -> Prediction:
 
 def given_to_people() -> QuerySet[Prediction]:
     """Predictions that were given to a person when they were answered, and not because somebody complained later."""
-    return Prediction.objects.filter(
-        Q(decision=Prediction.Decision.REVIEW) | Q(is_explored=True), item__isnull=False
-    )
+    return Prediction.objects.filter(Q(decision=Prediction.Decision.REVIEW) | Q(is_explored=True), item__isnull=False)
 
 
 def what_became_of(prediction: Prediction) -> tuple[str, Resolution | None]:
