@@ -17,6 +17,7 @@ from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 
 from active_learning.core import weak
 from active_learning.core.audit import MIN_AUDITED
+from active_learning.core.loop import Loop, loop_of
 from active_learning.core.review_figures import (
     Agreement,
     DayChart,
@@ -65,6 +66,9 @@ from labeling.models import (
 
 LEARNING_JOBS = ("train", "score", "features")
 ACCURACY_CHECK = "accuracy_check"
+# So far back the monitors of the loop look, and at so many of the newest answers.
+LOOP_WINDOW = timedelta(days=30)
+MOST_LOOKED_AT = 20_000
 # The field of an input that holds the owner's own vector, where the project has one.
 VECTOR_FIELD = "features"
 
@@ -172,6 +176,44 @@ def weak_labels(*, project: Project, rules: SchemaRules) -> dict[int, weak.WeakL
         for row in rows.prefetch_related("backers")
         if _is_legal(rules, row.value) and (row.other is None or _is_legal(rules, row.other))
     }
+
+
+def in_view(*, project: Project, ids: Sequence[int]) -> list[float]:
+    """Of each of these items which share of what people said of it was said with a model's answer in view: on the
+    annotator's screen, or in the review that settled it."""
+    shown: dict[int, list[bool]] = {}
+    decided: set[int] = set()
+    for start in range(0, len(ids), 500):
+        chunk = ids[start : start + 500]
+        answers = Annotation.objects.live().filter(item_id__in=chunk)
+        for item_id, was_shown in answers.values_list("item_id", "assignment__suggestion_shown"):
+            shown.setdefault(item_id, []).append(bool(was_shown))
+        reviews = ReviewItem.objects.filter(item_id__in=chunk, state=ReviewItem.State.DECIDED)
+        current = reviews.filter(resolution__superseded_at__isnull=True, resolution__isnull=False)
+        decided |= {pk for pk, facts in current.values_list("item_id", "evidence") if _shows_an_answer(facts)}
+    return [1.0 if pk in decided else sum(own) / len(own) if (own := shown.get(pk)) else 0.0 for pk in ids]
+
+
+def _shows_an_answer(evidence: dict[str, Any]) -> bool:
+    """Whether a review told what a model had said: blind ones do not."""
+    return any(isinstance(facts, dict) and "value" in facts and "source" in facts for facts in evidence.values())
+
+
+def loop(*, project: Project, now: datetime) -> Loop:
+    """What the project's model shows, and what the newest version learned from: of the last 30 days."""
+    answers = Prediction.objects.filter(project=project, created_at__gte=now - LOOP_WINDOW).order_by("-created_at")
+    scoring, newest = latest_scoring(project=project), newest_version(project=project)
+    _, rules = current_rules(project)
+    _, serving = serving_state(project=project)
+    return loop_of(
+        shown=answers.values_list("value", "segment", "is_explored")[:MOST_LOOKED_AT],
+        labels=rules.labels,
+        wanted=serving.exploration_share,
+        sources=scoring.composition if scoring else {},
+        random_source=QueueEntry.Reason.RANDOM.value,
+        wanted_in_queue=policy_of(project).exploration_share,
+        learned=(newest.metrics.get("loop") if newest else None) or {},
+    )
 
 
 def audit_labels(*, project: Project, rules: SchemaRules) -> LabelSet:

@@ -18,6 +18,7 @@ from active_learning.core.baselines import majority_prediction, random_predictio
 from active_learning.core.evaluation import compare, evaluate, is_right, macro_f1_interval
 from active_learning.core.featurize import FeaturizerSpec, flatten, sides, text_of
 from active_learning.core.learners import Model, pool_leads_of
+from active_learning.core.loop import influence
 from active_learning.core.manifest import canonical_json
 from active_learning.core.material import Material
 from active_learning.core.rules import parse_rules, rule_predictions
@@ -149,6 +150,9 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
         "temperature": round(model.temperature, 4),
         "search": search,
         "weak": taught.found,
+        "loop": influence(
+            _kept_weights(labels), selectors.in_view(project=project, ids=labels.ids), taught.weak.weights
+        ),
         "audit_sample": selectors.audit_sample_number(project=project),
     }
     with watch.part("outlook"):

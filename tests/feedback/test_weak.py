@@ -161,9 +161,12 @@ def test_what_users_correct_teaches_the_next_model_until_a_person_says_what_it_i
     assert rebuild_version(version=version).is_same
     client.force_login(owner)
     page = client.get(f"/projects/{project.slug}/model/{version.number}/").content.decode()
-    assert "61 items" in page and "What users say" in page
+    assert "61 items" in page and "What users say" in page and "of its weight comes of" in page
+    assert version.metrics["loop"]["weak"] == found["share"] and version.metrics["loop"]["in_view"] == 0
     card = client.get(f"/projects/{project.slug}/model/{version.number}/card.md").content.decode()
-    assert "What users say" in card and "without" in card
+    assert "What users say" in card and "without" in card and "of its weight comes of" in card
+    watched = client.get(f"/projects/{project.slug}/feedback/").content.decode()
+    assert "Does the model learn from itself?" in watched and "learned from what users say" in watched
     # A person's word takes the place of the users'.
     review = ReviewItem.objects.get(state="open", item__weak_label__isnull=False)
     decide(review=review, value="food", user=owner)
