@@ -755,10 +755,13 @@ def commonest_value(*, project: Project, rules: SchemaRules) -> Value:
 
 @dataclass(frozen=True, slots=True)
 class JudgedPrediction:
-    """A prediction that was drawn by chance and has been judged blind."""
+    """A prediction that was drawn by chance and has been judged blind; `input` is what was kept of its input."""
 
+    value: Any
     certainty: float
     reason: str
+    segment: str
+    input: dict[str, Any] | None
     is_right: bool
     propensity: float
     created_at: datetime
@@ -782,7 +785,7 @@ def judged_predictions(
         drawn = drawn.filter(created_at__gt=since)
     rows = list(
         drawn.order_by("-created_at").values_list(
-            "item_id", "value", "certainty", "reason", "propensity", "created_at"
+            "item_id", "value", "certainty", "reason", "segment", "input", "propensity", "created_at"
         )[:most]
     )
     settled: dict[int, Any] = {}
@@ -794,8 +797,8 @@ def judged_predictions(
         )
         settled |= {item: (value, at) for item, value, at in current.values_list("item_id", "value", "created_at")}
     return [
-        JudgedPrediction(certainty, reason, value == settled[item_id][0], propensity, at)
-        for item_id, value, certainty, reason, propensity, at in first.values()
+        JudgedPrediction(value, certainty, reason, segment, data, value == settled[item_id][0], propensity, at)
+        for item_id, value, certainty, reason, segment, data, propensity, at in first.values()
         if item_id in settled and settled[item_id][1] > at and certainty is not None
     ]
 

@@ -167,9 +167,9 @@ def reasons_for(
 ) -> list[dict[str, Any]]:
     """The heaviest reasons for an answer that was just made: sentences, spans and figures.
 
-    `dense` are the dense features of the item, `probabilities` is what the model said; `name` puts a label into words. No query, and a fraction of the answer's
-    own cost (docs/explanation.md). None for a model that is no sum: there reasons cost more than the answer, and
-    `answer` makes them on request.
+    `dense` are the dense features of the item, `probabilities` is what the model said; `name` puts a label into words.
+    No query, and a fraction of the answer's own cost (docs/explanation.md). None for a model that is no sum: there
+    reasons cost more than the answer, and `answer` makes them on request.
     """
     model = explainer.model
     if not is_linear(model):
