@@ -743,14 +743,20 @@ def _policy_at(project_id: int, stamp: str) -> ServingPolicy:
     return ServingPolicy.objects.get(project_id=project_id)
 
 
-def commonest_value(*, project: Project, rules: SchemaRules) -> Value:
-    """What most items were said to be when a model last learned; before that the first label, and of several none."""
-    counts = Dataset.objects.filter(project=project).order_by("-number").values_list("class_counts", flat=True).first()
+def commonest_value(*, project: Project, rules: SchemaRules) -> tuple[Value, float]:
+    """What most items were said to be when a model last learned, and the share of others, which it gets wrong.
+
+    Before that the first label, as if all were as frequent; of several labels none, which is never right.
+    """
     if rules.kind == "choices":
         chosen: list[str] = []
-        return chosen if not rules.min else sorted(rules.labels[: rules.min])
-    label = max(rules.labels, key=lambda label: (counts or {}).get(label, 0))
-    return int(label) if rules.kind == "rating" else label
+        return (chosen if not rules.min else sorted(rules.labels[: rules.min])), 1.0
+    stored = Dataset.objects.filter(project=project).order_by("-number").values_list("class_counts", flat=True).first()
+    counts = {label: (stored or {}).get(label, 0) for label in rules.labels}
+    label = max(rules.labels, key=lambda label: counts[label])
+    total = sum(counts.values())
+    share = counts[label] / total if total else 1 / len(rules.labels)
+    return (int(label) if rules.kind == "rating" else label), 1.0 - share
 
 
 @dataclass(frozen=True, slots=True)
