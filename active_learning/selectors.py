@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 
+from active_learning.core import weak
 from active_learning.core.audit import MIN_AUDITED
 from active_learning.core.review_figures import (
     Agreement,
@@ -40,6 +41,7 @@ from active_learning.models import (
     ScoringRun,
     ServingPolicy,
     TrainingRun,
+    WeakLabel,
     Webhook,
 )
 from labeling import selectors as labeling_selectors
@@ -144,6 +146,32 @@ def training_labels(*, project: Project, rules: SchemaRules) -> LabelSet:
         for item_id, value, posterior, method in rows
     }
     return _settled(_live_answers(project, Item.Split.POOL), rules, settled)
+
+
+def weak_labels(*, project: Project, rules: SchemaRules) -> dict[int, weak.WeakLabel]:
+    """What users say of items of the pool that no person has judged, by the id of the item.
+
+    Never of the audit split, of an item whose answer is known, or of one that was drawn to be judged blind.
+    """
+    answered = Annotation.objects.live().filter(project=project)
+    drawn = Prediction.objects.filter(project=project, is_explored=True, item__isnull=False)
+    blind = ReviewItem.objects.filter(project=project, evidence__has_key=ReviewItem.Reason.EXPLORE.value)
+    rows = WeakLabel.objects.filter(
+        project=project, item__split=Item.Split.POOL, item__state=Item.State.OPEN, item__gold__isnull=True
+    )
+    judged: list[QuerySet[Any, Any]] = [one.values("item_id") for one in (answered, drawn, blind)]
+    for ids in judged:
+        rows = rows.exclude(item_id__in=ids)
+    return {
+        row.item_id: weak.WeakLabel(
+            row.value,
+            row.certainty,
+            tuple(sorted({one.subject: one.network for one in row.backers.all()}.items())),
+            row.other,
+        )
+        for row in rows.prefetch_related("backers")
+        if _is_legal(rules, row.value) and (row.other is None or _is_legal(rules, row.other))
+    }
 
 
 def audit_labels(*, project: Project, rules: SchemaRules) -> LabelSet:
@@ -439,8 +467,9 @@ def recency_of(*, version: ModelVersion) -> Recency | None:
 
 
 def versions_of(*, project: Project, n: int | None = None) -> list[ModelVersion]:
-    """Versions with their data, newest first."""
+    """Versions with their data and marks, newest first."""
     versions = ModelVersion.objects.filter(project=project).select_related("dataset", "parent").order_by("-number")
+    versions = versions.prefetch_related("erasures")
     return list(versions if n is None else versions[:n])
 
 

@@ -136,6 +136,17 @@ def is_linear(model: object) -> TypeGuard[Linear]:
     return _linear[kind]
 
 
+def typical_of(spec: FeaturizerSpec, center: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The dense columns of an item that says nothing: the pool's mean, and of a pair two equal sides, whose difference
+    is 0. A vector speaks of both sides at once, so of it the mean stays."""
+    if not spec.is_pair:
+        return center
+    typical = np.zeros_like(center)
+    vector = slice(spec.embedding_dimension, spec.embedding_dimension + spec.vector_dimension)
+    typical[vector] = center[vector]
+    return typical
+
+
 def contrast_of(p: NDArray[np.floating], *, is_multilabel: bool, label: int | None = None) -> Contrast:
     """The likeliest label, or the one asked about, against the likeliest of the others."""
     first = int(p.argmax()) if label is None else label

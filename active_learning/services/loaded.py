@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from active_learning.core.artifacts import Artifact, read_artifact
-from active_learning.core.explain import Explainer
+from active_learning.core.explain import Explainer, typical_of
 from active_learning.core.featurize import FeaturizerSpec
 from active_learning.core.inputs import InputSchema, unchecked_inputs
 from active_learning.core.known import check_known
@@ -107,7 +107,7 @@ def _read(path: str, sha256: str) -> Loaded:
     stored = artifact.documents.get(INPUTS)
     return Loaded(
         sha256=sha256,
-        explainer=Explainer(model, spec, stored_scaling(artifact).center),
+        explainer=Explainer(model, spec, typical_of(spec, stored_scaling(artifact).center)),
         inputs=unchecked_inputs(spec) if stored is None else InputSchema.from_json(stored),
         n_bytes=sum(array.nbytes for name, array in artifact.arrays.items() if not name.startswith("known_")),
     )

@@ -99,14 +99,14 @@ def register_version(
 ) -> ModelVersion:
     """The version of this artifact: a new candidate, or the one that the same data gave before.
 
-    A candidate that is still one was measured again just now; what it is does not change.
+    A candidate that is still one, or that the gate rejected, was measured again just now; what it is does not change.
     """
     with transaction.atomic():
         # One at a time: numbers follow each other without gaps.
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         same = ModelVersion.objects.filter(project=project, sha256=sha256).first()
         if same is not None:
-            if same.state == ModelVersion.State.CANDIDATE:
+            if same.may_be_judged:
                 same.metrics, same.report_path = metrics, report_path
                 same.save(update_fields=["metrics", "report_path"])
             return same

@@ -42,7 +42,7 @@ def rebuild_version(*, version: ModelVersion) -> Rebuilt:
     """
     artifact = artifact_of(version=version)
     learned = learned_from(version=version, artifact=artifact)
-    recipe, material = learned.recipe, learned.material
+    recipe, material = learned.recipe, learned.whole
     model = fit(recipe=recipe, material=material)
     model = calibrate(recipe=recipe, model=model, material=material, pool_leads=learned.pool_leads)
     with tempfile.TemporaryDirectory() as folder:

@@ -24,12 +24,14 @@ from active_learning.core.rules import parse_rules, rule_predictions
 from active_learning.core.shards import write_atomically
 from active_learning.core.targets import Targets, decide, encode_targets
 from active_learning.core.validation import Finding, check_features, refusal
+from active_learning.core.weak import WeakRows
 from active_learning.models import Dataset, LearningPolicy, ModelVersion, TrainingRun
 from active_learning.selectors import LabelSet
 from active_learning.services import evidence, features, files, frozen, promotion, registry, validation
+from active_learning.services.ablation import learn_from_what_helps
 from active_learning.services.choosing import choose_learner
 from active_learning.services.evaluation import Judged, detail_of, outlook_of, protected_groups
-from active_learning.services.material import calibrate, fit, inputs_of
+from active_learning.services.material import calibrate, inputs_of, refuse_audit
 from active_learning.services.registry import Recipe
 from active_learning.services.scoring import order_queue
 from active_learning.services.triggers import decide_on_votes
@@ -42,10 +44,6 @@ log = structlog.get_logger(__name__)
 
 # Items of the pool whose confidence the calibration looks at.
 POOL_SAMPLE = 1_000
-
-
-class LeakedAudit(RuntimeError):
-    """An audit item got into the training set. This must never happen; the training is given up."""
 
 
 class Stopwatch:
@@ -121,16 +119,27 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
         material = _material(project, spec, rules, labels)
     if _is_refused(run, [*checked.findings, *check_features(material.block, spec)]):
         return None
-    dataset = freeze_dataset(project=project, schema_version=schema.version, rules=rules, labels=labels)
-    run.dataset = dataset
-    seed = seed_of(dataset.sha256)
+    seed = seed_of(digest_of(dataset_content(rules=rules, labels=labels, weak=WeakRows())))
     with watch.part("search"):
         parameters, search = choose_learner(project=project, spec=spec, rules=rules, material=material, seed=seed)
-    recipe = Recipe(dataset.sha256, spec, parameters, seed)
     with watch.part("fit"):
-        model = fit(recipe=recipe, material=material)
-        pool_leads = _leads_in_pool(project, recipe, model, labels.ids)
-        model = calibrate(recipe=recipe, model=model, material=material, pool_leads=pool_leads)
+        taught = learn_from_what_helps(
+            project=project,
+            spec=spec,
+            rules=rules,
+            parameters=parameters,
+            material=material,
+            labels=labels,
+            audit=audit,
+            seed=seed,
+        )
+    content = dataset_content(rules=rules, labels=labels, weak=taught.weak)
+    dataset = freeze_dataset(project=project, schema_version=schema.version, content=content, labels=labels)
+    run.dataset = dataset
+    recipe = Recipe(dataset.sha256, spec, parameters, seed_of(dataset.sha256))
+    with watch.part("fit"):
+        pool_leads = _leads_in_pool(project, recipe, taught.model, labels.ids)
+        model = calibrate(recipe=recipe, model=taught.model, material=taught.material, pool_leads=pool_leads)
     job.report(0.5, "measuring on the audit split")
     with watch.part("evaluate"):
         policy = selectors.policy_of(project)
@@ -139,6 +148,7 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
         "n_labels": len(material),
         "temperature": round(model.temperature, 4),
         "search": search,
+        "weak": taught.found,
         "audit_sample": selectors.audit_sample_number(project=project),
     }
     with watch.part("outlook"):
@@ -166,7 +176,7 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
         sha256, folder = registry.store_model(
             recipe=recipe,
             model=model,
-            material=material,
+            material=taught.material,
             pool_leads=pool_leads,
             inputs=inputs_of(spec=spec, ids=labels.ids),
         )
@@ -207,12 +217,22 @@ def seed_of(sha256: str) -> int:
     return int(sha256[:8], 16)
 
 
-def freeze_dataset(*, project: Project, schema_version: int, rules: SchemaRules, labels: LabelSet) -> Dataset:
-    """The stored data set with exactly these items, values and weights; the same one when nothing has changed."""
-    weights = _kept_weights(labels)
-    rows = [[i, v, w] for i, v, w in zip(labels.ids, labels.values, weights, strict=True)]
-    content = canonical_json({"kind": rules.kind, "labels": list(rules.labels), "rows": rows})
-    sha256 = hashlib.sha256(content).hexdigest()
+def dataset_content(*, rules: SchemaRules, labels: LabelSet, weak: WeakRows) -> bytes:
+    """Exactly these items, values and weights: what people say, and apart from it what rests on users' words."""
+    rows = [list(row) for row in zip(labels.ids, labels.values, _kept_weights(labels), strict=True)]
+    said = [list(row) for row in zip(weak.ids, weak.values, weak.weights, strict=True)]
+    content = {"kind": rules.kind, "labels": list(rules.labels), "rows": rows}
+    return canonical_json(content | ({"weak": said} if said else {}))
+
+
+def digest_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def freeze_dataset(*, project: Project, schema_version: int, content: bytes, labels: LabelSet) -> Dataset:
+    """The stored data set of this content (dataset_content), `labels` being what people say; the same one when nothing
+    has changed."""
+    sha256 = digest_of(content)
     same = Dataset.objects.filter(project=project, sha256=sha256).first()
     if same is not None and files.absolute(same.path).exists():
         return same
@@ -248,9 +268,7 @@ def _kept_weights(labels: LabelSet) -> list[float]:
 
 def _material(project: Project, spec: FeaturizerSpec, rules: SchemaRules, labels: LabelSet) -> Material:
     found = frozen.learned_features(project=project, spec=spec, ids=labels.ids)
-    if found.audit_places:
-        leaked = [labels.ids[place] for place in sorted(found.audit_places)[:3]]
-        raise LeakedAudit(f"Audit items {leaked} were about to be trained on.")
+    refuse_audit(labels.ids, found)
     assert found.block is not None  # there are labels, and what is not stored is computed
     targets = encode_targets(
         [labels.values[place] for place in found.places], rules.labels, is_multilabel=rules.kind == "choices"

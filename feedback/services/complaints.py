@@ -75,7 +75,7 @@ def _said(prediction: Prediction) -> dict[str, Any]:
         "prediction": str(prediction.pk),
         "value": prediction.value,
         "probabilities": dict(sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])[:MAX_SHOWN]),
-        "words": [],
+        "words": prediction.words,
         "source": f"model {version.number}" if version else "rules",
     }
 

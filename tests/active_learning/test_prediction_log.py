@@ -178,6 +178,15 @@ def test_the_rest_is_written_soon_and_waits_for_the_database(owner, settings, mo
     monkeypatch.setattr(prediction_log, "MAX_WAITING", 0)
     predict(owner, project, [{"text": "one more"}])
     assert Prediction.objects.count() == 34
+    monkeypatch.undo()
+    settings.PREDICTION_LOG_SECONDS = 60
+    monkeypatch.setattr(prediction_log, "MAX_WAITING_BYTES", 1_000)
+    predict(owner, project, [{"text": "short"}])
+    assert Prediction.objects.count() == 34
+    predict(owner, project, [{"text": "long " * 200}])
+    assert Prediction.objects.filter(input__text__startswith="long").exists(), "its input is more than may wait"
+    prediction_log.flush()
+    assert Prediction.objects.count() == 36
 
 
 @pytest.mark.django_db(transaction=True)

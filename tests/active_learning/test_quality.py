@@ -109,6 +109,13 @@ def test_a_version_keeps_all_that_was_measured(client, owner, project):
     assert "Before scaling" in said
     api = client.get(f"/api/v1/projects/{project.slug}/models/").json()["models"][0]["metrics"]
     assert api["by_label"] == metrics["by_label"]
+    # The card tells the same.
+    card = client.get(f"/projects/{project.slug}/model/1/card.md").content.decode()
+    assert "### By label" in card and "| food | " in card
+    assert "| calibration error before scaling | " in card and "| saved of it against majority | " in card
+    assert "| region (protected) | islands | few | not known | not known | not known |" in card
+    assert "Ratios are of how often “food” is said." in card
+    assert "Protected groups get the favourable label alike" in card
 
 
 def test_the_model_page_says_whether_it_is_good_enough(client, owner, project):

@@ -118,6 +118,8 @@ def test_the_mistakes_to_expect_follow_each_boundary_that_is_edited(client, owne
 def test_settings_as_they_were_read_may_be_sent_back(owner, trained):
     call = manage(owner)
     assert call.patch(url(trained), call.get(url(trained)).json()).status_code == 200
+    for name, value in (("log_fields", {"a\0b": "never"}), ("segment_bands", {"\0": [0.1, 0.9]})):
+        assert name in call.patch(url(trained), {name: value}).json()["error"]["fields"]
     assert not AuditEntry.objects.filter(project=trained, action="serving.change").exists()
 
 
