@@ -814,22 +814,31 @@ def _policy_at(project_id: int, stamp: str) -> ServingPolicy:
     return ServingPolicy.objects.get(project_id=project_id)
 
 
-def commonest_value(*, project: Project, rules: SchemaRules) -> Value:
-    """What most items were said to be when a model last learned; before that the first label, and of several none."""
-    counts = Dataset.objects.filter(project=project).order_by("-number").values_list("class_counts", flat=True).first()
+def commonest_value(*, project: Project, rules: SchemaRules) -> tuple[Value, float]:
+    """What most items were said to be when a model last learned, and the share of others, which it gets wrong.
+
+    Before that the first label, as if all were as frequent; of several labels none, which is never right.
+    """
     if rules.kind == "choices":
         chosen: list[str] = []
-        return chosen if not rules.min else sorted(rules.labels[: rules.min])
-    label = max(rules.labels, key=lambda label: (counts or {}).get(label, 0))
-    return int(label) if rules.kind == "rating" else label
+        return (chosen if not rules.min else sorted(rules.labels[: rules.min])), 1.0
+    stored = Dataset.objects.filter(project=project).order_by("-number").values_list("class_counts", flat=True).first()
+    counts = {label: (stored or {}).get(label, 0) for label in rules.labels}
+    label = max(rules.labels, key=lambda label: counts[label])
+    total = sum(counts.values())
+    share = counts[label] / total if total else 1 / len(rules.labels)
+    return (int(label) if rules.kind == "rating" else label), 1.0 - share
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedPrediction:
-    """A prediction that was drawn by chance and has been judged blind."""
+    """A prediction that was drawn by chance and has been judged blind; `input` is what was kept of its input."""
 
+    value: Any
     certainty: float
     reason: str
+    segment: str
+    input: dict[str, Any] | None
     is_right: bool
     propensity: float
     created_at: datetime
@@ -853,7 +862,7 @@ def judged_predictions(
         drawn = drawn.filter(created_at__gt=since)
     rows = list(
         drawn.order_by("-created_at").values_list(
-            "item_id", "value", "certainty", "reason", "propensity", "created_at"
+            "item_id", "value", "certainty", "reason", "segment", "input", "propensity", "created_at"
         )[:most]
     )
     settled: dict[int, Any] = {}
@@ -865,8 +874,8 @@ def judged_predictions(
         )
         settled |= {item: (value, at) for item, value, at in current.values_list("item_id", "value", "created_at")}
     return [
-        JudgedPrediction(certainty, reason, value == settled[item_id][0], propensity, at)
-        for item_id, value, certainty, reason, propensity, at in first.values()
+        JudgedPrediction(value, certainty, reason, segment, data, value == settled[item_id][0], propensity, at)
+        for item_id, value, certainty, reason, segment, data, propensity, at in first.values()
         if item_id in settled and settled[item_id][1] > at and certainty is not None
     ]
 
