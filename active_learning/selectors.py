@@ -606,6 +606,25 @@ def rare_labels(*, rules: SchemaRules, version: ModelVersion) -> list[RareLabel]
     return sorted((label for label in rare if label.n < ENOUGH_PER_LABEL), key=lambda label: label.n)
 
 
+@dataclass(frozen=True, slots=True)
+class ChangedLabels:
+    """Labels that a version may still say and people no longer can, and labels that came after it."""
+
+    gone: list[str]
+    new: list[str]
+
+
+def changed_labels(*, rules: SchemaRules, version: ModelVersion) -> ChangedLabels | None:
+    """What has changed in the labels since the version learned; None where nothing has."""
+    schema = LabelSchema.objects.filter(project_id=version.project_id, version=version.dataset.schema_version).first()
+    then = rules_of(schema.kind, schema.config).labels if schema is not None else rules.labels
+    found = ChangedLabels(
+        gone=[label for label in then if label not in rules.labels],
+        new=[label for label in rules.labels if label not in then],
+    )
+    return found if found.gone or found.new else None
+
+
 def n_queued(*, project: Project) -> int:
     return QueueEntry.objects.filter(project=project).count()
 

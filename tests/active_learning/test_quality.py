@@ -211,6 +211,10 @@ def test_a_schema_change_between_versions_is_no_comparison(client, owner, projec
     change_policy(project=project, actor=owner, favourable="food", protected=["region"])
     run_features(project)
     run_training(project)
+    change_schema(project=project, actor=owner, config={"labels": ["food", "money", "chess"]})
+    client.force_login(owner)
+    said = words(client.get(f"/projects/{project.slug}/model/"))
+    assert "It may still say “sport”, which people no longer can. It cannot say “chess”. Train now" in said
     change_schema(project=project, actor=owner, config={"labels": ["food", "money"]})
     answer(pool_items(project, 20, offset=40), "food")
     run_training(project)
