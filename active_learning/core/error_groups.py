@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control, fisher_exact
 
-from active_learning.core.audit import MIN_AUDITED
+from active_learning.core.audit import MIN_AUDITED, MIN_GROUP
 from active_learning.core.cost_lines import ABSENT
 from active_learning.core.costs import Expected, costs_of, expected
 from active_learning.core.evaluation import is_right
-from active_learning.core.segments import MIN_GROUP, Ratio, groups_of, keys_of, ratio_of
+from active_learning.core.segments import Ratio, groups_of, keys_of, ratio_of
 from labeling.core.shares import Share, wilson
 
 CONFUSION, SEGMENT, LENGTH, CLUSTER = KINDS = ("confusion", "segment", "length", "cluster")

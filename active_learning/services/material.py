@@ -23,6 +23,7 @@ from active_learning.core.weak import WeakRows
 from active_learning.models import ModelVersion
 from active_learning.services import archive, files, frozen, registry
 from active_learning.services.features import FoundFeatures
+from active_learning.services.loaded import stored_scaling
 from active_learning.services.registry import Recipe
 from labeling.core.errors import Conflict
 from labeling.models import Project
@@ -83,7 +84,7 @@ def learned_from(*, version: ModelVersion, artifact: Artifact) -> Learned:
         _features_again(version, spec, ids),
         encode_targets(values, stored["labels"], is_multilabel=stored["kind"] == "choices"),
         np.array(weights, dtype=np.float64),
-        registry.stored_scaling(artifact),
+        stored_scaling(artifact),
     )
     recipe = Recipe(artifact.about["dataset"], spec, artifact.about["parameters"], artifact.about["seed"])
     weak = WeakRows(*(tuple(column) for column in zip(*stored.get("weak", []), strict=True)))
