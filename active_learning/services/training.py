@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -196,7 +196,7 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
         measured = found.measured | registry.try_loading(version=version)
         version = promotion.judge_version(version=version, evidence=found.evidence, measured=measured)
     run.version = version
-    run.outcome = _outcome(version, labels)
+    run.outcome = _outcome(version, labels, taught.found)
     return version
 
 
@@ -207,12 +207,15 @@ def _is_refused(run: TrainingRun, findings: list[Finding]) -> bool:
     return bool(run.outcome)
 
 
-def _outcome(version: ModelVersion, labels: LabelSet) -> str:
+def _outcome(version: ModelVersion, labels: LabelSet, weak: Mapping[str, Any]) -> str:
     text = f"model {version.number}: {version.state}"
     if version.state_reason:
         text += f", {version.state_reason}"
     if labels.n_dropped:
         text += f"; {labels.n_dropped} item{'s' if labels.n_dropped != 1 else ''} left out: answers tied or outdated"
+    if weak and not weak["is_kept"]:
+        # A version that was there before keeps its figures: this run alone tells what became of them.
+        text += f"; users' words on {weak['n_items']} items left out: {weak['why']}"
     return text[:300]
 
 
