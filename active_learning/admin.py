@@ -21,6 +21,7 @@ from active_learning.models import (
     ScoringRun,
     ServingPolicy,
     TrainingRun,
+    WeakLabel,
     Webhook,
 )
 from active_learning.services.webhooks import send_again
@@ -47,6 +48,11 @@ class LookingAdmin(admin.ModelAdmin):
 @admin.register(LearningPolicy)
 class LearningPolicyAdmin(LookingAdmin):
     list_display = ("project", "is_enabled", "strategy", "exploration_share", "retrain_after", "promotion")
+
+
+@admin.register(WeakLabel)
+class WeakLabelAdmin(LookingAdmin):
+    list_display = ("project", "item_id", "value", "certainty", "made_at")
 
 
 @admin.register(ModelVersion)

@@ -38,9 +38,9 @@ VISITORS = 200
 PATIENCE = 30
 VISITOR, QUIET = "inkwell_visitor", "inkwell_quiet"
 EXAMPLES = (
-    "The new update is so much faster, thank you!",
-    "Waited an hour and nobody even said sorry.",
-    "Not bad at all, although the ending dragged a bit.",
+    "I love how much faster the new update is, thank you!",
+    "Great. Another Monday.",
+    "Not good, but my friends made me laugh.",
 )
 # How sure the model is, on the scale that its bands are set on, and what such an answer begins with.
 LEADS = (

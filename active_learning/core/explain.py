@@ -195,7 +195,7 @@ def explain(
     than these: the others are summed in `rest`.
     """
     if is_linear(explainer.model):
-        return _exact(explainer.model, explainer, rows, block, contrast, top)
+        return explain_sum(explainer.model, explainer, rows, block.dense[0], contrast, top=top)
     return _by_leaving_out(explainer, rows, block, contrast, vector, top)
 
 
@@ -208,9 +208,16 @@ def _place(model: Linear, label: int | None) -> int | None:
     return found[0] if found else None
 
 
-def _exact(
-    model: Linear, explainer: Explainer, rows: Rows, block: FeatureBlock, contrast: Contrast, top: int | None
+def explain_sum(
+    model: Linear,
+    explainer: Explainer,
+    rows: Rows,
+    features: NDArray[np.floating],
+    contrast: Contrast,
+    *,
+    top: int | None = None,
 ) -> Explanation:
+    """`explain` for a model that is a sum; of the item's features it needs the dense ones alone."""
     first, second = _place(model, contrast.first), _place(model, contrast.second)
     if first is None:
         return Explanation(contrast, 0.0, (), 0.0, 0.0, True)
@@ -227,7 +234,7 @@ def _exact(
         at = np.searchsorted(model.columns, wanted).clip(max=len(model.columns) - 1)
         return np.where(model.columns[at] == wanted, beside(model.sparse_weights[at]), 0.0)
 
-    dense = block.dense[0].astype(np.float64)
+    dense = features.astype(np.float64)
     by_column = beside(model.dense_weights) if len(dense) else np.zeros(0)
     told = (dense - explainer.typical) * by_column
     bias = float(beside(model.bias)) + float(explainer.typical @ by_column)
@@ -301,7 +308,7 @@ class _Made:
         shares = np.zeros(len(places.words))
         for step in range(spec.ngram_max):  # a run of words is shared among them
             inside = first + step <= last
-            np.add.at(shares, first[inside] + step, parts[inside])
+            shares += np.bincount(first[inside] + step, weights=parts[inside], minlength=len(shares))
         at: dict[str, list[int]] = {}
         for number, match in enumerate(places.words):
             at.setdefault(match.group().lower(), []).append(number)

@@ -110,3 +110,8 @@ def reading(name: str, value: float | None) -> str | None:
     if name == "edited" and value is not None and value < EDITED_FROM:
         return "right"
     return READINGS[name]
+
+
+def speaks_against(signal: str) -> bool:
+    """Whether a signal (core.report.SIGNALS) means that the answer was wrong; else it means that it was right."""
+    return signal == "correction" or signal.endswith("_down") or READINGS.get(signal) == "wrong"

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from active_learning.services.erasure import mark_versions, versions_that_learned_from
 from active_learning.services.tokens import subject_digest
+from active_learning.services.weak import withdraw_weak_labels
 from feedback.models import CurrentVerdict, FeedbackEvent, ImplicitEvent
 from feedback.services.complaints import REASON, restate
 from labeling.models import Item, Project, ReviewItem
@@ -55,6 +56,7 @@ def forget(*, project: Project, subject: str, actor: Any, now: datetime | None =
     learned = _learned_from(project, verdicts)
     with transaction.atomic():
         touched = set(verdicts.filter(item__isnull=False).values_list("item_id", flat=True))
+        withdraw_weak_labels(subjects=digests)
         n_verdicts = verdicts.delete()[0]
         # A plain set of rows: those of the model are only ever added, and this is the one exception.
         said: QuerySet[FeedbackEvent] = QuerySet(FeedbackEvent).filter(project=project, subject__in=digests)

@@ -7,18 +7,21 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from active_learning.selectors import loop
 from feedback import access, selectors
 from feedback.core.statements import REASONS
-from feedback.forms import KeyForm, SubjectForm
+from feedback.forms import KeyForm, SubjectForm, part_of
 from feedback.services import guard, privacy
 from feedback.services import keys as services
 from feedback.services.scripts import newest
 from labeling import access as labeling_access
 from labeling.access import logged_in_fragment
-from labeling.models import Membership, Project
+from labeling.core.wording import LabelWord, value_words
+from labeling.models import LabelSchema, Membership, Project
 from labeling.services.demo import SLUG
 
 Role = Membership.Role
@@ -30,17 +33,41 @@ MOST_SHOWN = 100
 @never_cache
 @require_safe
 def feedback(request: HttpRequest, slug: str) -> HttpResponse:
+    """What users say; `model` (a number, or rules) and `segment` of the query choose what is told over time."""
     membership = labeling_access.membership_for(request.user, slug, Role.REVIEWER)
+    part = part_of(request.GET)
+    report = selectors.feedback_report(project=membership.project, part=part)
     context = {
         "project": membership.project,
         "membership": membership,
-        "report": selectors.feedback_report(project=membership.project),
+        "part": part,
+        "report": report,
+        "grievances": _in_words(membership.project, report.grievances),
         "has_keys": bool(selectors.keys_of(project=membership.project)),
         "reasons": REASONS,
+        "loop": loop(project=membership.project, now=timezone.now()),
         "arrivals": selectors.latest(project=membership.project),
         "product": _product_of_the_demo(request, membership.project),
     }
     return render(request, "feedback/feedback.html", context)
+
+
+def _in_words(project: Project, grievances: list[selectors.Grievance]) -> list[dict[str, Any]]:
+    """Each with its values as they are shown."""
+    schema = LabelSchema.objects.current(project.pk)
+
+    def words(value: Any) -> list[LabelWord]:
+        return value_words(schema.kind, schema.config, value)
+
+    return [
+        {
+            "its": one,
+            "said": words(one.said),
+            "corrections": [(words(value), n) for value, n in one.corrections],
+            "value": words(one.value) if one.is_settled else [],
+        }
+        for one in grievances
+    ]
 
 
 @logged_in_fragment

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from active_learning import selectors
 from active_learning.models import ModelVersion, Prediction, ServingPolicy
-from active_learning.services import registry, serving
+from active_learning.services import explain, loaded, registry, serving
 from active_learning.services.prediction import predict
 from active_learning.services.prediction_archive import archive_predictions, archived_days
 from labeling.models import ReviewItem
@@ -45,21 +45,26 @@ def test_a_version_is_loaded_once_and_those_used_longest_ago_make_room(owner, se
     live, _ = selectors.serving_state(project=project)
     before = replace(live, **_place(ModelVersion.objects.get(project=project, number=1)))
     read = []
-    monkeypatch.setattr(serving, "read_artifact", lambda *a, **o: read.append(1) or _read(*a, **o))
+    monkeypatch.setattr(loaded, "read_artifact", lambda *a, **o: read.append(1) or _read(*a, **o))
     for _ in range(3):
         assert serving.served_model(live=live).live.number == 2
     serving.served_model(live=before)
     assert len(read) == 2
-    assert set(serving.loaded_models()) == {live.sha256, before.sha256}
-    settings.SERVING_MEMORY_BYTES = max(serving.loaded_models().values())
+    assert set(loaded.loaded_models()) == {live.sha256, before.sha256}
+    # Whoever else asks for them in this process shares them.
+    first = ModelVersion.objects.get(project=project, number=1)
+    assert registry.load_model(version=first) is serving.served_model(live=before).model
+    assert explain.explainer_of(version=first).model is registry.load_model(version=first)
+    assert len(read) == 2
+    settings.SERVING_MEMORY_BYTES = max(loaded.loaded_models().values())
     serving.forget_models()
     serving.served_model(live=before)
     serving.served_model(live=live)
-    assert set(serving.loaded_models()) == {live.sha256}
+    assert set(loaded.loaded_models()) == {live.sha256}
     assert len(read) == 4
 
 
-_read = serving.read_artifact
+_read = loaded.read_artifact
 
 
 def _place(version):

@@ -9,7 +9,7 @@ from django.utils import timezone
 from active_learning import selectors
 from active_learning.core.manifest import ArtifactRefused
 from active_learning.models import AliasEvent, Dataset, FeatureShard, ModelVersion, TrainingRun
-from active_learning.services import files, registry, training
+from active_learning.services import files, loaded, registry, training
 from active_learning.services.policy import change_policy
 from active_learning.services.reproduce import rebuild_version
 from active_learning.services.scoring import order_queue
@@ -400,7 +400,7 @@ def test_an_altered_model_is_refused_and_the_queue_goes_on_without_it(owner):
     content = bytearray(path.read_bytes())
     content[-30] ^= 255
     path.write_bytes(content)
-    registry._load.cache_clear()
+    loaded.forget_models()
     with pytest.raises(ArtifactRefused):
         registry.load_model(version=version)
     done = order_queue(project=project)

@@ -91,7 +91,7 @@ def test_cheap_reasons_ask_neither_the_database_nor_an_embedding(trained, django
     monkeypatch.setattr("active_learning.core.embedding.UniversalSentenceEncoder.encode", None)
     with django_assert_num_queries(0):
         reasons = explain.reasons_for(
-            explainer=explainer, data=one.data, block=seen.block, probabilities=seen.p, name=names.short
+            explainer=explainer, data=one.data, dense=seen.block.dense[0], probabilities=seen.p, name=names.short
         )
     assert len(reasons) == 3
     for reason in reasons:
