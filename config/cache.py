@@ -64,7 +64,7 @@ class ForgivingRedisCache(RedisCache):
         return self._or(delta, lambda: super(ForgivingRedisCache, self).incr(key, delta, version))
 
     def incr_many(self, counts: Mapping[str, int], timeout: int) -> dict[str, int]:
-        """The counters after adding so much to each, new ones to 0, in one round trip; none while the server is away."""
+        """The counters after adding so much to each, new ones to 0, in one round trip; none without a server."""
 
         def call() -> dict[str, int]:
             with self._cache.get_client(None, write=True).pipeline(transaction=False) as pipe:
