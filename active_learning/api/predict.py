@@ -146,7 +146,11 @@ class PreviewOutput(serializers.Serializer):
     moves = serializers.ListField(child=serializers.JSONField(), help_text="{from, to, n}: the most frequent first")
     edge_rules = serializers.ListField(child=serializers.JSONField(), help_text="{when, taken, unknown, examples}")
     error_now = serializers.JSONField(allow_null=True)
-    error_then = serializers.JSONField(allow_null=True)
+    error_then = serializers.JSONField(allow_null=True, help_text="{value, low, high, n} of what would stand alone")
+    errors_of = serializers.ListField(
+        child=serializers.JSONField(),
+        help_text="{kind, name, now, then}: the same for each label and segment with boundaries of its own",
+    )
 
 
 class PredictView(APIView):

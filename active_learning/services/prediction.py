@@ -29,6 +29,7 @@ from active_learning.services.serving_policy import EdgeRule, edge_rules_of, rou
 from active_learning.services.tokens import feedback_token
 from labeling.core.drafts import MAX_DATA_SIZE, BadValueError, canonical, pack_features
 from labeling.core.errors import Invalid, TooLarge
+from labeling.core.formats.rows import size_text
 from labeling.core.schema import SchemaRules, Value
 from labeling.models import Project
 from labeling.services.routed import Routed
@@ -62,11 +63,15 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What was found for an input, by a model or by the rules (then without probabilities)."""
+    """What was found for an input, by a model or by the rules (then without probabilities).
+
+    `doubt`: the chance that it is wrong, as far as anything says so.
+    """
 
     value: Value
     probabilities: dict[str, float]
     confidence: Confidence | None
+    doubt: float
     reasons: Sequence[dict[str, Any]] = ()
 
 
@@ -209,7 +214,7 @@ def _readable(data: object, place: str) -> Input:
     try:
         encoded = canonical(data, place or "The body")
         if len(encoded) > MAX_DATA_SIZE:
-            raise BadValueError(place, f"{place or 'The body'} is larger than {MAX_DATA_SIZE // 2**20} MB.")
+            raise BadValueError(place, f"{place or 'The body'} is larger than {size_text(MAX_DATA_SIZE)}.")
     except BadValueError as error:
         raise Invalid(error.message, fields={place: error.message}) from None
     return Input(data, hashlib.sha256(encoded).digest(), len(encoded))
@@ -234,15 +239,11 @@ def _by_model(
         log.exception("model_failed", version=live.number, sha256=live.sha256)
         return found, None, None, f"model {live.number} failed"
     labels, several = model.rules.labels, model.rules.kind == "choices"
-    said = [
-        Said(
-            answer.value,
-            {label: round(p, 4) for label, p in zip(labels, answer.probabilities, strict=True)},
-            confidence_of(answer.probabilities, is_multilabel=several),
-            answer.reasons,
-        )
-        for answer in answers
-    ]
+    said = []
+    for answer in answers:
+        confidence = confidence_of(answer.probabilities, is_multilabel=several)
+        probabilities = {label: round(p, 4) for label, p in zip(labels, answer.probabilities, strict=True)}
+        said.append(Said(answer.value, probabilities, confidence, 1.0 - confidence.banded, answer.reasons))
     return found, said, model.rules, ""
 
 
@@ -294,9 +295,10 @@ def _name(prefix: str, name: str) -> str:
 def _by_rules(project: Project, rules: SchemaRules, found: Sequence[Input]) -> list[Said]:
     """The first rule of the owner's that applies to each input's texts, else the commonest label."""
     stored = parse_rules(selectors.policy_of(project).rules)
-    otherwise = selectors.commonest_value(project=project, rules=rules)
+    otherwise, doubt = selectors.commonest_value(project=project, rules=rules)
     texts = ["\n".join(_texts(one.data)) for one in found]
-    return [Said(_allowed(value, rules, otherwise), {}, None) for value in rule_predictions(stored, texts, otherwise)]
+    values = rule_predictions(stored, texts, otherwise)
+    return [Said(_allowed(value, rules, otherwise), {}, None, doubt) for value in values]
 
 
 def _allowed(value: Any, rules: SchemaRules, otherwise: Value) -> Value:
@@ -387,8 +389,9 @@ def _for_person(policy: ServingPolicy, one: Input, answer: Predicted) -> Routed:
             "why": row.reason,
             "detail": answer.route.detail,
         },
-        # The less sure, the sooner; what a rule wants first of all.
-        priority=1.0 - (row.certainty or 0.0) if row.reason == "unsure" else 1.0,
+        # The less sure, the sooner; what a rule wants first of all. Without a model all of the traffic comes here: it
+        # must not stand before what is more likely wrong.
+        priority=1.0 if row.reason in ("edge", "person") else answer.said.doubt,
         meta={policy.segment_field: row.segment} if row.segment else {},
         features=features,
         is_blind=row.is_explored,
