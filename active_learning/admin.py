@@ -13,6 +13,7 @@ from active_learning.models import (
     Dataset,
     Decision,
     Delivery,
+    Erasure,
     FeatureShard,
     LearningPolicy,
     ModelVersion,
@@ -20,6 +21,7 @@ from active_learning.models import (
     ScoringRun,
     ServingPolicy,
     TrainingRun,
+    WeakLabel,
     Webhook,
 )
 from active_learning.services.webhooks import send_again
@@ -46,6 +48,11 @@ class LookingAdmin(admin.ModelAdmin):
 @admin.register(LearningPolicy)
 class LearningPolicyAdmin(LookingAdmin):
     list_display = ("project", "is_enabled", "strategy", "exploration_share", "retrain_after", "promotion")
+
+
+@admin.register(WeakLabel)
+class WeakLabelAdmin(LookingAdmin):
+    list_display = ("project", "item_id", "value", "certainty", "made_at")
 
 
 @admin.register(ModelVersion)
@@ -80,6 +87,12 @@ class DatasetAdmin(LookingAdmin):
 @admin.register(FeatureShard)
 class FeatureShardAdmin(LookingAdmin):
     list_display = ("project", "number", "n", "first_id", "last_id", "sha256", "created_at")
+
+
+@admin.register(Erasure)
+class ErasureAdmin(LookingAdmin):
+    list_display = ("version", "n_items", "at")
+    list_select_related = ("version",)
 
 
 @admin.register(AuditSample)

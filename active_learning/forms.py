@@ -62,6 +62,12 @@ class PolicyForm(forms.Form):
         required=False,
         help_text="These may predict the answer perfectly: they are known before anybody answers.",
     )
+    uses_weak_labels = forms.BooleanField(
+        label="Learn from what users say too",
+        required=False,
+        help_text="Only of items that nobody has judged, once it is known how far users can be believed, and only in "
+        "trainings in which it helps on audit items. Each version's page tells both results.",
+    )
     promotion = forms.ChoiceField(
         label="A version that passes every check",
         choices=LearningPolicy.Promotion.choices,
@@ -103,6 +109,7 @@ class PolicyForm(forms.Form):
             "retrain_drop": policy.retrain_drop,
             "fields_left_out": ", ".join(policy.fields_left_out),
             "fields_trusted": ", ".join(policy.fields_trusted),
+            "uses_weak_labels": policy.uses_weak_labels,
             "promotion": policy.promotion,
             "rules": rules_to_lines(policy.rules),
             "costs": costs_to_lines(policy.costs),
@@ -148,6 +155,7 @@ class PolicyForm(forms.Form):
             | numbers
             | {
                 "is_enabled": data["is_enabled"],
+                "uses_weak_labels": data["uses_weak_labels"],
                 "strategy": data["strategy"],
                 "exploration_share": data["exploration_percent"] / 100,
                 "retrain_after": data["retrain_after"],

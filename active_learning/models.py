@@ -64,6 +64,9 @@ class LearningPolicy(models.Model):
     rules = models.JSONField(
         default=list, blank=True, help_text='A baseline: [{"contains": ["refund"], "value": "complaint"}, ...].'
     )
+    uses_weak_labels = models.BooleanField(
+        default=True, help_text="Learn from what users say too, wherever that is shown to help."
+    )
     fields_left_out = models.JSONField(default=list, blank=True, help_text="Fields that no model sees.")
     fields_trusted = models.JSONField(
         default=list, blank=True, help_text="Fields that may predict the answer perfectly: they are known before it."
@@ -135,6 +138,45 @@ class Dataset(models.Model):
 
     def __str__(self) -> str:
         return f"data {self.number} of project {self.project_id}: {self.n_items} items"
+
+
+class WeakLabel(models.Model):
+    """What users say an item of the pool is that no person has judged yet. Trainings decide whether it counts."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="weak_labels", db_index=False)
+    item = models.OneToOneField(Item, on_delete=models.CASCADE, related_name="weak_label")
+    value = models.JSONField()
+    other = models.JSONField(null=True, help_text="Of two answers the other one: the label is soft.")
+    certainty = models.FloatField(help_text="How likely the value is right.")
+    made_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "item"], name="weak_labels_of_project")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(certainty__gte=0.0) & Q(certainty__lte=1.0), name="certainty_is_a_share"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.value} of item {self.item_id}"
+
+
+class WeakBacker(models.Model):
+    """One subject that a weak label rests on, and the prediction about which they said it."""
+
+    label = models.ForeignKey(WeakLabel, on_delete=models.CASCADE, related_name="backers")
+    prediction = models.UUIDField(db_index=True)
+    subject = models.CharField(max_length=32, db_index=True)
+    network = models.CharField(max_length=16, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["label", "subject", "prediction"], name="each_backer_of_a_label_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject} for {self.label_id}"
 
 
 class AuditSample(models.Model):
@@ -222,6 +264,12 @@ class ModelVersion(models.Model):
         return f"model {self.number} of project {self.project_id}"
 
     @property
+    def may_be_judged(self) -> bool:
+        """Whether the gate decides on it: a candidate, or what the gate rejected and no person did."""
+        is_turned_down = self.state == self.State.REJECTED and self.gate.get("state") == "failed"
+        return self.state == self.State.CANDIDATE or is_turned_down
+
+    @property
     def source(self) -> str:
         """What the version is called where it proposes or votes."""
         return f"model {self.number}"
@@ -265,6 +313,20 @@ class AliasEvent(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         raise ValidationError("An event is never deleted.")
+
+
+class Erasure(models.Model):
+    """A version learned from what somebody said who asked to be forgotten since: what is left of them, and no more."""
+
+    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="erasures")
+    n_items = models.PositiveIntegerField(help_text="Of so many items the label came of what they said.")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.version_id}: {self.n_items} items"
 
 
 class TrainingRun(models.Model):
@@ -437,6 +499,8 @@ class Prediction(models.Model):
     propensity = models.FloatField(help_text="The probability of being drawn.")
     content_hash = models.CharField(max_length=32, help_text="Keyed: equal inputs have equal ones, and no more.")
     input = models.JSONField(null=True)
+    # [{field, start, end, weight}]: what spoke for the value, as its user may have seen it marked.
+    words = models.JSONField(default=list)
     is_whole = models.BooleanField(
         default=True, help_text="All that models learn from may be kept, so that a person can judge it."
     )

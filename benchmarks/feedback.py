@@ -8,7 +8,8 @@ Prints one JSON object a line:
   corrected rate holds the truth, and how far the raw share of complaints is off.
 - `weak`: texts of FILE (columns `text,label`) or of the demo's domains; simulated users of a first model say what they
   think of its answers. Macro-F1 on untouched texts with and without the weak labels that come of it, before and after
-  the gate, for informative, useless and hostile users; how many human labels the informative ones are worth.
+  the gate, for informative, useless and hostile users, and for those who turn hostile once they are believed; how many
+  human labels the informative ones are worth.
 - `attack`: twenty verified accounts give 100 false corrections each, of one class.
 - `intake`: events a second over HTTP on loopback in batches, against an empty view; what is in the database after the
   web process was killed (SIGKILL), and after everything was sent again.
@@ -30,10 +31,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from active_learning.core.weak import WeakLabel, rows_of
 from benchmarks.installation import Installation, data_folder, web_server, with_children
 from benchmarks.text_sets import TextSet, features_of, prepared, text_sets
-from feedback.core.evidence import Vote, WeakLabel, p_wrong, proposed_label, weights_of
-from feedback.core.guard import burst
+from feedback.core.evidence import Said, weak_label
+from feedback.core.guard import burst, trust
 from feedback.core.rates import corrected_rate
 from feedback.core.reliability import Pairs, reliability_of
 
@@ -54,7 +56,8 @@ def main() -> None:
     _coverage(options.runs)
     for name, texts, labels in text_sets(options.files, demo=options.demo):
         data = prepared(name, texts, labels, most=3_000, seed=0, features=features_of)
-        _weak(data, options.seeds)
+        for n_users in USERS_AN_ANSWER:
+            _weak(data, options.seeds, n_users)
         _attack(data, options.seeds)
     if options.seconds > 0:
         with data_folder(options.database) as env:
@@ -115,47 +118,59 @@ def _coverage(n_runs: int) -> None:
 GOLD_SIZES = (60, 80, 100, 125, 160, 200, 250, 320)
 N_AUDIT = 400
 N_JUDGED = 400
-USERS_AN_ITEM = 8
+USERS_AN_ANSWER = (8, 3, 1)
 # P(complains | wrong), P(complains | right), P(approves | wrong), P(approves | right), P(the correction is right).
-HABITS = {
-    "informative": (0.6, 0.04, 0.03, 0.5, 0.85),
-    "useless": (0.3, 0.3, 0.3, 0.3, 0.0),
-    "hostile": (0.05, 0.6, 0.5, 0.04, 0.0),
+INFORMATIVE = (0.6, 0.04, 0.03, 0.5, 0.85)
+USELESS = (0.3, 0.3, 0.3, 0.3, 0.0)
+HOSTILE = (0.05, 0.6, 0.5, 0.04, 0.0)
+# How they behaved where people judged too, which earns them belief, and how they behave now.
+USERS = {
+    "informative": (INFORMATIVE, INFORMATIVE),
+    "useless": (USELESS, USELESS),
+    "hostile": (HOSTILE, HOSTILE),
+    "turned hostile": (INFORMATIVE, HOSTILE),
 }
 
 
-def _weak(data: TextSet, n_seeds: int) -> None:
-    curves: dict[str, list[list[float]]] = {name: [] for name in ("without", *HABITS, *(f"{h} gated" for h in HABITS))}
+def _weak(data: TextSet, n_seeds: int, n_users: int) -> None:
+    curves: dict[str, list[list[float]]] = {
+        name: [] for name in ("without", *USERS, *(f"{one} gated" for one in USERS))
+    }
+    kept = dict.fromkeys(USERS, 0)
     for seed in range(n_seeds):
-        rng = np.random.default_rng(seed)
-        order = rng.permutation(len(data.texts))
+        order = np.random.default_rng(seed).permutation(len(data.texts))
         exam, audit, rest = order[:800], order[800 : 800 + N_AUDIT], order[800 + N_AUDIT :]
         rows: dict[str, list[float]] = {name: [] for name in curves}
         for n_gold in GOLD_SIZES:
             gold, pool = rest[:n_gold], rest[n_gold:]
-            base = _fit(data, gold, data.targets.y[gold], np.ones(n_gold), seed)
+            people = _material(data, gold)
+            base = _fit(people, seed)
             rows["without"].append(_f1(data, base, exam))
-            for name, habits in HABITS.items():
-                weak = _weak_labels(data, base, pool, gold, audit, habits, np.random.default_rng((seed, n_gold)))
-                both = _fit_with(data, gold, weak, seed)
+            for name, (before, now) in USERS.items():
+                rng = np.random.default_rng((seed, n_gold))
+                weak = _weak_labels(data, base, pool, audit, before, now, n_users, rng)
+                both = _fit(_with(data, people, weak), seed)
                 rows[name].append(_f1(data, both, exam))
-                chosen = both if _beats(data, both, base, audit, rng) else base
-                rows[f"{name} gated"].append(_f1(data, chosen, exam))
+                is_kept = _is_kept(data, both, base, audit, seed)
+                kept[name] += is_kept
+                rows[f"{name} gated"].append(_f1(data, both if is_kept else base, exam))
         for name, values in rows.items():
             curves[name].append(values)
     means = {name: np.mean(runs, axis=0) for name, runs in curves.items()}
-    for name in HABITS:
+    for name in USERS:
         for gate in ("", " gated"):
             found = means[name + gate]
             line = {
                 "benchmark": "feedback.weak",
                 "data": data.name,
                 "users": name,
+                "users_an_answer": n_users,
                 "gated": bool(gate),
                 "labels": GOLD_SIZES,
                 "macro_f1_without": [round(float(one), 4) for one in means["without"]],
                 "macro_f1_with": [round(float(one), 4) for one in found],
                 "mean_change": round(float((found - means["without"]).mean()), 4),
+                "kept": round(kept[name] / (n_seeds * len(GOLD_SIZES)), 2),
                 "labels_saved": _saved(means["without"], found),
                 "seeds": n_seeds,
             }
@@ -166,110 +181,143 @@ def _weak_labels(
     data: TextSet,
     model: Any,
     pool: NDArray[Any],
-    gold: NDArray[Any],
     judged: NDArray[Any],
-    habits: Sequence[float],
+    before: Sequence[float],
+    now: Sequence[float],
+    n_users: int,
     rng: np.random.Generator,
-) -> list[tuple[int, int, float]]:
-    """(row, label, weight) of what users of the model say of its answers; reliability comes from the `judged` rows."""
-    complains_wrong, complains_right, approves_wrong, approves_right, corrects = habits
+) -> dict[int, WeakLabel]:
+    """What the product makes of what users of the model say of its answers, by row. What their signals are worth is
+    estimated where people judged too (`judged`), from how users behaved `before`."""
     truth = data.targets.y
-    said = {int(row): int(label) for row, label in zip(pool, _predict(data, model, pool), strict=True)}
-    sure = {
-        int(row): float(p) for row, p in zip(pool, model.predict_proba(data.block.take(pool)).max(axis=1), strict=True)
-    }
-    # What a signal is worth is estimated, as in the product, where people judged too.
     wrong = _predict(data, model, judged) != truth[judged]
-    n_wrong, n_right = int(wrong.sum()), int((~wrong).sum())
-    weight = {
-        name: reliability_of(
-            Pairs(n_wrong, int(rng.binomial(n_wrong, on_wrong)), n_right, int(rng.binomial(n_right, on_right)))
-        ).weight
-        for name, on_wrong, on_right in (
-            ("down", complains_wrong, complains_right),
-            ("up", approves_wrong, approves_right),
+    weights, corrections_right = _earned(int(wrong.sum()), int((~wrong).sum()), before, rng)
+    answers = model.predict_proba(data.block.take(pool))
+    labels = range(len(data.targets.labels))
+    found = {}
+    for row, p in zip(pool.tolist(), answers, strict=True):
+        answered, true = int(p.argmax()), int(truth[row])
+        on = 0 if answered != true else 1
+        said = []
+        for _ in range(n_users):
+            user, draw = str(rng.integers(100_000)), rng.random()
+            if draw < now[on]:
+                is_right = answered != true and rng.random() < now[4]
+                correction = true if is_right else int(rng.choice([one for one in labels if one != answered]))
+                said.append(Said(user, "", ("thumbs_down", "correction"), correction))
+            elif draw < now[on] + now[2 + on]:
+                said.append(Said(user, "", ("thumbs_up",)))
+        label = weak_label(
+            answered,
+            float(p.max()),
+            said,
+            weights=weights,
+            trust=lambda _: trust(0, 0),
+            corrections_right=corrections_right,
+            other=1 - answered if len(labels) == 2 else None,
         )
-    }
-    n_labels = len(data.targets.labels)
-    found: list[tuple[int, WeakLabel]] = []
-    for row, label in said.items():
-        is_wrong = label != truth[row]
-        p_down, p_up = (complains_wrong, approves_wrong) if is_wrong else (complains_right, approves_right)
-        votes, corrections = [], []
-        for _ in range(USERS_AN_ITEM):
-            user, draw = int(rng.integers(100_000)), rng.random()
-            if draw < p_down:
-                votes.append(Vote(user, weight["down"]))
-                others = [one for one in range(n_labels) if one != label]
-                right = is_wrong and rng.random() < corrects
-                corrections.append((user, int(truth[row]) if right else int(rng.choice(others))))
-            elif draw < p_down + p_up:
-                votes.append(Vote(user, weight["up"]))
-        doubt = p_wrong(sure[row], votes)
-        proposed = proposed_label(corrections)
-        if doubt > 0.5 and isinstance(proposed, int):
-            found.append((row, WeakLabel(proposed, doubt, ("item", row))))
-        elif doubt < 0.5 and any(vote.log_ratio < 0 for vote in votes):
-            found.append((row, WeakLabel(label, 1 - doubt, ("item", row))))
-    of_class = {label: float((truth[gold] == label).sum()) for label in range(n_labels)}
-    weights = weights_of([label for _, label in found], of_class)
-    return [
-        (row, int(str(label.value)), weight) for (row, label), weight in zip(found, weights, strict=True) if weight > 0
-    ]
+        if label is not None:
+            found[row] = label
+    return found
+
+
+def _earned(
+    n_wrong: int, n_right: int, habits: Sequence[float], rng: np.random.Generator
+) -> tuple[dict[str, float], float]:
+    """The weights of the signals, and the share of corrections that are right, as they come out where people judged."""
+    down = Pairs(n_wrong, int(rng.binomial(n_wrong, habits[0])), n_right, int(rng.binomial(n_right, habits[1])))
+    up = Pairs(n_wrong, int(rng.binomial(n_wrong, habits[2])), n_right, int(rng.binomial(n_right, habits[3])))
+    weight = reliability_of(down).weight(against=True)
+    n_corrected = int(rng.binomial(down.on_wrong, habits[4]))
+    weights = {"thumbs_down": weight, "correction": weight, "thumbs_up": reliability_of(up).weight(against=False)}
+    return weights, (n_corrected + 1) / (down.on_wrong + 2)
 
 
 def _attack(data: TextSet, n_seeds: int) -> None:
-    """Twenty verified accounts say of the same 100 answers of one class that another one is right."""
-    changes, gated, kept = [], [], 0
+    """Twenty verified accounts, believed like any user, say that 100 answers of one class are of another."""
+    changes, gated, weights, n_kept = [], [], [], 0
     for seed in range(n_seeds):
         rng = np.random.default_rng(seed)
         order = rng.permutation(len(data.texts))
         exam, audit, rest = order[:800], order[800 : 800 + N_AUDIT], order[800 + N_AUDIT :]
         gold, pool = rest[:200], rest[200:]
-        base = _fit(data, gold, data.targets.y[gold], np.ones(len(gold)), seed)
+        people = _material(data, gold)
+        base = _fit(people, seed)
+        wrong = _predict(data, base, audit) != data.targets.y[audit]
+        earned, right = _earned(int(wrong.sum()), int((~wrong).sum()), INFORMATIVE, rng)
         said = _predict(data, base, pool)
         target = int(np.bincount(said).argmax())
-        victims = pool[said == target][:100]
         false = (target + 1) % len(data.targets.labels)
-        labels = [WeakLabel(false, 0.95, account, network="one") for _ in victims for account in range(20)]
-        of_class = {label: float((data.targets.y[gold] == label).sum()) for label in range(len(data.targets.labels))}
-        weights = np.array(weights_of(labels, of_class)).reshape(len(victims), 20).sum(axis=1)
-        weak = [(int(row), false, float(min(weight, 0.3))) for row, weight in zip(victims, weights, strict=True)]
-        both = _fit_with(data, gold, weak, seed)
+        mob = [Said(f"account {n}", "", ("thumbs_down", "correction"), false) for n in range(20)]
+        labels = {}
+        for row in pool[said == target][:100].tolist():
+            sure = float(base.predict_proba(data.block.take(np.array([row]))).max())
+            label = weak_label(
+                target,
+                sure,
+                mob,
+                weights=earned,
+                trust=lambda _: trust(0, 0),
+                corrections_right=right,
+                other=false if len(data.targets.labels) == 2 else None,
+            )
+            if label is not None:
+                labels[row] = label
+        whole = _with(data, people, labels)
+        both = _fit(whole, seed)
         change = _f1(data, both, exam) - _f1(data, base, exam)
-        passes = _beats(data, both, base, audit, rng)
+        is_kept = _is_kept(data, both, base, audit, seed)
+        weights.append(float(whole.weights[len(gold) :].sum() / whole.weights.sum()))
         changes.append(change)
-        gated.append(change if passes else 0.0)
-        kept += not passes
+        gated.append(change if is_kept else 0.0)
+        n_kept += is_kept
     usual = np.random.default_rng(0).poisson(3, size=48).tolist()
     found = burst(usual, 2_000)
     line = {
         "benchmark": "feedback.attack",
         "data": data.name,
+        "share_of_weight": round(statistics.mean(weights), 4),
         "macro_f1_change_before_gate": round(statistics.mean(changes), 4),
         "worst_before_gate": round(min(changes), 4),
         "macro_f1_change": round(statistics.mean(gated), 4),
-        "blocked_by_gate": f"{kept} of {n_seeds}",
+        "blocked_by_gate": f"{n_seeds - n_kept} of {n_seeds}",
         "burst_z": None if found is None else round(found.z, 1),
     }
     print(json.dumps(line), flush=True)
 
 
-def _fit(data: TextSet, rows: NDArray[Any], labels: NDArray[Any], weights: NDArray[Any], seed: int) -> Any:
-    from active_learning.core.learners import LinearLearner, calibrate
+def _material(data: TextSet, gold: NDArray[Any]) -> Any:
+    from active_learning.core.material import Material
+
+    return Material(data.block.take(gold), data.targets.take(gold), np.ones(len(gold)), data.scaling)
+
+
+def _with(data: TextSet, people: Any, labels: dict[int, WeakLabel]) -> Any:
+    """The material with the weak labels' rows at its end, as a training makes it."""
+    from active_learning.core.blocks import stack_blocks
     from active_learning.core.material import Material
     from active_learning.core.targets import Targets
 
-    targets = Targets(data.targets.labels, labels.astype(np.int64))
-    material = Material(data.block.take(rows), targets, weights, data.scaling)
-    return calibrate(LinearLearner(), LinearLearner().fit(material), material, np.random.default_rng(seed))
+    of_class = dict(zip(map(str, range(len(data.targets.labels))), map(float, people.targets.counts()), strict=True))
+    rows = rows_of(labels, of_class)
+    if not len(rows):
+        return people
+    said = np.array(rows.values, dtype=np.int64)
+    return Material(
+        stack_blocks([people.block, data.block.take(np.array(rows.ids))]),
+        Targets(people.targets.labels, np.concatenate([people.targets.y, said])),
+        np.concatenate([people.weights, np.array(rows.weights)]),
+        people.scaling,
+        n_weak=len(rows),
+    )
 
 
-def _fit_with(data: TextSet, gold: NDArray[Any], weak: Sequence[tuple[int, int, float]], seed: int) -> Any:
-    rows = np.concatenate([gold, np.array([row for row, _, _ in weak], dtype=np.int64)])
-    labels = np.concatenate([data.targets.y[gold], np.array([label for _, label, _ in weak], dtype=np.int64)])
-    weights = np.concatenate([np.ones(len(gold)), np.array([weight for _, _, weight in weak])])
-    return _fit(data, rows, labels, weights, seed)
+def _fit(material: Any, seed: int) -> Any:
+    from active_learning.core.learners import calibrate
+    from active_learning.core.linear import LinearLearner
+
+    learner = LinearLearner()
+    return calibrate(learner, learner.fit(material), material, np.random.default_rng(seed))
 
 
 def _predict(data: TextSet, model: Any, rows: NDArray[Any]) -> NDArray[Any]:
@@ -284,20 +332,19 @@ def _f1(data: TextSet, model: Any, rows: NDArray[Any]) -> float:
     return found
 
 
-def _beats(data: TextSet, both: Any, base: Any, audit: NDArray[Any], rng: np.random.Generator) -> bool:
-    """The gate: with weak labels it is right more often on the audit items, in 90 % of paired resamples."""
-    truth = data.targets.y[audit]
-    gain = (_predict(data, both, audit) == truth).astype(int) - (_predict(data, base, audit) == truth)
-    draws = rng.integers(len(gain), size=(1_000, len(gain)))
-    return bool((gain[draws].mean(axis=1) > 0).mean() >= 0.9)
+def _is_kept(data: TextSet, both: Any, base: Any, audit: NDArray[Any], seed: int) -> bool:
+    from active_learning.core.ablation import ablate
+
+    said = (_predict(data, one, audit) for one in (both, base))
+    return ablate(data.targets.y[audit], *said, len(data.targets.labels), np.random.default_rng(seed)).is_kept
 
 
 def _saved(without: NDArray[Any], found: NDArray[Any]) -> float | None:
     """The share of human labels that are not needed for what the largest gold set alone reaches; None when it is not
-    reached."""
+    reached. Against the fewest that reach it alone: a curve may come there earlier."""
     goal = float(without[-1])
-    reached = [n for n, value in zip(GOLD_SIZES, found, strict=True) if value >= goal]
-    return round(1 - reached[0] / GOLD_SIZES[-1], 3) if reached else None
+    alone, beside = ([n for n, value in zip(GOLD_SIZES, one, strict=True) if value >= goal] for one in (without, found))
+    return round(1 - beside[0] / alone[0], 3) if beside else None
 
 
 # Intake

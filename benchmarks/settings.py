@@ -5,4 +5,5 @@ from config.settings import *  # noqa: F403
 ROOT_URLCONF = "benchmarks.urls"
 
 # One machine sends here what many networks would.
-FEEDBACK_PER_MINUTE = {"key": 10**9, "network": 10**9, "subject": 10**9, "prediction": 10**9}
+_COUNTED = ("key", "network", "subject", "prediction", "subject_events", "prediction_events")
+FEEDBACK_PER_MINUTE = dict.fromkeys(_COUNTED, 10**9)

@@ -55,6 +55,7 @@ app.conf.beat_schedule = {
         "active_learning.run_batch_schedules": 60.0,
         "active_learning.sweep_batches": 3_600.0,
         "feedback.check_bursts": 60.0,
+        "feedback.refresh_weak_labels": 300.0,
         "feedback.purge_signals": 3_600.0,
     }.items()
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import BadRequest, RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import UnreadablePostError
@@ -15,7 +15,7 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
 from labeling.core.errors import DomainError, Invalid, Malformed, TooLarge
-from labeling.services.upkeep import database_problem
+from labeling.services.upkeep import database_problem, garbled_text
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +66,8 @@ def _as_domain_error(exception: Exception) -> DomainError | None:
         return exception
     if isinstance(exception, OperationalError):
         return database_problem(exception)
+    if isinstance(exception, DataError):
+        return garbled_text(exception)
     if isinstance(exception, RequestDataTooBig | TooManyFieldsSent | TooManyFilesSent):
         return TooLarge(
             "The request is larger than this server takes. Send it in smaller parts, or upload it as a file."
@@ -77,10 +79,23 @@ def _as_domain_error(exception: Exception) -> DomainError | None:
     return None
 
 
+class CookieMiddleware:
+    """Takes out cookies with a NUL, which are none of ours: PostgreSQL looks for no session with one."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        for name in [name for name, value in request.COOKIES.items() if "\0" in value]:
+            del request.COOKIES[name]
+        return self.get_response(request)
+
+
 class NulMiddleware:
     """Refuses a NUL in an address, its query or a form. Nobody types one, and PostgreSQL stores no text with one.
 
-    The bodies of the API are checked field by field, where they are read.
+    The bodies of the API are checked field by field, where they are read; what none of them knows of, the database
+    refuses (garbled_text).
     """
 
     def __init__(self, get_response: GetResponse) -> None:

@@ -191,6 +191,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.RequestIdMiddleware",
+    "config.middleware.CookieMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -316,7 +317,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["labeling.api.authentication.HasScope"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "labeling.api.schema.RefusingSchema",
     "EXCEPTION_HANDLER": "labeling.api.errors.exception_handler",
     "DEFAULT_THROTTLE_CLASSES": ["labeling.api.throttles.ScopeThrottle"],
     # The proxies in front whose X-Forwarded-For may be believed.
@@ -330,8 +331,16 @@ REST_FRAMEWORK = {
 # person does.
 THROTTLE_PER_MINUTE = {"annotate": 12_000, "manage": 1_200, "predict": 12_000, "login": 20}
 
-# The same for the feedback of end users, by what it is counted for: requests, each of which may carry many events.
-FEEDBACK_PER_MINUTE = {"key": 6_000, "network": 1_200, "subject": 120, "prediction": 60}
+# The same for the feedback of end users, by what it is counted for: requests, each of which may carry many events; what
+# somebody says; and what they do, which is counted event by event.
+FEEDBACK_PER_MINUTE = {
+    "key": 6_000,
+    "network": 1_200,
+    "subject": 120,
+    "prediction": 60,
+    "subject_events": 1_200,
+    "prediction_events": 300,
+}
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Touchstone",

@@ -38,9 +38,9 @@ VISITORS = 200
 PATIENCE = 30
 VISITOR, QUIET = "inkwell_visitor", "inkwell_quiet"
 EXAMPLES = (
-    "The new update is so much faster, thank you!",
-    "Waited an hour and nobody even said sorry.",
-    "Not bad at all, although the ending dragged a bit.",
+    "I love how much faster the new update is, thank you!",
+    "Great. Another Monday.",
+    "Not good, but my friends made me laugh.",
 )
 # How sure the model is, on the scale that its bands are set on, and what such an answer begins with.
 LEADS = (
@@ -73,15 +73,15 @@ class Touchstone:
     widget_secret: str
     scripts: dict[str, dict[str, str]]
 
-    def predict(self, text: str) -> dict[str, Any]:
-        """What the model says of a line. Raises Refused when it cannot be asked."""
+    def predict(self, text: str, visitor: str) -> dict[str, Any]:
+        """What the model says of a line, for this visitor alone to rate. Raises Refused when it cannot be asked."""
         where = urllib.parse.urlsplit(self.address)
         line = http.client.HTTPConnection(where.hostname or "", where.port, timeout=PATIENCE)
         try:
             line.request(
                 "POST",
                 f"/api/v1/projects/{self.project}/predict/",
-                body=json.dumps({"items": [{"text": text}]}),
+                body=json.dumps({"items": [{"text": text}], "subject": visitor}),
                 headers={"Authorization": f"Bearer {self.api_key}", "Content-Type": "application/json"},
             )
             answer = line.getresponse()
@@ -225,7 +225,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if len(text) > MAX_LINE:
                 words = f"A line has at most {MAX_LINE} characters; this one has {len(text)}."
                 raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, words)
-            line = Line(text, self.server.touchstone.predict(text), datetime.now(UTC))
+            line = Line(text, self.server.touchstone.predict(text, self._visitor), datetime.now(UTC))
         except Refused as refused:
             self._page(notice=str(refused), status=refused.status, text=text)
             return

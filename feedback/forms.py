@@ -6,11 +6,14 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
+from active_learning.services.tokens import MAX_SUBJECT
 from feedback.core.origins import parse_origins
 from feedback.core.statements import Statement
 from feedback.models import WidgetKey
+from feedback.selectors import Part
 from labeling.core.errors import Invalid
 
+MAX_SEGMENT = 100
 _CLIENT_ID = re.compile(r"[\w.:-]{1,64}")
 
 
@@ -38,6 +41,13 @@ def _choice(text: str, choices: list[dict[str, Any]]) -> Any:
     if text.isascii() and text.isdigit() and len(text) < 4 and int(text) < len(choices):
         return choices[int(text)]["value"]
     return text
+
+
+def part_of(query: QueryDict) -> Part:
+    """The part of the predictions that a query asks for: `model` is a number, or "rules"; `segment` a name."""
+    model, segment = query.get("model", ""), query.get("segment", "")
+    number = int(model) if model.isascii() and model.isdigit() and len(model) < 9 else None
+    return Part(0 if model == "rules" else number or None, segment[:MAX_SEGMENT] or None)
 
 
 class KeyForm(forms.Form):
@@ -70,3 +80,15 @@ class KeyForm(forms.Form):
         if not found:
             raise forms.ValidationError("Name at least one page.")
         return found
+
+
+class SubjectForm(forms.Form):
+    """One user of the product."""
+
+    subject = forms.CharField(
+        max_length=MAX_SUBJECT,
+        strip=False,
+        label="Id of the user",
+        help_text="As your pages name them. It is looked for both as vouched for by your server and as only claimed.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )

@@ -1,22 +1,26 @@
 """What is read of feedback."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
 from django.core.cache import cache
 from django.db.models import Count, Exists, OuterRef, Q
-from django.db.models.functions import TruncDate
+from django.db.models.functions import TruncDate, TruncWeek
 from django.utils import timezone
 
-from active_learning.models import Prediction
+from active_learning.models import Prediction, WeakLabel
 from active_learning.selectors import given_to_people
+from feedback.core.evidence import Said
+from feedback.core.groups import Counts, GroupRow, Groups, group_row, groups_of
 from feedback.core.reliability import Pairs
 from feedback.core.report import (
     MAIN,
+    SIGNALS,
     Arrival,
     DayChart,
     SignalRow,
@@ -28,10 +32,11 @@ from feedback.core.report import (
     version_row,
 )
 from feedback.core.signals import EDITED_FROM
-from feedback.models import CurrentVerdict, FeedbackEvent, ImplicitEvent, WidgetKey
+from feedback.core.statements import REASONS
+from feedback.models import Channel, CurrentVerdict, FeedbackEvent, ImplicitEvent, WidgetKey
 from labeling.core.shares import Share, wilson
-from labeling.core.wording import answers_of
-from labeling.models import LabelSchema, Project, Resolution, ReviewItem
+from labeling.core.wording import answers_of, first_words
+from labeling.models import Item, LabelSchema, Project, Resolution, ReviewItem
 
 Verdict = FeedbackEvent.Verdict
 # A picker of more is none; a correction may still name any label.
@@ -40,6 +45,7 @@ MAX_CHOICES = 50
 WINDOW = timedelta(days=30)
 MAX_JUDGED = 20_000
 WHOLE_SECONDS = 600
+MOST_GRIEVANCES = 6
 _AT_ONCE = 500
 
 
@@ -55,6 +61,39 @@ def signals_on(*, predictions: Iterable[UUID]) -> dict[str, int]:
     """How often each implicit event came of these predictions."""
     events = ImplicitEvent.objects.filter(prediction__in=list(predictions)[:_AT_ONCE]).exclude(name="dwell")
     return dict(events.values_list("name").order_by("name").annotate(n=Count("pk")))
+
+
+def signals_by_subject(*, item_id: int) -> dict[Any, set[str]]:
+    """The names of the signals that stand about an item, by who gave them; those who are not named count as one for
+    each prediction."""
+    found: dict[Any, set[str]] = defaultdict(set)
+    said = _standing(CurrentVerdict.objects.filter(item_id=item_id)).exclude(verdict=Verdict.UNDO)
+    rows = list(said.values_list("subject", "prediction", "channel", "verdict", "event__correction"))
+    for subject, prediction, channel, verdict, correction in rows:
+        found[subject or prediction] |= {f"{channel}_{verdict}"} | ({"correction"} if correction is not None else set())
+    predictions = list({prediction for _, prediction, *_ in rows})[:_AT_ONCE]
+    done = ImplicitEvent.objects.filter(prediction__in=predictions).exclude(name__in=("shown", "dwell"))
+    for subject, prediction, name in _far_edits(done).values_list("subject", "prediction", "name"):
+        found[subject or prediction].add(name)
+    return found
+
+
+def known_ratios(*, project_id: int) -> dict[str, float]:
+    """The logarithm of each signal whose reliability in the project is known, as it was counted last; none after a
+    while in which nobody did."""
+    return cache.get(_ratios_key(project_id)) or {}
+
+
+def count_ratios(*, project: Project) -> None:
+    """Counts them anew, unless that was done in the last minutes."""
+    if cache.get(_ratios_key(project.pk)) is None:
+        rows = signal_rows({}, pairs(project=project), whole_pairs())
+        known = {row.name: row.reliability.log_ratio for row in rows if row.reliability.is_known}
+        cache.set(_ratios_key(project.pk), known, WHOLE_SECONDS)
+
+
+def _ratios_key(project_id: int) -> str:
+    return f"feedback.ratios:{project_id}"
 
 
 def correction_choices(*, project: Project, said: Any = None) -> tuple[list[dict[str, Any]], bool]:
@@ -111,6 +150,37 @@ class Senders:
 
 
 @dataclass(frozen=True, slots=True)
+class Grievance:
+    """An item that many complain about: its first words, what was answered, what they say is right, and what became of
+    it: `settled` (with `value`), `waiting` with the number of its review, or neither."""
+
+    item_id: int
+    words: str
+    said: Any
+    n: int
+    n_predictions: int
+    corrections: list[tuple[Any, int]]
+    reasons: list[tuple[str, int]]
+    is_settled: bool = False
+    value: Any = None
+    review_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The predictions that are looked at: of one version (0: the rules), of one segment; None is all."""
+
+    model: int | None = None
+    segment: str | None = None
+
+    def of(self, rows: Any, number: str) -> Any:
+        """The rows of this part. `number`: the name of what holds the version's number."""
+        if self.model is not None:
+            rows = rows.filter(**{number: self.model} if self.model else {f"{number}__isnull": True})
+        return rows if self.segment is None else rows.filter(segment=self.segment)
+
+
+@dataclass(frozen=True, slots=True)
 class FeedbackReport:
     since: datetime
     versions: list[VersionRow]
@@ -120,6 +190,10 @@ class FeedbackReport:
     senders: Senders
     n_quarantined: int
     days: DayChart | None
+    weeks: list[GroupRow]
+    segments: Groups
+    grievances: list[Grievance]
+    causes: list[tuple[str, int]]
     comments: list[FeedbackEvent]
 
     @property
@@ -127,33 +201,106 @@ class FeedbackReport:
         return not (self.signals or self.versions or self.n_quarantined)
 
 
-def feedback_report(*, project: Project, now: datetime | None = None) -> FeedbackReport:
-    """What users said and did in the last 30 days, and how far it can be believed."""
+def feedback_report(*, project: Project, part: Part = Part(), now: datetime | None = None) -> FeedbackReport:
+    """What users said and did in the last 30 days, and how far it can be believed. What is told day by day, week by
+    week and by segment is told of the `part`."""
     now = now or timezone.now()
     since = now - WINDOW
     verdicts = CurrentVerdict.objects.filter(project=project, changed_at__gte=since)
     standing = _standing(verdicts).exclude(verdict=Verdict.UNDO)
     signals = ImplicitEvent.objects.filter(project=project, received_at__gte=since)
+    answered = Prediction.objects.filter(project=project, created_at__gte=since)
     own = pairs(project=project)
+    main = own.get(MAIN, Pairs())
+    its, said = part.of(answered, "version__number"), part.of(standing, "model")
+    weeks = _counts(its.annotate(week=TruncWeek("created_at")), said.annotate(week=TruncWeek("changed_at")), "week")
+    # To choose another segment from, all of the version's are listed.
+    of_version = replace(part, segment=None)
+    by_segment = _counts(of_version.of(answered, "version__number"), of_version.of(standing, "model"), "segment")
     return FeedbackReport(
         since=since,
-        versions=_versions(project, standing, own.get(MAIN, Pairs()), since),
+        versions=_versions(project, standing, main, since),
         signals=signal_rows(_given(standing, signals), own, whole_pairs()),
         complaints=_complaints(project, standing),
         funnel=Funnel(
-            answered=Prediction.objects.filter(project=project, created_at__gte=since).count(),
+            answered=answered.count(),
             shown=signals.filter(name="shown").aggregate(n=Count("prediction", distinct=True))["n"],
             acted=_acted(standing, signals),
         ),
         senders=_senders(standing),
         n_quarantined=verdicts.filter(quarantined_at__isnull=False).count(),
-        days=draw_days(_days(standing), last=now.date()),
+        days=draw_days(_days(said), last=now.date()),
+        weeks=[group_row(week, weeks[week], main) for week in sorted(weeks, reverse=True)],
+        segments=groups_of(by_segment, main) if set(by_segment) - {""} else Groups(),
+        grievances=_grievances(said),
+        causes=_causes(said),
         comments=list(
-            FeedbackEvent.objects.filter(project=project, stands_as__in=standing)
+            FeedbackEvent.objects.filter(project=project, stands_as__in=said)
             .exclude(comment="")
             .order_by("-created_at")[:10]
         ),
     )
+
+
+def _counts(answered: Any, standing: Any, by: str) -> dict[Any, Counts]:
+    """What is counted of each value of the column `by`."""
+    found: dict[Any, dict[str, int]] = defaultdict(dict)
+    for name, n in answered.values_list(by).order_by().annotate(n=Count("pk")):
+        found[name]["n_predictions"] = n
+    thumbs = standing.filter(channel=Channel.THUMBS).order_by()
+    for name, n in thumbs.values_list(by).annotate(n=Count("prediction", distinct=True)):
+        found[name]["n_spoken"] = n
+    each = thumbs.values_list(by, "verdict").annotate(n=Count("pk"), of=Count("prediction", distinct=True))
+    for name, verdict, n, n_predictions in each:
+        if verdict in (Verdict.UP, Verdict.DOWN):
+            found[name][verdict] = n
+        if verdict == Verdict.DOWN:
+            found[name]["n_complained"] = n_predictions
+    return {name: Counts(**counts) for name, counts in found.items()}
+
+
+def _grievances(standing: Any) -> list[Grievance]:
+    """The items about which the most subjects complain. Those of the audit split are judged blind, and not shown."""
+    complaints = standing.filter(verdict=Verdict.DOWN, item__split=Item.Split.POOL).order_by()
+    top = list(complaints.values_list("item_id").annotate(n=Count("pk")).order_by("-n", "-item_id")[:MOST_GRIEVANCES])
+    ids = [item_id for item_id, _ in top]
+    rows: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
+    told = complaints.filter(item_id__in=ids).order_by("-changed_at")
+    for row in told.values_list("item_id", "prediction", "said", "event__correction", "event__reasons")[:MAX_JUDGED]:
+        rows[row[0]].append(row)
+    items = Item.objects.defer("features").in_bulk(ids)
+    settled = _settled(ids)
+    waiting = dict(ReviewItem.objects.filter(item_id__in=ids, state=ReviewItem.State.OPEN).values_list("item_id", "pk"))
+    return [
+        Grievance(
+            item_id=item_id,
+            words=first_words(items[item_id].data),
+            said=rows[item_id][0][2],
+            n=n,
+            n_predictions=len({prediction for _, prediction, *_ in rows[item_id]}),
+            corrections=_commonest(right for *_, right, _ in rows[item_id] if right is not None),
+            reasons=_commonest(REASONS[code] for *_, codes in rows[item_id] for code in codes or ()),
+            is_settled=item_id in settled,
+            value=settled.get(item_id),
+            review_id=waiting.get(item_id),
+        )
+        for item_id, n in top
+        if rows[item_id]
+    ]
+
+
+def _causes(standing: Any) -> list[tuple[str, int]]:
+    """Why users complain, as they ticked it, the commonest first."""
+    complaints = standing.filter(verdict=Verdict.DOWN).order_by("-changed_at")
+    ticked = complaints.values_list("event__reasons", flat=True)[:MAX_JUDGED]
+    return _commonest((REASONS[code] for codes in ticked for code in codes or ()), most=len(REASONS))
+
+
+def _commonest(values: Iterable[Any], most: int = 3) -> list[tuple[Any, int]]:
+    """Values, lists too, with how often each is there."""
+    named = [(str(value), value) for value in values]
+    value_of = dict(named)
+    return [(value_of[name], n) for name, n in Counter(name for name, _ in named).most_common(most)]
 
 
 def latest(*, project: Project, now: datetime | None = None, most: int = 8) -> list[Arrival]:
@@ -179,6 +326,123 @@ def pairs(*, project: Project | None) -> dict[str, Pairs]:
     settled = _settled([item_id for _, _, item_id in rows])
     right = {pk: said == settled[item_id] for pk, said, item_id in rows if item_id in settled}
     return pairs_of(right, _signals_on(list(right)))
+
+
+def signal_weights(*, project: Project) -> dict[str, float]:
+    """What each signal may weigh in evidence here: 0 for one that has not earned any."""
+    rows = signal_rows(dict.fromkeys(SIGNALS, 1), pairs(project=project), whole_pairs())
+    return {row.name: row.weight for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a verified subject says of one prediction: by a verdict that stands, in this revision.
+
+    `is_linked`: the verdict names the item already.
+    """
+
+    verdict: int
+    revision: int
+    is_linked: bool
+    prediction: UUID
+    answered: Any
+    confidence: float
+    said: Said
+
+
+def spoken_about(*, now: datetime) -> list[Project]:
+    """The projects in which somebody lately said something, or of which weak labels are left."""
+    lately = CurrentVerdict.objects.filter(changed_at__gte=now - WINDOW).order_by().values("project_id").distinct()
+    left = WeakLabel.objects.order_by().values("project_id").distinct()
+    return list(Project.objects.filter(Q(pk__in=lately) | Q(pk__in=left)).order_by("pk"))
+
+
+def statements(*, project: Project, now: datetime) -> dict[int, list[Statement]]:
+    """What verified subjects lately said of inputs that wait for a person, by the id of their item, the earliest first.
+
+    Inputs are one when their content is. Nothing that is said of a prediction which is judged blind is in it.
+    """
+    standing = _standing(CurrentVerdict.objects.filter(project=project, changed_at__gte=now - WINDOW, is_verified=True))
+    columns = ("pk", "revision", "prediction", "channel", "verdict", "event__correction", "subject", "network", "item")
+    latest = standing.exclude(subject="").order_by("-changed_at").values_list(*columns)[:MAX_JUDGED]
+    rows = sorted(latest, key=itemgetter(0))
+    asked = _asked({row[2] for row in rows})
+    item_of = {asked[row[2]].content_hash: row[8] for row in rows if row[8] is not None and row[2] in asked}
+    item_of |= {one.content_hash: one.item_id for one in asked.values() if one.item_id is not None}
+    blind = {item_of[one.content_hash] for one in asked.values() if one.is_explored and one.content_hash in item_of}
+    waiting = _waiting(set(item_of.values()) - blind)
+    done = _done({prediction for prediction in asked if item_of.get(asked[prediction].content_hash) in waiting})
+    found: dict[int, list[Statement]] = defaultdict(list)
+    for pk, revision, prediction, channel, verdict, correction, subject, network, item in rows:
+        about = asked.get(prediction)
+        item_id = item_of.get(about.content_hash) if about is not None else None
+        if about is None or item_id not in waiting or verdict == Verdict.UNDO:
+            continue
+        signals = [f"{channel}_{verdict}", *sorted(done.get((prediction, subject), ()))]
+        if correction is not None:
+            signals.append("correction")
+        said = Said(subject, network, tuple(signals), correction)
+        words = (prediction, about.value, about.confidence or 0.5, said)
+        found[item_id].append(Statement(pk, revision, item is not None, *words))
+    return found
+
+
+def _waiting(item_ids: Collection[int]) -> set[int]:
+    """Those that are open and of the pool, and whose answer nobody knows."""
+    found: set[int] = set()
+    for chunk in _chunks(sorted(item_ids)):
+        rows = Item.objects.filter(pk__in=chunk, split=Item.Split.POOL, state=Item.State.OPEN, gold__isnull=True)
+        found |= set(rows.values_list("pk", flat=True))
+    return found
+
+
+def _asked(ids: Collection[UUID]) -> dict[UUID, Prediction]:
+    """The logged predictions of these."""
+    found: dict[UUID, Prediction] = {}
+    for chunk in _chunks(sorted(ids)):
+        rows = Prediction.objects.filter(pk__in=chunk)
+        found |= {row.pk: row for row in rows.only("pk", "value", "confidence", "content_hash", "item", "is_explored")}
+    return found
+
+
+def _done(ids: Collection[UUID]) -> dict[tuple[UUID, str], set[str]]:
+    """What verified subjects did with these predictions."""
+    found: dict[tuple[UUID, str], set[str]] = defaultdict(set)
+    for chunk in _chunks(sorted(ids)):
+        rows = ImplicitEvent.objects.filter(prediction__in=chunk, is_verified=True).exclude(name__in=("shown", "dwell"))
+        for prediction, subject, name in _far_edits(rows).values_list("prediction", "subject", "name"):
+            found[prediction, subject].add(name)
+    return found
+
+
+def agreement_of_subjects(*, project: Project) -> dict[str, tuple[int, int]]:
+    """Of each verified subject: on how many judged predictions they said what people found, and on how many any."""
+    found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for said, subject, verdict, correction, settled in _judged_verdicts(project):
+        agrees = (settled == correction if correction is not None else said != settled) == (verdict == Verdict.DOWN)
+        n_right, n = found[subject]
+        found[subject] = (n_right + agrees, n + 1)
+    return found
+
+
+def corrections_right(*, project: Project) -> float:
+    """The share of corrections that people found right too, where the answer was wrong (Laplace: a half of none)."""
+    outcomes = [
+        correction == settled
+        for said, _, _, correction, settled in _judged_verdicts(project)
+        if correction is not None and said != settled
+    ]
+    return (sum(outcomes) + 1) / (len(outcomes) + 2)
+
+
+def _judged_verdicts(project: Project) -> list[tuple[Any, str, str, Any, Any]]:
+    """(said, subject, verdict, correction, settled) of the verdicts of verified subjects whose item is settled."""
+    rows = _standing(CurrentVerdict.objects.filter(project=project, is_verified=True, item__isnull=False))
+    rows = rows.filter(verdict__in=(Verdict.UP, Verdict.DOWN)).order_by("-changed_at")
+    columns = ("said", "subject", "verdict", "event__correction", "item_id")
+    judged = list(rows.values_list(*columns)[:MAX_JUDGED])
+    settled = _settled([row[4] for row in judged])
+    return [(*row[:4], settled[row[4]]) for row in judged if row[4] in settled]
 
 
 def whole_pairs() -> dict[str, Pairs]:

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from feedback.services import guard, privacy
+from feedback.services import guard, privacy, weak
 
 
 @shared_task(name="feedback.check_bursts")
@@ -13,3 +13,8 @@ def check_bursts() -> dict[str, int]:
 @shared_task(name="feedback.purge_signals")
 def purge_signals() -> dict[str, int]:
     return privacy.purge_signals()
+
+
+@shared_task(name="feedback.refresh_weak_labels")
+def refresh_weak_labels() -> dict[str, int]:
+    return weak.refresh_weak_labels()

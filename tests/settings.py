@@ -13,7 +13,7 @@ if not _HOME:
     atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
     os.environ["TOUCHSTONE_TEST_HOME"] = _HOME
 os.environ["TOUCHSTONE_HOME"] = str(Path(_HOME) / os.environ.get("PYTEST_XDIST_WORKER", "main"))
-for _name in ("BROKER_URL", "STORAGE_URL", "SECRET_KEY", "ALLOWED_HOSTS", "DEBUG", "HTTPS", "PORT"):
+for _name in ("BROKER_URL", "STORAGE_URL", "SECRET_KEY", "ALLOWED_HOSTS", "DEBUG", "HTTPS", "PORT", "DEMO_HOST_PORT"):
     os.environ.pop(_name, None)
 
 from config.settings import *  # noqa: E402, F403

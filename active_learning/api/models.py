@@ -97,6 +97,9 @@ class VersionOutput(serializers.Serializer):
     environment = serializers.JSONField()
     code_version = serializers.CharField()
     created_at = serializers.DateTimeField()
+    erasures = serializers.ListField(
+        child=serializers.JSONField(), help_text="{at, n_items}: people it learned from who were forgotten since."
+    )
 
 
 class AliasesOutput(serializers.Serializer):
@@ -139,6 +142,7 @@ def version_body(version: ModelVersion) -> dict[str, Any]:
         "environment": version.environment,
         "code_version": version.code_version,
         "created_at": version.created_at.isoformat(),
+        "erasures": [{"at": one.at.isoformat(), "n_items": one.n_items} for one in version.erasures.all()],
     }
 
 

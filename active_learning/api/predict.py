@@ -11,18 +11,19 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from active_learning import selectors
-from active_learning.api.programs import heard_by
+from active_learning.api.programs import heard_by, named_subject
 from active_learning.core.redaction import KEEPINGS
 from active_learning.models import Prediction
 from active_learning.services.certificates import recheck
 from active_learning.services.prediction import MAX_ROWS, Answered, Predicted, predict
 from active_learning.services.serving_policy import SETTINGS, change_serving
 from active_learning.services.serving_preview import accuracy_in_production, preview
+from active_learning.services.tokens import MAX_SUBJECT
 from labeling import access
 from labeling.core.errors import Invalid
 from labeling.models import Membership, Project
 
-BATCH = "items"
+BATCH, SUBJECT = "items", "subject"
 
 _PREDICT_INPUT = {
     "application/json": {
@@ -31,7 +32,12 @@ _PREDICT_INPUT = {
                 "type": "object",
                 "required": [BATCH],
                 "properties": {
-                    BATCH: {"type": "array", "items": {"type": "object"}, "minItems": 1, "maxItems": MAX_ROWS}
+                    BATCH: {"type": "array", "items": {"type": "object"}, "minItems": 1, "maxItems": MAX_ROWS},
+                    SUBJECT: {
+                        "type": "string",
+                        "maxLength": MAX_SUBJECT,
+                        "description": "Your id of the user who sees the answers: the tokens are then theirs alone.",
+                    },
                 },
                 "additionalProperties": False,
             },
@@ -140,7 +146,11 @@ class PreviewOutput(serializers.Serializer):
     moves = serializers.ListField(child=serializers.JSONField(), help_text="{from, to, n}: the most frequent first")
     edge_rules = serializers.ListField(child=serializers.JSONField(), help_text="{when, taken, unknown, examples}")
     error_now = serializers.JSONField(allow_null=True)
-    error_then = serializers.JSONField(allow_null=True)
+    error_then = serializers.JSONField(allow_null=True, help_text="{value, low, high, n} of what would stand alone")
+    errors_of = serializers.ListField(
+        child=serializers.JSONField(),
+        help_text="{kind, name, now, then}: the same for each label and segment with boundaries of its own",
+    )
 
 
 class PredictView(APIView):
@@ -159,10 +169,11 @@ class PredictView(APIView):
             answered = predict(project=project, inputs=[body], is_batch=False)
             one = answered.predictions[0]
             return Response(_body(one) | {answered.policy.score_field: one.score, **_about(answered)})
-        extra = sorted(set(body) - {BATCH})
+        extra = sorted(set(body) - {BATCH, SUBJECT})
         if extra:
             raise Invalid(f"{extra[0]} does not belong beside items.", fields={extra[0]: "unknown"})
-        answered = predict(project=project, inputs=body[BATCH])
+        subject = named_subject(request, slug, body[SUBJECT]) if SUBJECT in body else ""
+        answered = predict(project=project, inputs=body[BATCH], subject=subject)
         return Response({"predictions": [_body(one) for one in answered.predictions], **_about(answered)})
 
 

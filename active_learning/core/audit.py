@@ -8,6 +8,8 @@ from labeling.core.shares import Z95
 MIN_AUDITED = 20
 # Fewer than this many fill no two bins of a reliability curve.
 MIN_CALIBRATED = 40
+# A group with fewer audit items is not shown; a ratio needs as many in both of its groups.
+MIN_GROUP = 10
 # Until so many are audited (an accuracy of 0.8 is then known to about 8 points) the queue holds more of them.
 FIRST_AUDITED = 100
 SHARE_AT_FIRST = 0.15

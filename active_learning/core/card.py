@@ -9,6 +9,8 @@ from typing import Any
 
 from active_learning.core.checklist import Line
 from active_learning.core.choice import choice_words, tried_rows
+from active_learning.core.loop import influence_words
+from active_learning.core.weak_words import weak_words
 
 # Labels listed in a table; a schema may have thousands.
 LABELS_SHOWN = 50
@@ -44,6 +46,8 @@ class CardFacts:
     metrics: Mapping[str, Any]
     checklist: Sequence[Line]
     files: Mapping[str, str]
+    # When somebody was forgotten from whose words it learned, and of how many items the label came of them.
+    erasures: Sequence[tuple[str, int]] = ()
 
 
 def card_markdown(facts: CardFacts) -> str:
@@ -63,10 +67,17 @@ def card_markdown(facts: CardFacts) -> str:
         ),
         "## Use",
         _line(facts.description) or "No description was given.",
-        "It proposes labels to people. It was not tested for anything else.",
+        "It proposes labels to people and, where its owner serves it, answers what they send. It was not tested for "
+        "anything else.",
         "## What it learned from",
         f"{facts.n_items:,} items, {_line(facts.dataset)}, schema version {facts.schema_version}.",
         _table(("label", "items"), _counts(facts.class_counts)),
+        *([words] if (words := influence_words(facts.metrics.get("loop") or {})) else []),
+        *_said_by_users(facts.metrics.get("weak") or {}),
+        *(
+            f"Somebody was forgotten on {day} from whose words labels had come (items: {n:,}). What they said is gone."
+            for day, n in facts.erasures
+        ),
         "## How good it is",
         *_quality(facts.metrics),
         "## Checklist",
@@ -89,6 +100,11 @@ def card_markdown(facts: CardFacts) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _said_by_users(found: Mapping[str, Any]) -> list[str]:
+    words = weak_words(found)
+    return ["### What users say", " ".join(words)] if words else []
+
+
 def _quality(metrics: Mapping[str, Any]) -> list[str]:
     audit = metrics.get("audit") or {}
     accuracy = audit.get("accuracy")
@@ -98,6 +114,20 @@ def _quality(metrics: Mapping[str, Any]) -> list[str]:
     if audit.get("macro_f1") is not None:
         low, high = audit.get("macro_f1_interval") or (None, None)
         rows.append(("macro-F1", _share(audit["macro_f1"], low, high), f"{accuracy['n']:,}"))
+    if found := metrics.get("mean_auc"):
+        rows.append(
+            ("AUC, mean over labels", _share(found["value"], found["low"], found["high"]), f"{accuracy['n']:,}")
+        )
+    for when, words in (("before", "before scaling"), ("after", "as it answers")):
+        if found := (metrics.get("calibration") or {}).get(when):
+            rows.append(
+                (f"calibration error {words}", _share(found["ece"], found["low"], found["high"]), f"{found['n']:,}")
+            )
+    if cost := metrics.get("cost"):
+        costs = {"cost of an item": cost["model"]} | {
+            f"saved of it against {name}": entry["saved"] for name, entry in sorted(cost["baselines"].items())
+        }
+        rows += [(name, _share(one["value"], one["low"], one["high"]), f"{one['n']:,}") for name, one in costs.items()]
     rating = metrics.get("rating") or {}
     for name, found in (("mean error, points", rating.get("mean_error")), ("kappa, quadratic", rating.get("kappa"))):
         if found:
@@ -105,7 +135,53 @@ def _quality(metrics: Mapping[str, Any]) -> list[str]:
     for name, entry in sorted(metrics.get("baselines", {}).items()):
         if found := entry.get("accuracy"):
             rows.append((f"baseline {name}", _share(found["value"], found["low"], found["high"]), f"{found['n']:,}"))
-    return ["On audit items: drawn at random, judged blind, never learned from.", _table(("", "value", "n"), rows)]
+    return [
+        "On audit items: drawn at random, judged blind, never learned from.",
+        _table(("", "value", "n"), rows),
+        *_by_label(audit, metrics.get("by_label", ())),
+        *_by_segment(metrics.get("segments") or {}),
+    ]
+
+
+def _by_label(audit: Mapping[str, Any], more: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Precision, recall and F1 of each label; nothing where too few items were audited to say."""
+    if not more:
+        return []
+    rows = []
+    for entry, other in list(zip(audit["classes"], more, strict=True))[:LABELS_SHOWN]:
+        interval = other["f1_interval"] or (None, None)
+        f1 = _share(entry["f1"], *interval) if entry["f1"] is not None else "not defined"
+        parts = [_known(entry[name]) for name in ("precision", "recall")]
+        rows.append((str(entry["label"]), f"{entry['n_true']:,}", *parts, f1))
+    left = len(more) - len(rows)
+    table = _table(("label", "audit items", "precision", "recall", "F1"), rows)
+    return ["### By label", table, *([f"{left:,} more labels."] if left else [])]
+
+
+def _by_segment(segments: Mapping[str, Any]) -> list[str]:
+    """Accuracy of each group and, of protected ones, the ratios to the group that gets the favourable label most."""
+    rows = [
+        (
+            f"{key['key']}{' (protected)' if key['is_protected'] else ''}",
+            str(group["group"]),
+            "few" if group["n"] is None else f"{group['n']:,}",
+            _known(group["accuracy"]),
+            _known(group["disparate_impact"]),
+            _known(group["equal_opportunity"]),
+        )
+        for key in segments.get("keys", ())
+        for group in key["groups"]
+    ]
+    if not rows:
+        return []
+    head = ("segment", "group", "audit items", "accuracy", "disparate impact", "equal opportunity")
+    favourable = segments.get("favourable")
+    note = f"Ratios are of how often “{_line(str(favourable))}” is said." if favourable else ""
+    return ["### By segment", _table(head, rows), *([note] if note else [])]
+
+
+def _known(found: Mapping[str, Any] | None) -> str:
+    return "not known" if found is None else _share(found["value"], found["low"], found["high"])
 
 
 def _choice(search: Mapping[str, Any] | None) -> list[str]:

@@ -38,7 +38,8 @@ def fill(
     *,
     gate: Mapping[str, Any],
     calibration: Mapping[str, Any] | None,
-    explains: bool,
+    explains: str,
+    segments: Mapping[str, Any],
     recent: tuple[bool, str] | None,
     rollback_to: int | None,
     ticked: Sequence[str] = (),
@@ -46,7 +47,8 @@ def fill(
     """The checklist of a version. `gate` is as stored with it; without one nothing was measured. `calibration` is what
     active_learning.core.calibration found, None with too few audit items.
 
-    `explains` says whether each answer can be traced to words or columns, `recent` whether the data are and how recent
+    `explains` says how an answer is explained, `segments` is what active_learning.services.evaluation stored of them,
+    `recent` whether the data are and how recent
     (None when not known), `rollback_to` which version takes over when this one fails.
     """
     checks = {check["name"]: check for check in gate.get("checks", ())}
@@ -66,12 +68,13 @@ def fill(
         _of_checks(
             "It is no worse for any protected segment",
             [c for n, c in checks.items() if n.startswith("segment")],
-            "no segment was measured",
+            "none was live beside it" if gate.get("live") is None else "no segment is marked as protected",
         ),
+        _alike(segments),
         _calibration(checks, calibration),
         _fast(checks, measured),
         _measured("It answers items that are empty or strange", measured.get("answers_to_nothing"), _EDGES),
-        _measured("Its answers can be explained", explains or None, "each answer is a sum of its words and columns"),
+        _measured("Its answers can be explained", True, explains),
         _measured("It has learned from recent data", *(recent or (None, ""))),
         _measured("It can be stored, loaded and checked", bool(measured.get("known_inputs")) or None, known),
         Line("There is something to fall back on", State.UNDECIDED, "no other version was live yet")
@@ -93,6 +96,30 @@ def _of_checks(title: str, checks: Sequence[Mapping[str, Any]], otherwise: str) 
         if state in states:
             return Line(title, state, "; ".join(check["words"] for check in checks if check["state"] == state))
     return Line(title, State.PASSED, "; ".join(check["words"] for check in checks))
+
+
+def _alike(segments: Mapping[str, Any]) -> Line:
+    """Whether protected groups get the favourable label alike: the four-fifths convention, on both ratios."""
+    title = "Protected groups get the favourable label alike"
+    ratios = [
+        (f"{key['key']}: {group['group']}", words, ratio)
+        for key in segments.get("keys", ())
+        for group in key["groups"]
+        for words, part in (("gets it", "disparate_impact"), ("gets it where it is due", "equal_opportunity"))
+        if (ratio := group.get(part)) and not ratio["is_reference"]
+    ]
+    if not ratios:
+        return Line(title, State.UNDECIDED, "no protected segment and favourable label, or too few audit items")
+    below = [one for one in ratios if one[2]["is_below"]]
+    state = State.PASSED
+    if below:
+        state = State.FAILED if any(ratio["is_surely_below"] for _, _, ratio in below) else State.UNDECIDED
+    told = [
+        f"{name} {words} {ratio['value']:.2f} times as often as the group that gets it most "
+        f"({ratio['low']:.2f} to {ratio['high']:.2f}, n {ratio['n']:,})"
+        for name, words, ratio in below
+    ]
+    return Line(title, state, "; ".join(told) or f"no ratio of {len(ratios)} is below four fifths")
 
 
 def _calibration(checks: Mapping[str, Any], found: Mapping[str, Any] | None) -> Line:

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control, fisher_exact
 
-from active_learning.core.audit import MIN_AUDITED
+from active_learning.core.audit import MIN_AUDITED, MIN_GROUP
 from active_learning.core.cost_lines import ABSENT
 from active_learning.core.costs import Expected, costs_of, expected
 from active_learning.core.evaluation import is_right
-from active_learning.core.segments import MIN_GROUP, Ratio, groups_of, keys_of, ratio_of
+from active_learning.core.segments import Ratio, groups_of, keys_of, ratio_of
 from labeling.core.shares import Share, wilson
 
 CONFUSION, SEGMENT, LENGTH, CLUSTER = KINDS = ("confusion", "segment", "length", "cluster")
@@ -39,6 +39,8 @@ class Cases:
     truth: NDArray[Any]
     said: NDArray[Any]
     table: NDArray[np.float64]
+    # How clear each case is to people (clearness); None where each was judged once.
+    clear: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -81,7 +83,8 @@ class Measured:
     `share`: of all mistakes; `of_items`: of all items. `rate`, `rest_rate` and their ratio `lift` are None under
     MIN_GROUP items on either side (the ratio also where the rest has no mistake). `p_value` is that of Fisher's exact
     test, `q_value` after Benjamini and Hochberg (1995) over all groups. `cost` is what its mistakes cost an item of
-    the whole data: cost times frequency.
+    the whole data: cost times frequency. `fixable` is how clear its mistakes are to people, on average: what people
+    themselves disagree about no label mends. None where nobody was asked twice.
     """
 
     n: int
@@ -94,6 +97,12 @@ class Measured:
     lift: Ratio | None = None
     p_value: float | None = None
     q_value: float | None = None
+    fixable: Expected | None = None
+
+    @property
+    def priority(self) -> float:
+        """Cost times frequency times fixability."""
+        return self.cost.value * (self.fixable.value if self.fixable is not None else 1.0)
 
     @property
     def verdict(self) -> str:
@@ -105,7 +114,12 @@ class Measured:
         return "worse" if self.rate.value > self.rest_rate.value else "better"
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"verdict": self.verdict}
+        return asdict(self) | {"verdict": self.verdict, "priority": self.priority}
+
+
+def clearness(shares: NDArray[np.floating]) -> NDArray[np.float64]:
+    """How clear cases are, of the share of people who gave the settled value: 1 when all did, 0 when half or fewer."""
+    return np.clip(2 * np.asarray(shares, dtype=np.float64) - 1, 0.0, 1.0)
 
 
 def find_groups(
@@ -213,6 +227,9 @@ def _measured(group: Group, cases: Cases, n: int, n_wrong: int, rng_seed: int) -
         of_items=n_group / n,
         rate=wilson(n_errors, n_group) if n_group >= MIN_GROUP else None,
         cost=cost,
+        fixable=None
+        if cases.clear is None
+        else expected(cases.clear[group.mistake & audit], np.random.default_rng(rng_seed)),
     )
     if n_group < MIN_GROUP or n_rest < MIN_GROUP:
         return measured
@@ -226,7 +243,7 @@ def _measured(group: Group, cases: Cases, n: int, n_wrong: int, rng_seed: int) -
 
 
 def listed(groups: Sequence[Group], measured: Sequence[Measured | None]) -> tuple[list[int], dict[str, int]]:
-    """Which groups are shown, the costliest first within each kind, and how many of a kind are not.
+    """Which groups are shown, those most worth mending first within each kind, and how many of a kind are not.
 
     Segments with fewer than MIN_GROUP audit items are never shown where there is an audit: a number on three items
     misleads, and might tell of single people. Without one those with so few labeled items are not.
@@ -249,4 +266,4 @@ def listed(groups: Sequence[Group], measured: Sequence[Measured | None]) -> tupl
 
 
 def _worst_first(group: Group, measured: Measured | None) -> tuple[float, int]:
-    return (-measured.cost.value if measured else 0.0, -int(group.mistake.sum()))
+    return (-measured.priority if measured else 0.0, -int(group.mistake.sum()))

@@ -135,6 +135,11 @@ def flatten(data: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
+def n_fields(data: Mapping[str, Any]) -> int:
+    """How many fields flatten would give if it had no bound."""
+    return sum(n_fields(value) if isinstance(value, Mapping) else 1 for value in data.values())
+
+
 def number_of(value: Any) -> float | None:
     """`value` as a finite number, also from text such as "45"; None when it is none."""
     if isinstance(value, bool) or value is None:
@@ -257,7 +262,7 @@ def content_key(item: RawItem, spec: FeaturizerSpec) -> bytes | None:
         numbers = (number_of(row.get(field.name)) for field in spec.numeric_fields)
         shown += ["" if number is None else repr(number) for number in numbers]
     vector = item.vector if spec.vector_dimension else None
-    if vector is None and not any(shown):
+    if (vector is None or not vector.any()) and not any(shown):
         return None
     digest = hashlib.blake2b("\0".join(shown).encode(errors="surrogatepass"), digest_size=16)
     if vector is not None:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from active_learning.core.audit import MIN_AUDITED, MIN_CALIBRATED
+from active_learning.core.audit import MIN_AUDITED, MIN_CALIBRATED, MIN_GROUP
 
 # A candidate whose accuracy is less than that of `live` still counts as no worse when it is surely not this much lower.
 MARGIN = 0.02
@@ -243,7 +243,9 @@ def _segment(name: str, figure: Figure) -> Check:
     """Small segments say nothing and hold nothing up: they would for ever."""
     title = f"No worse for {name}"
     if figure.n < MIN_AUDITED:
-        words = f"insufficient data on {name}: {figure.n} of {MIN_AUDITED} audit items"
+        # The size of a small group is not told: it might tell of single people.
+        counted = f"{figure.n} of {MIN_AUDITED}" if figure.n >= MIN_GROUP else f"fewer than {MIN_GROUP}"
+        words = f"insufficient data on {name}: {counted} audit items"
         return Check(f"segment:{name}", title, State.UNDECIDED, words, "points", None, is_decisive=False)
     said = f"{_points(figure.value)} points, 95 % interval {_points(figure.low)} to {_points(figure.high)}"
     if figure.high < 0:

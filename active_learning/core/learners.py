@@ -72,7 +72,9 @@ def calibrate(
     # One thread: sums in another order would give another temperature from the same data.
     with threadpool_limits(limits=1):
         score_part = learner.scorer(material)
-        temperature = out_of_fold_temperature(score_part, material.targets, material.weights, rng, pool_leads)
+        temperature = out_of_fold_temperature(
+            score_part, material.targets, material.weights, rng, pool_leads, n_weak=material.n_weak
+        )
     return replace(model, temperature=temperature)
 
 

@@ -42,29 +42,29 @@ class LinearModel:
 
     def scores(self, block: FeatureBlock) -> NDArray[np.float32]:
         """Uncalibrated scores, a column for each seen label."""
-        # Unseen columns point at a last row of zeros.
-        weights = np.vstack([self.sparse_weights, np.zeros((1, len(self.bias)), dtype=np.float32)])
-        seen_only = sp.csr_matrix(
-            (block.sparse.data, self._places(block.sparse), block.sparse.indptr),
-            shape=(len(block), len(weights)),
-            copy=False,
+        places, is_known = self._places(block.sparse)
+        # What no labeled item has is left out: copying all weights to give it a row of zeros would cost more.
+        starts = np.concatenate([[0], np.cumsum(is_known)])[block.sparse.indptr]
+        known_only = sp.csr_matrix(
+            (block.sparse.data[is_known], places[is_known], starts), shape=(len(block), len(self.columns)), copy=False
         )
-        scores = np.asarray(seen_only @ weights, dtype=np.float32) + self.bias
+        scores = np.asarray(known_only @ self.sparse_weights, dtype=np.float32) + self.bias
         if block.dense.shape[1]:
             for start in range(0, len(block), _CHUNK):
                 part = slice(start, start + _CHUNK)
                 scores[part] += block.dense[part].astype(np.float32) @ self.dense_weights
         return scores
 
-    def _places(self, sparse: sp.csr_matrix) -> NDArray[np.int32]:
-        """Where each stored number's column stands among `columns`; after the last for a column that is not there."""
+    def _places(self, sparse: sp.csr_matrix) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        """Where each stored number's column stands among `columns`, and whether it is there at all."""
         n = len(self.columns)
         if not n or len(sparse.indices) > _LOOKED_UP:
-            table = np.full(sparse.shape[1], n, dtype=np.int32)
+            table = np.full(sparse.shape[1], -1, dtype=np.int32)
             table[self.columns] = np.arange(n, dtype=np.int32)
-            return table[sparse.indices]
-        at = np.searchsorted(self.columns, sparse.indices).clip(max=n - 1)
-        return np.where(self.columns[at] == sparse.indices, at, n).astype(np.int32)
+            places = table[sparse.indices]
+            return places, places >= 0
+        places = np.searchsorted(self.columns, sparse.indices).clip(max=n - 1).astype(np.int32)
+        return places, self.columns[places] == sparse.indices
 
     def predict_proba(self, block: FeatureBlock) -> NDArray[np.float32]:
         scores = self.scores(block) / self.temperature

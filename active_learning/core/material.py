@@ -13,15 +13,20 @@ from active_learning.core.targets import Targets
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """Features, targets and weights of labeled rows; `scaling` is that of the dense columns in the whole pool."""
+    """Features, targets and weights of labeled rows; `scaling` is that of the dense columns in the whole pool.
+
+    The last `n_weak` rows are learned from and never measured on: nobody knows whether what they say is right.
+    """
 
     block: FeatureBlock
     targets: Targets
     weights: NDArray[np.float64]
     scaling: DenseScaling
+    n_weak: int = 0
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def take(self, rows: NDArray[Any]) -> "Material":
+        """These rows, all to be measured on."""
         return Material(self.block.take(rows), self.targets.take(rows), self.weights[rows], self.scaling)

@@ -4,6 +4,7 @@ Cases are drawn with replacement, both models' outcomes of a case together (Efro
 for both does not widen the interval.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,29 +32,56 @@ def accuracy_difference(
     return Figure((gained - lost) / n, float(low), float(high), n)
 
 
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """The macro-F1 of two models on the same cases, and the first's less the second's; `sure` is the share of resamples
+    in which the first is better."""
+
+    first: float
+    second: float
+    figure: Figure
+    sure: float
+
+
 def macro_f1_difference(
     truth: NDArray[Any], first: NDArray[Any], second: NDArray[Any], n_labels: int, rng: np.random.Generator
 ) -> Figure | None:
     """The first's macro-F1 less the second's, over the labels that occur; None with fewer than two of them."""
+    gain = macro_f1_gain(truth, first, second, n_labels, rng)
+    return None if gain is None else gain.figure
+
+
+def macro_f1_gain(
+    truth: NDArray[Any], first: NDArray[Any], second: NDArray[Any], n_labels: int, rng: np.random.Generator
+) -> Gain | None:
+    """The macro-F1 of both, over the labels that occur; None with fewer than two of them.
+
+    What they say is in the form of `Targets.y`. Each resample is judged by the labels that occur in it.
+    """
     true, *said = (indicators(values, n_labels) for values in (truth, first, second))
     occurs = true.any(axis=0)
     if occurs.sum() < 2:
         return None
     true, one, other = true[:, occurs], said[0][:, occurs], said[1][:, occurs]
     counts = np.hstack([true, one, true & one, other, true & other]).astype(np.float32)
-    value = _f1_difference(counts.sum(axis=0)[None, :])[0]
-    low, high = percentiles(_f1_difference(resampled_sums(counts, rng)))
-    return Figure(float(value), min(float(value), low), max(float(value), high), len(truth))
+    own, others = (float(scores[0]) for scores in _macro_f1(counts.sum(axis=0)[None, :]))
+    resampled = _macro_f1(resampled_sums(counts, rng))
+    gains = resampled[0] - resampled[1]
+    value, (low, high) = own - others, percentiles(gains)
+    return Gain(own, others, Figure(value, min(value, low), max(value, high), len(truth)), float((gains > 0).mean()))
 
 
-def _f1_difference(sums: NDArray[np.floating]) -> NDArray[np.float64]:
+def _macro_f1(sums: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Of each row of sums (true, said and right of the first, said and right of the second; labels side by side)."""
-    n_true, said, right, other_said, other_right = np.hsplit(np.asarray(sums, dtype=np.float64), 5)
+    n_true, *said = np.hsplit(np.asarray(sums, dtype=np.float64), 5)
     present = n_true > 0
     n_present = np.maximum(present.sum(axis=1), 1)
-    with np.errstate(invalid="ignore"):
-        gain = 2 * right / (n_true + said) - 2 * other_right / (n_true + other_said)
-    return np.asarray(np.where(present, gain, 0.0).sum(axis=1) / n_present)
+
+    def of(n_said: NDArray[np.float64], n_right: NDArray[np.float64]) -> NDArray[np.float64]:
+        each = 2 * n_right / np.maximum(n_true + n_said, 1.0)
+        return np.asarray(np.where(present, each, 0.0).sum(axis=1) / n_present)
+
+    return of(*said[:2]), of(*said[2:])
 
 
 def time_ratio(first: NDArray[np.float64], second: NDArray[np.float64]) -> Figure | None:

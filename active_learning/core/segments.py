@@ -13,11 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from active_learning.core.audit import Z95
+from active_learning.core.audit import MIN_GROUP, Z95
 from labeling.core.shares import Share, wilson
 
-# A group with fewer audit items is not shown; a ratio needs as many in both of its groups.
-MIN_GROUP = 10
 # Keys with more groups name items rather than groups; so many keys are looked at.
 MAX_GROUPS = 20
 MAX_KEYS = 8

@@ -69,19 +69,23 @@ def out_of_fold_temperature(
     sample_weight: NDArray[np.float64],
     rng: np.random.Generator,
     pool_leads: Sequence[float] = (),
+    *,
+    n_weak: int = 0,
 ) -> float:
     """The divisor of the scores that makes out-of-fold probabilities fit best; 1 when too few to tell.
 
     What was labeled because the model was unsure is harder than the rest. With `pool_leads`, the quartiles of how far
     the first label leads on the whole pool, rows are weighed so that each quarter of the pool counts as much as the
     others: importance weighting by a covariate of one dimension (Sugiyama et al. 2007, covariate shift). They are for
-    one label a row.
+    one label a row. The last `n_weak` rows are learned from each time and never judged by.
     """
-    n = len(targets)
+    n = len(targets) - n_weak
     if n < 20:
         return 1.0
+    always = np.arange(n, len(targets))
     scores, truths, weights = [], [], []
-    for inside, outside in _parts(targets, rng):
+    for fold, outside in _parts(targets.take(np.arange(n)), rng):
+        inside = np.concatenate([fold, always])
         part = targets.take(inside)
         if not targets.is_multilabel and np.count_nonzero(part.counts()) < 2:
             continue

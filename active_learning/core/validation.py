@@ -14,7 +14,15 @@ from sklearn.tree import DecisionTreeClassifier
 
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.crossfit import FOLDS, cross_fitted
-from active_learning.core.featurize import Featurizer, FeaturizerSpec, RawItem, columns_of
+from active_learning.core.featurize import (
+    MAX_FIELDS,
+    Featurizer,
+    FeaturizerSpec,
+    RawItem,
+    columns_of,
+    n_fields,
+    sides,
+)
 from active_learning.core.linear import LinearLearner
 from active_learning.core.material import Material
 from active_learning.core.scaling import DenseScaling
@@ -109,8 +117,12 @@ def check_repeats(
     """Labeled items by the key of their content (None: nothing to compare) against each other and the audit split.
 
     An item that repeats an audit item would make the audit a test of memory. It is left out of the training rather than
-    the audit item out of the audit: a test that drops what came up twice is no random sample any more.
+    the audit item out of the audit: a test that drops what came up twice is no random sample any more. Where all
+    labeled items are one and the same, that is the trouble, and the only finding.
     """
+    if len(keys) >= MIN_EXAMPLES and len(set(keys)) == 1 and keys[0] is not None:
+        words = f"All {len(keys):,} labeled items look the same to the model: every field that it looks at is equal."
+        return Repeats([Finding("no_features", REFUSE, f"{words} Look at what was imported.")], [])
     audited = set(audit_keys) - {None}
     in_audit = [place for place, key in enumerate(keys) if key in audited]
     answers: dict[bytes, Counter[str]] = {}
@@ -171,6 +183,15 @@ def check_columns(
         words += " in after it. Name it under Fields to leave out or, if it is known before anyone answers, to trust."
         found.append(Finding("gives_answer_away", REFUSE, words, tuple(suspects)))
     return found
+
+
+def check_width(items: Sequence[RawItem], spec: FeaturizerSpec) -> list[Finding]:
+    """Whether items have more fields than a model looks at."""
+    most = max((n_fields(side) for item in items for side in sides(item.data, spec.is_pair)), default=0)
+    if most <= MAX_FIELDS:
+        return []
+    words = f"Items have up to {most:,} fields; the model looks at the first {MAX_FIELDS} of each and at none behind."
+    return [Finding("too_many_fields", WARN, f"{words} Send so many numbers as one vector, `features`.")]
 
 
 def told_by_column(cells: Sequence[float | str | None], truth: NDArray[np.int64], fold: NDArray[np.integer]) -> float:

@@ -21,6 +21,7 @@ from active_learning.core.error_groups import (
     Cases,
     Group,
     Measured,
+    clearness,
     find_groups,
     listed,
     measure,
@@ -73,6 +74,7 @@ class _Judged:
     truth: NDArray[Any]
     probabilities: NDArray[np.float32]
     block: FeatureBlock | None
+    clear: NDArray[np.float64] | None = None
 
     @property
     def said(self) -> NDArray[Any]:
@@ -110,6 +112,9 @@ def _analyse(job: RunningJob) -> dict[str, Any]:
         np.concatenate([part.truth for part in parts]),
         np.concatenate([part.said for part in parts]),
         cost_table(selectors.policy_of(project).costs, rules.labels),
+        None
+        if audit.clear is None
+        else np.concatenate([part.clear if part.clear is not None else np.ones(len(part.ids)) for part in parts]),
     )
     ids = [pk for part in parts for pk in part.ids]
     found = _groups(project, spec, cases, ids, parts)
@@ -190,7 +195,14 @@ def _audited(project: Project, spec: FeaturizerSpec, rules: SchemaRules, model: 
     truth = encode_targets([labels.values[place] for place in found.places], rules.labels, is_multilabel=several).y
     if found.block is None:
         return _Judged([], truth, np.zeros((0, len(rules.labels)), dtype=np.float32), None)
-    return _Judged([labels.ids[place] for place in found.places], truth, model.predict_proba(found.block), found.block)
+    shares = np.array(labels.weights)[found.places] if labels.n_annotations > len(labels) else None
+    return _Judged(
+        [labels.ids[place] for place in found.places],
+        truth,
+        model.predict_proba(found.block),
+        found.block,
+        None if shares is None else clearness(shares),
+    )
 
 
 def _suspects(picked: _Judged) -> Suspects:

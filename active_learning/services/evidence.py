@@ -18,8 +18,10 @@ from active_learning import selectors
 from active_learning.core.blocks import FeatureBlock
 from active_learning.core.calibration import calibration_difference
 from active_learning.core.costs import cost_table, costs_of, expected
+from active_learning.core.drivers import Column, columns_behind, drivers_of
 from active_learning.core.embedding import EmbeddingUnavailable
 from active_learning.core.evaluation import is_right
+from active_learning.core.explain import Explainer
 from active_learning.core.featurize import FeaturizerSpec, column_of, flatten, sides, text_of, tokens
 from active_learning.core.gate import Evidence, Figure, Saved
 from active_learning.core.learners import Model
@@ -29,7 +31,7 @@ from active_learning.core.shards import write_atomically
 from active_learning.core.targets import Targets, decide, encode_targets
 from active_learning.models import ModelVersion
 from active_learning.selectors import LabelSet
-from active_learning.services import features, files, registry
+from active_learning.services import features, files, frozen, registry
 from labeling.core.schema import SchemaRules
 from labeling.models import Project
 
@@ -81,7 +83,7 @@ def collect(
     several = rules.kind == "choices"
     rng = np.random.default_rng(seed)
     live = selectors.live_version(project=project)
-    report: dict[str, Any] = {"labels": list(rules.labels), "words": _words(model, spec, labels)}
+    report: dict[str, Any] = {"labels": list(rules.labels), "words": _words(project, model, spec, labels)}
     measured: dict[str, Any] = {"answers_to_nothing": _answers_to_nothing(model, spec)}
     own = _answers(project, spec, model, audit)
     evidence = Evidence(len(audit) if own is not None else 0, live=live.number if live else None)
@@ -202,10 +204,15 @@ def _answers_to_nothing(model: Model, spec: FeaturizerSpec) -> bool:
     return bool(np.isfinite(p).all() and (p >= 0).all() and (p <= 1 + 1e-6).all())
 
 
-def _words(model: Model, spec: FeaturizerSpec, labels: LabelSet) -> dict[str, list[list[Any]]]:
-    """The words that speak most for each label, heaviest first, from a part of the items that were learned from."""
+def _words(project: Project, model: Model, spec: FeaturizerSpec, labels: LabelSet) -> dict[str, list[list[Any]]]:
+    """The words and columns that speak most for each label, heaviest first, from a part of the items that were learned
+    from."""
     linear = model.linear_part
-    if linear is None or spec.is_pair or not spec.text_fields or not len(labels):
+    if not len(labels) or len(model.labels) > MAX_LABELS_WITH_WORDS:
+        return {}
+    if linear is None or spec.is_pair or spec.numeric_fields or spec.categorical_fields:
+        return _drivers(project, model, spec, labels)
+    if not spec.text_fields:
         return {}
     chosen = sorted({int(i) for i in np.linspace(0, len(labels) - 1, min(READ_FOR_WORDS, len(labels)))})
     data = selectors.item_data(ids=[labels.ids[i] for i in chosen])
@@ -221,12 +228,33 @@ def _words(model: Model, spec: FeaturizerSpec, labels: LabelSet) -> dict[str, li
     if not linear.is_multilabel and len(linear.seen) > 1:
         weights = (weights * len(linear.seen) - weights.sum(axis=1, keepdims=True)) / (len(linear.seen) - 1)
     found: dict[str, list[list[Any]]] = {}
-    for own, position in list(zip(weights.T, linear.seen, strict=True))[:MAX_LABELS_WITH_WORDS]:
+    for own, position in zip(weights.T, linear.seen, strict=True):
         heaviest = np.argsort(-own, kind="stable")[:WORDS_A_LABEL]
         found[linear.labels[position]] = [
             [token_of[int(columns[i])], round(float(own[i]), 3)] for i in heaviest if own[i] > 0
         ]
     return found
+
+
+def _drivers(project: Project, model: Model, spec: FeaturizerSpec, labels: LabelSet) -> dict[str, list[list[Any]]]:
+    """The same where there are columns beside words, or no weights to read."""
+    chosen = sorted({int(i) for i in np.linspace(0, len(labels) - 1, min(READ_FOR_WORDS, len(labels)))})
+    ids = [labels.ids[i] for i in chosen]
+    learned = frozen.learned_features(project=project, spec=spec, ids=ids, keep=False)
+    if learned.block is None:
+        return {}
+    rows = [flatten(side) for data in selectors.item_data(ids=ids).values() for side in sides(data, spec.is_pair)]
+    explainer = Explainer(model, spec, np.zeros(spec.dense_dimension))
+    found = drivers_of(explainer, learned.block, columns_behind(rows, explainer))
+    return {
+        label: [[_called(driver.column), round(driver.weight, 3)] for driver in told[:WORDS_A_LABEL]]
+        for label, (told, _) in found.of_label.items()
+        if told
+    }
+
+
+def _called(column: Column) -> str:
+    return column.name if column.kind == "word" else f"{column.name}: {column.value}"
 
 
 def _told(audit: LabelSet, truth: Targets, own: _Answers, said: NDArray[Any]) -> dict[str, Any]:

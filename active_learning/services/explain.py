@@ -28,6 +28,7 @@ from active_learning.core.explain import (
     Rows,
     contrast_of,
     explain,
+    explain_sum,
     is_linear,
     item_of_rows,
     rows_of_item,
@@ -49,7 +50,8 @@ from active_learning.core.wording import (
     strength,
 )
 from active_learning.models import ModelVersion
-from active_learning.services import features, files, frozen, registry
+from active_learning.services import features, files, frozen
+from active_learning.services.loaded import loaded_version
 from labeling.core.drafts import BadValueError, canonical, content_hash
 from labeling.core.errors import Conflict, Invalid, NotFound, Unavailable
 from labeling.core.schema import SchemaRules, Value, rules_of
@@ -129,24 +131,16 @@ class MoreReasons:
 
 
 def explainer_of(*, version: ModelVersion) -> Explainer:
-    """What explains the version's answers; the last few stay in memory with their models.
+    """What explains the version's answers.
 
     Raises Conflict when its files are refused or archived: nothing can be said then.
     """
     if version.archived_at is not None:
         raise Conflict(f"Model {version.number} is retired and its files are archived.", code="archived")
     try:
-        model = registry.load_model(version=version)
-        spec, typical = _about(version.path, version.sha256)
+        return loaded_version(path=version.path, sha256=version.sha256).explainer
     except ArtifactRefused as error:
         raise Conflict(f"Model {version.number} cannot be asked: {error}", code="artifact_refused") from error
-    return Explainer(model, spec, typical)
-
-
-@lru_cache(maxsize=8)
-def _about(path: str, sha256: str) -> tuple[FeaturizerSpec, NDArray[np.float64]]:
-    artifact = registry.read_artifact(files.absolute(path), sha256=sha256, keys=files.signing_keys())
-    return FeaturizerSpec.from_json(artifact.documents["featurizer"]), registry.stored_scaling(artifact).center
 
 
 @lru_cache(maxsize=2)
@@ -165,23 +159,24 @@ def reasons_for(
     *,
     explainer: Explainer,
     data: Mapping[str, Any],
-    block: FeatureBlock,
+    dense: NDArray[np.floating],
     probabilities: NDArray[np.float32],
     name: Callable[[str], str],
     label: int | None = None,
     top: int = TOP,
 ) -> list[dict[str, Any]]:
-    """The heaviest reasons for an answer that was just made from `block`, one row: sentences, spans and figures.
+    """The heaviest reasons for an answer that was just made: sentences, spans and figures.
 
-    `probabilities` is what the model said; `name` puts a label into words. No query, and a fraction of the answer's
-    own cost (docs/explanation.md). None for a model that is no sum: there reasons cost more than the answer, and
-    `answer` makes them on request.
+    `dense` are the dense features of the item, `probabilities` is what the model said; `name` puts a label into words.
+    No query, and a fraction of the answer's own cost (docs/explanation.md). None for a model that is no sum: there
+    reasons cost more than the answer, and `answer` makes them on request.
     """
     model = explainer.model
     if not is_linear(model):
         return []
     contrast = contrast_of(probabilities, is_multilabel=model.is_multilabel, label=label)
-    found = explain(explainer, rows_of_item(data, explainer.spec), block, contrast, top=top + _LOOKED_THROUGH)
+    rows = rows_of_item(data, explainer.spec)
+    found = explain_sum(model, explainer, rows, dense, contrast, top=top + _LOOKED_THROUGH)
     return _told(found.reasons, name(model.labels[contrast.first]), top)
 
 

@@ -33,6 +33,7 @@ from active_learning.core.shards import (
 )
 from active_learning.models import FeatureShard, LearningPolicy
 from active_learning.services import files
+from active_learning.services.triggers import request_features
 from labeling.core.errors import Conflict
 from labeling.models import Item, Project
 from labeling.services.jobs import RunningJob, running_job
@@ -255,7 +256,7 @@ def _drop_other_specs(project: Project, fingerprint: str) -> None:
 
 
 def open_shards(*, project: Project, fingerprint: str) -> Iterator[Shard]:
-    """The project's shards one after another. A damaged one is left out, and the next features job mends it."""
+    """The project's shards one after another. A damaged one is left out, and a job that mends it is asked for."""
     for attempt in (1, 2):
         rows = list(FeatureShard.objects.filter(project=project, fingerprint=fingerprint).order_by("number"))
         gone = [row for row in rows if not files.absolute(row.path).exists()]
@@ -266,8 +267,11 @@ def open_shards(*, project: Project, fingerprint: str) -> Iterator[Shard]:
             shard = open_shard(files.absolute(row.path), row.sha256)
         except ShardCorrupt as error:
             log.warning("shard_unreadable", shard=row.number, project=project.slug, error=str(error))
-            # Without its row the items count as missing, and the features job computes them again.
-            FeatureShard.objects.filter(pk=row.pk).delete()
+            # Without its row the items count as missing, and the features job computes them again. Its reason tells.
+            if FeatureShard.objects.filter(pk=row.pk).delete()[0]:
+                request_features(
+                    project=project, reason=f"a damaged file of features: those of {row.n:,} items are lost"
+                )
             continue
         yield shard
 

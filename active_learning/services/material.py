@@ -13,16 +13,20 @@ import numpy as np
 from active_learning import selectors
 from active_learning.core import learners
 from active_learning.core.artifacts import Artifact, read_artifact
-from active_learning.core.blocks import FeatureBlock
+from active_learning.core.blocks import FeatureBlock, stack_blocks
 from active_learning.core.featurize import FeaturizerSpec
 from active_learning.core.inputs import InputSchema, learn_inputs
 from active_learning.core.learners import Model, learner_of
 from active_learning.core.material import Material
-from active_learning.core.targets import encode_targets
+from active_learning.core.targets import Targets, encode_targets
+from active_learning.core.weak import WeakRows
 from active_learning.models import ModelVersion
 from active_learning.services import archive, files, frozen, registry
+from active_learning.services.features import FoundFeatures
+from active_learning.services.loaded import stored_scaling
 from active_learning.services.registry import Recipe
 from labeling.core.errors import Conflict
+from labeling.models import Project
 
 
 def inputs_of(*, spec: FeaturizerSpec, ids: list[int]) -> InputSchema:
@@ -42,17 +46,24 @@ def calibrate(*, recipe: Recipe, model: Model, material: Material, pool_leads: S
     return learners.calibrate(learner_of(recipe.parameters), model, material, rng, pool_leads)
 
 
+class LeakedAudit(RuntimeError):
+    """An audit item got into the training set. This must never happen; the training is given up."""
+
+
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What a version was made of: the items that it learned from, in the order of the material's rows, and how.
+    """What a version was made of: the items that people judged, in the order of the material's rows, and how.
 
-    `pool_leads`: how far the first label led in the pool, as far as that was known.
+    `pool_leads`: how far the first label led in the pool, as far as that was known. `weak` are the rows that come of
+    what users say; `whole` is the material with these at its end.
     """
 
     ids: list[int]
     material: Material
     recipe: Recipe
     pool_leads: tuple[float, ...]
+    weak: WeakRows
+    whole: Material
 
 
 def what_was_learned(*, version: ModelVersion) -> Learned:
@@ -73,10 +84,14 @@ def learned_from(*, version: ModelVersion, artifact: Artifact) -> Learned:
         _features_again(version, spec, ids),
         encode_targets(values, stored["labels"], is_multilabel=stored["kind"] == "choices"),
         np.array(weights, dtype=np.float64),
-        registry.stored_scaling(artifact),
+        stored_scaling(artifact),
     )
     recipe = Recipe(artifact.about["dataset"], spec, artifact.about["parameters"], artifact.about["seed"])
-    return Learned(ids, material, recipe, registry.stored_pool_leads(artifact))
+    weak = WeakRows(*(tuple(column) for column in zip(*stored.get("weak", []), strict=True)))
+    whole = with_weak_rows(
+        project=version.project, spec=spec, labels=stored["labels"], material=material, weak=weak, keep=False
+    )
+    return Learned(ids, material, recipe, registry.stored_pool_leads(artifact), weak, whole)
 
 
 def artifact_of(*, version: ModelVersion) -> Artifact:
@@ -86,6 +101,42 @@ def artifact_of(*, version: ModelVersion) -> Artifact:
     with tempfile.TemporaryDirectory() as folder:
         archive.restore(version=version, folder=Path(folder) / version.sha256)
         return read_artifact(Path(folder) / version.sha256, sha256=version.sha256, keys=files.signing_keys())
+
+
+def with_weak_rows(
+    *,
+    project: Project,
+    spec: FeaturizerSpec,
+    labels: Sequence[str],
+    material: Material,
+    weak: WeakRows,
+    keep: bool = True,
+) -> Material:
+    """The material with these rows at its end. `keep` is frozen.learned_features'. Raises Conflict when items are gone,
+    LeakedAudit for one of the audit split."""
+    if not len(weak):
+        return material
+    ids, place = np.unique(np.array(weak.ids, dtype=np.int64), return_inverse=True)
+    found = frozen.learned_features(project=project, spec=spec, ids=ids.tolist(), keep=keep)
+    refuse_audit(ids.tolist(), found)
+    n = len(ids) - len(found.places)
+    if found.block is None or n:
+        raise Conflict(f"{n} of the {len(ids)} items that users spoke about are gone.", code="gone")
+    targets = encode_targets(weak.values, labels, is_multilabel=material.targets.is_multilabel)
+    return Material(
+        stack_blocks([material.block, found.block.take(place)]),
+        Targets(material.targets.labels, np.concatenate([material.targets.y, targets.y])),
+        np.concatenate([material.weights, np.array(weak.weights, dtype=np.float64)]),
+        material.scaling,
+        n_weak=len(weak),
+    )
+
+
+def refuse_audit(ids: Sequence[int], found: FoundFeatures) -> None:
+    """Raises LeakedAudit when any of these items, whose features were found, is of the audit split."""
+    if found.audit_places:
+        leaked = [ids[place] for place in sorted(found.audit_places)[:3]]
+        raise LeakedAudit(f"Audit items {leaked} were about to be trained on.")
 
 
 def _features_again(version: ModelVersion, spec: FeaturizerSpec, ids: list[int]) -> FeatureBlock:

@@ -44,26 +44,33 @@ MAX_ROWS = 1_000
 MAX_ERRORS = 20
 # Of many labels so many probabilities are shown to a reviewer.
 MAX_SHOWN = 20
+# So many marked words: one may stand in a long text a thousand times.
+MAX_WORDS = 20
 UNUSUAL = ("missing", "out_of_range", "unseen")
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One checked input: its fields, its digest, the owner's vector, and what is unusual about it."""
+    """One checked input: its fields, its digest and length as JSON, the owner's vector, and what is unusual."""
 
     data: dict[str, Any]
     digest: bytes
+    n_bytes: int
     vector: Any = None
     unusual: Mapping[str, Sequence[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What was found for an input, by a model or by the rules (then without probabilities)."""
+    """What was found for an input, by a model or by the rules (then without probabilities).
+
+    `doubt`: the chance that it is wrong, as far as anything says so.
+    """
 
     value: Value
     probabilities: dict[str, float]
     confidence: Confidence | None
+    doubt: float
     reasons: Sequence[dict[str, Any]] = ()
 
 
@@ -93,10 +100,11 @@ class Answered:
     why: str
 
 
-def predict(*, project: Project, inputs: Sequence[object], is_batch: bool = True) -> Answered:
+def predict(*, project: Project, inputs: Sequence[object], is_batch: bool = True, subject: str = "") -> Answered:
     """Answers inputs from the live version, routes each answer, and logs them.
 
-    Without a live version, or when it cannot answer, the project's rules answer, else its commonest label. Raises
+    Without a live version, or when it cannot answer, the project's rules answer, else its commonest label. `subject`:
+    the user for whom is asked, by the product's id; the tokens are then theirs alone. Raises
     TooLarge for more than MAX_ROWS, and Invalid naming row and field of what no version could read; then nothing has
     been answered.
     """
@@ -107,11 +115,15 @@ def predict(*, project: Project, inputs: Sequence[object], is_batch: bool = True
         )
     if not inputs:
         raise Invalid("There is nothing to predict.", fields={"items": "is empty"})
-    answered, found = _answered(project, inputs, is_batch, began)
+    answered, found = _answered(project, inputs, is_batch, began, subject)
     prediction_log.record(
         project=project,
         entries=[
-            Logged(answer.row, _for_person(answered.policy, one, answer) if _is_for_person(answer) else None)
+            Logged(
+                answer.row,
+                _for_person(answered.policy, one, answer) if _is_for_person(answer) else None,
+                one.n_bytes if answered.policy.keeps_input else 0,
+            )
             for one, answer in zip(found, answered.predictions, strict=True)
         ],
     )
@@ -165,7 +177,9 @@ def input_schema(*, project: Project) -> "InputSchema | None":
         return None
 
 
-def _answered(project: Project, inputs: Sequence[object], is_batch: bool, began: float) -> tuple[Answered, list[Input]]:
+def _answered(
+    project: Project, inputs: Sequence[object], is_batch: bool, began: float, subject: str = ""
+) -> tuple[Answered, list[Input]]:
     live, policy = selectors.serving_state(project=project)
     found = [_readable(data, _place(place, is_batch)) for place, data in enumerate(inputs)]
     why = "no model is live"
@@ -179,7 +193,7 @@ def _answered(project: Project, inputs: Sequence[object], is_batch: bool, began:
     routing, edges = routing_rules(policy, live), edge_rules_of(policy)
     hidden = fields_among(policy.log_fields, selectors.learned_fields(project=project)) if policy.log_fields else {}
     answers = [
-        _answer(project, policy, routing, edges, rules, None if why else live, one, its, hidden)
+        _answer(project, policy, routing, edges, rules, None if why else live, one, its, hidden, subject)
         for one, its in zip(found, said, strict=True)
     ]
     latency = round(1_000 * (time.perf_counter() - began), 3)
@@ -202,7 +216,7 @@ def _readable(data: object, place: str) -> Input:
             raise BadValueError(place, f"{place or 'The body'} is larger than {MAX_DATA_SIZE // 2**20} MB.")
     except BadValueError as error:
         raise Invalid(error.message, fields={place: error.message}) from None
-    return Input(data, hashlib.sha256(encoded).digest())
+    return Input(data, hashlib.sha256(encoded).digest(), len(encoded))
 
 
 def _by_model(
@@ -224,15 +238,11 @@ def _by_model(
         log.exception("model_failed", version=live.number, sha256=live.sha256)
         return found, None, None, f"model {live.number} failed"
     labels, several = model.rules.labels, model.rules.kind == "choices"
-    said = [
-        Said(
-            answer.value,
-            {label: round(p, 4) for label, p in zip(labels, answer.probabilities, strict=True)},
-            confidence_of(answer.probabilities, is_multilabel=several),
-            answer.reasons,
-        )
-        for answer in answers
-    ]
+    said = []
+    for answer in answers:
+        confidence = confidence_of(answer.probabilities, is_multilabel=several)
+        probabilities = {label: round(p, 4) for label, p in zip(labels, answer.probabilities, strict=True)}
+        said.append(Said(answer.value, probabilities, confidence, 1.0 - confidence.banded, answer.reasons))
     return found, said, model.rules, ""
 
 
@@ -256,7 +266,7 @@ def _checked(found: list[Input], model: Any, is_batch: bool) -> list[Input]:
         if len(errors) >= MAX_ERRORS:
             break
         unusual = {name: list(fields) for name in UNUSUAL if (fields := getattr(result, name))}
-        inputs.append(Input(one.data, one.digest, vector, unusual))
+        inputs.append(Input(one.data, one.digest, one.n_bytes, vector, unusual))
     if errors:
         name, words = next(iter(errors.items()))
         raise Invalid(f"{name} {words}.", fields=dict(list(errors.items())[:MAX_ERRORS]))
@@ -284,9 +294,10 @@ def _name(prefix: str, name: str) -> str:
 def _by_rules(project: Project, rules: SchemaRules, found: Sequence[Input]) -> list[Said]:
     """The first rule of the owner's that applies to each input's texts, else the commonest label."""
     stored = parse_rules(selectors.policy_of(project).rules)
-    otherwise = selectors.commonest_value(project=project, rules=rules)
+    otherwise, doubt = selectors.commonest_value(project=project, rules=rules)
     texts = ["\n".join(_texts(one.data)) for one in found]
-    return [Said(_allowed(value, rules, otherwise), {}, None) for value in rule_predictions(stored, texts, otherwise)]
+    values = rule_predictions(stored, texts, otherwise)
+    return [Said(_allowed(value, rules, otherwise), {}, None, doubt) for value in values]
 
 
 def _allowed(value: Any, rules: SchemaRules, otherwise: Value) -> Value:
@@ -315,6 +326,7 @@ def _answer(
     one: Input,
     said: Said,
     hidden: Mapping[str, str],
+    subject: str,
 ) -> Predicted:
     """`hidden`: the fields that models learn from and that are not kept as they come."""
     labels = [str(label) for label in (said.value if isinstance(said.value, list) else [said.value])]
@@ -337,6 +349,7 @@ def _answer(
         propensity=way.propensity,
         content_hash=hmac.new(_log_key(), one.digest, hashlib.sha256).hexdigest()[:32],
         input=kept if policy.keeps_input else None,
+        words=_shown_words(one, said, kept) if policy.keeps_input else [],
         is_whole=not hidden or redacted(one.data, hidden, _log_key()) == one.data,
         unusual=one.unusual or {},
         created_at=timezone.now(),
@@ -346,7 +359,7 @@ def _answer(
         said=said,
         route=way,
         wording=phrase(said.value, said.probabilities),
-        token=feedback_token(prediction_id=row.id, project_id=project.pk),
+        token=feedback_token(prediction_id=row.id, project_id=project.pk, subject=subject),
         model=live.number if live else None,
         score=_score(said, rules, policy),
     )
@@ -369,28 +382,29 @@ def _for_person(policy: ServingPolicy, one: Input, answer: Predicted) -> Routed:
             "prediction": str(row.id),
             "value": row.value,
             "probabilities": dict(sorted(row.probabilities.items(), key=lambda pair: -pair[1])[:MAX_SHOWN]),
-            "words": _shown_words(one, answer, data),
+            "words": _shown_words(one, answer.said, data),
             "source": f"model {answer.model}" if answer.model else "rules",
             "certainty": row.certainty,
             "why": row.reason,
             "detail": answer.route.detail,
         },
-        # The less sure, the sooner; what a rule wants first of all.
-        priority=1.0 - (row.certainty or 0.0) if row.reason == "unsure" else 1.0,
+        # The less sure, the sooner; what a rule wants first of all. Without a model all of the traffic comes here: it
+        # must not stand before what is more likely wrong.
+        priority=1.0 if row.reason in ("edge", "person") else answer.said.doubt,
         meta={policy.segment_field: row.segment} if row.segment else {},
         features=features,
         is_blind=row.is_explored,
     )
 
 
-def _shown_words(one: Input, answer: Predicted, shown: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The words that spoke for the answer, of the fields that are shown as they came."""
-    spans = [(span, reason["log_odds"]) for reason in answer.said.reasons for span in reason["spans"]]
+def _shown_words(one: Input, said: Said, shown: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The words that spoke for the answer, of the fields that are shown as they came; MAX_WORDS at most."""
+    spans = [(span, reason["log_odds"]) for reason in said.reasons for span in reason["spans"]]
     return [
         {"field": span["field"], "start": span["start"], "end": span["end"], "weight": weight}
         for span, weight in spans
         if weight > 0 and not span["side"] and shown.get(span["field"]) == one.data.get(span["field"])
-    ]
+    ][:MAX_WORDS]
 
 
 def _score(said: Said, rules: SchemaRules, policy: ServingPolicy) -> float | None:

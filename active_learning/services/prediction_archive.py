@@ -21,9 +21,10 @@ ROWS_A_FILE = 20_000
 KEEP_DAYS: int = ServingPolicy._meta.get_field("keep_days").default
 _COLUMNS = (
     "id", "created_at", "version", "value", "probabilities", "confidence", "certainty", "decision", "reason",
-    "segment", "is_explored", "propensity", "content_hash", "input", "is_whole", "unusual", "latency_ms", "item",
+    "segment", "is_explored", "propensity", "content_hash", "input", "words", "is_whole", "unusual", "latency_ms",
+    "item",
 )  # fmt: skip
-_AS_JSON = ("value", "probabilities", "input", "unusual")
+_AS_JSON = ("value", "probabilities", "input", "words", "unusual")
 
 
 def archive_predictions(*, now: datetime | None = None) -> dict[str, int]:

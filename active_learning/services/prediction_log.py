@@ -26,17 +26,20 @@ from labeling.services.routed import Routed, route_to_review
 
 log = structlog.get_logger(__name__)
 
-# Rows that may wait; about 2 kB each.
+# What may wait: rows, and bytes of the inputs in them.
 MAX_WAITING = 5_000
+MAX_WAITING_BYTES = 16_000_000
 ROWS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """A row to write. `for_person` is what a person is shown, where one has to look."""
+    """A row to write. `for_person` is what a person is shown, where one has to look; `n_bytes` about what it holds of
+    its input."""
 
     row: Prediction
     for_person: Routed | None = None
+    n_bytes: int = 0
 
 
 def reason_for(row: Prediction) -> str:
@@ -51,7 +54,7 @@ def record(*, project: Project, entries: Sequence[Logged]) -> None:
     if any(entry.for_person for entry in entries) or not settings.PREDICTION_LOG_SECONDS:
         _write_with_items(project, entries)
     else:
-        _buffer.add([entry.row for entry in entries])
+        _buffer.add(entries)
 
 
 def flush() -> None:
@@ -81,7 +84,8 @@ class _Buffer:
         self._reset()
 
     def _reset(self) -> None:
-        self._rows: deque[Prediction] = deque()
+        self._waiting: deque[Logged] = deque()
+        self._n_bytes = 0
         self._lock = threading.Lock()
         # Only one writes at a time, so that nothing is written twice.
         self._writing = threading.Lock()
@@ -89,33 +93,39 @@ class _Buffer:
         self._thread: threading.Thread | None = None
         self._pid = os.getpid()
 
-    def add(self, rows: Sequence[Prediction]) -> None:
+    def add(self, entries: Sequence[Logged]) -> None:
         if self._pid != os.getpid():  # a fork: what its parent has waiting is the parent's
             self._reset()
+        n_bytes = sum(entry.n_bytes for entry in entries)
         with self._lock:
-            if is_full := len(self._rows) + len(rows) > MAX_WAITING:
+            rows, size = len(self._waiting) + len(entries), self._n_bytes + n_bytes
+            if is_full := rows > MAX_WAITING or size > MAX_WAITING_BYTES:
                 self._wake.set()
             else:
-                self._rows.extend(rows)
+                self._waiting.extend(entries)
+                self._n_bytes = size
                 self._start()
-                if len(self._rows) >= ROWS_AT_ONCE:
+                if rows >= ROWS_AT_ONCE or size > MAX_WAITING_BYTES / 2:
                     self._wake.set()
         if is_full:
-            Prediction.objects.bulk_create(rows, batch_size=ROWS_AT_ONCE)
+            Prediction.objects.bulk_create([entry.row for entry in entries], batch_size=ROWS_AT_ONCE)
 
     def flush(self) -> None:
         with self._writing:
-            while rows := self._taken():
+            while entries := self._taken():
                 try:
-                    _insert(rows)
+                    _insert([entry.row for entry in entries])
                 except BaseException:
                     with self._lock:
-                        self._rows.extendleft(reversed(rows))
+                        self._waiting.extendleft(reversed(entries))
+                        self._n_bytes += sum(entry.n_bytes for entry in entries)
                     raise
 
-    def _taken(self) -> list[Prediction]:
+    def _taken(self) -> list[Logged]:
         with self._lock:
-            return [self._rows.popleft() for _ in range(min(ROWS_AT_ONCE, len(self._rows)))]
+            found = [self._waiting.popleft() for _ in range(min(ROWS_AT_ONCE, len(self._waiting)))]
+            self._n_bytes -= sum(entry.n_bytes for entry in found)
+            return found
 
     def _start(self) -> None:
         if self._thread is None:
@@ -130,20 +140,20 @@ class _Buffer:
             # Never 0, which would not wait at all.
             self._wake.wait(settings.PREDICTION_LOG_SECONDS or 1.0)
             self._wake.clear()
-            if not self._rows:
+            if not self._waiting:
                 continue
             try:
                 close_old_connections()
                 self.flush()
             except DatabaseError as error:
-                log.warning("prediction_log_waits", rows=len(self._rows), error=str(error))
+                log.warning("prediction_log_waits", rows=len(self._waiting), error=str(error))
                 connections.close_all()
 
     def _write_the_rest(self) -> None:
         try:
             self.flush()
         except Exception as error:
-            log.error("predictions_lost", rows=len(self._rows), error=str(error))
+            log.error("predictions_lost", rows=len(self._waiting), error=str(error))
 
 
 def _insert(rows: list[Prediction]) -> None:

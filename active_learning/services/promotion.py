@@ -31,13 +31,16 @@ def judge_version(*, version: ModelVersion, evidence: Evidence, measured: Mappin
     """What the gate makes of a candidate: rejected with the reason, or kept, or made live where the owner said so.
 
     One that passes waits for a person's approval unless the project's promotion is automatic. One of which too little
-    is known stays a candidate in any case.
+    is known stays a candidate in any case. One that the gate rejected before is judged again, on what is known now:
+    there may be more audit items, or other costs.
     """
     with transaction.atomic():
         live = _locked_live(version.project)
         version.refresh_from_db()
-        if version.state != CANDIDATE:
+        if not version.may_be_judged:
             return version
+        before = f"; was rejected: {version.state_reason}" if version.state == REJECTED else ""
+        version.state = CANDIDATE
         baselines = {name: entry["comparison"] for name, entry in version.metrics["baselines"].items()}
         own = (version.metrics.get("calibration") or {}).get("after")
         costs = (version.metrics.get("cost") or {}).get("baselines", {})
@@ -61,10 +64,12 @@ def judge_version(*, version: ModelVersion, evidence: Evidence, measured: Mappin
                 version.state_reason = _stale(version, live)
             elif policy.promotion == LearningPolicy.Promotion.AUTOMATIC:
                 version.save(update_fields=["gate"])
-                _move(version, live, None, verdict.reason, _evidence(version))
+                _move(version, live, None, f"{verdict.reason}{before}"[:300], _evidence(version))
                 return version
             else:
-                version.state_reason = f"waits for approval: {verdict.reason}"[:300]
+                version.state_reason = f"waits for approval: {verdict.reason}"
+        if version.state != REJECTED:
+            version.state_reason = f"{version.state_reason}{before}"[:300]
         version.save(update_fields=["gate", "state", "state_reason"])
         _point_candidate(version.project, live, None, version.state_reason)
     return version

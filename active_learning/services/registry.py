@@ -12,23 +12,20 @@ import numpy as np
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Max
-from numpy.typing import NDArray
 
 from active_learning import selectors
 from active_learning.core.artifacts import Artifact, read_artifact, write_artifact
 from active_learning.core.featurize import FeaturizerSpec
 from active_learning.core.inputs import InputSchema
 from active_learning.core.known import check_known, known_rows, pack_known
-from active_learning.core.learners import Model, restore
+from active_learning.core.learners import Model
 from active_learning.core.material import Material
-from active_learning.core.scaling import DenseScaling
 from active_learning.core.sources import OF_A_FIT, digest_of
 from active_learning.models import Dataset, ModelVersion
 from active_learning.services import files
+from active_learning.services.loaded import INPUTS, loaded_version
 from labeling.models import Project
 
-# The document of the artifact that says what inputs a version was taught to see.
-INPUTS = "inputs"
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
 
 
@@ -102,14 +99,14 @@ def register_version(
 ) -> ModelVersion:
     """The version of this artifact: a new candidate, or the one that the same data gave before.
 
-    A candidate that is still one was measured again just now; what it is does not change.
+    A candidate that is still one, or that the gate rejected, was measured again just now; what it is does not change.
     """
     with transaction.atomic():
         # One at a time: numbers follow each other without gaps.
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         same = ModelVersion.objects.filter(project=project, sha256=sha256).first()
         if same is not None:
-            if same.state == ModelVersion.State.CANDIDATE:
+            if same.may_be_judged:
                 same.metrics, same.report_path = metrics, report_path
                 same.save(update_fields=["metrics", "report_path"])
             return same
@@ -135,11 +132,11 @@ def load_artifact(*, version: ModelVersion) -> Artifact:
 
 
 def load_model(*, version: ModelVersion) -> Model:
-    """The version's model, which has answered its known inputs; the last few stay in memory.
+    """The version's model, which has answered its known inputs, from the memory of this process where it is there.
 
     Raises ArtifactRefused like load_artifact, and when it answers its known inputs otherwise than when it was made.
     """
-    return _load(str(files.absolute(version.path)), version.sha256)
+    return loaded_version(path=version.path, sha256=version.sha256).model
 
 
 def try_loading(*, version: ModelVersion) -> dict[str, int]:
@@ -159,23 +156,6 @@ def live_model(*, project: Project) -> tuple[ModelVersion, Model] | None:
     """
     version = selectors.live_version(project=project)
     return None if version is None else (version, load_model(version=version))
-
-
-@lru_cache(maxsize=4)
-def _load(folder: str, sha256: str) -> Model:
-    return model_of(read_artifact(Path(folder), sha256=sha256, keys=files.signing_keys()))
-
-
-def model_of(artifact: Artifact) -> Model:
-    """The artifact's model, which has answered its known inputs. Raises ArtifactRefused when it answers otherwise."""
-    model = restore(artifact.arrays, artifact.documents["model"])
-    check_known(model.predict_proba, artifact.arrays)
-    return model
-
-
-def stored_scaling(artifact: Artifact) -> DenseScaling:
-    center: NDArray[np.float64] = artifact.arrays["scaling_center"]
-    return DenseScaling(center, artifact.arrays["scaling_scale"])
 
 
 def stored_pool_leads(artifact: Artifact) -> tuple[float, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from active_learning.core.artifacts import Artifact, read_artifact
 from active_learning.models import ModelVersion
 from active_learning.services import files, registry
+from active_learning.services.loaded import INPUTS
 from active_learning.services.material import artifact_of, calibrate, fit, inputs_of, learned_from
 
 
@@ -41,7 +42,7 @@ def rebuild_version(*, version: ModelVersion) -> Rebuilt:
     """
     artifact = artifact_of(version=version)
     learned = learned_from(version=version, artifact=artifact)
-    recipe, material = learned.recipe, learned.material
+    recipe, material = learned.recipe, learned.whole
     model = fit(recipe=recipe, material=material)
     model = calibrate(recipe=recipe, model=model, material=material, pool_leads=learned.pool_leads)
     with tempfile.TemporaryDirectory() as folder:
@@ -50,7 +51,7 @@ def rebuild_version(*, version: ModelVersion) -> Rebuilt:
             model=model,
             material=material,
             pool_leads=learned.pool_leads,
-            inputs=inputs_of(spec=recipe.spec, ids=learned.ids) if registry.INPUTS in artifact.documents else None,
+            inputs=inputs_of(spec=recipe.spec, ids=learned.ids) if INPUTS in artifact.documents else None,
             root=Path(folder),
         )
         again = read_artifact(made, sha256=sha256, keys=files.signing_keys())

@@ -1,29 +1,26 @@
-"""Models in memory: each version loaded once a process, checked, and answering. The one module that makes a web process
+"""Models that answer: each version loaded once a process, and checked. The one module that makes a web process
 load the numeric libraries, at its first prediction."""
 
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import structlog
-from django.conf import settings
 from numpy.typing import NDArray
 
-from active_learning.core.artifacts import read_artifact
-from active_learning.core.blocks import FeatureBlock
 from active_learning.core.embedding import EmbeddingUnavailable
 from active_learning.core.explain import Explainer
-from active_learning.core.featurize import Featurizer, FeaturizerSpec, RawItem
-from active_learning.core.inputs import Checked, InputSchema, check_input, unchecked_inputs
+from active_learning.core.featurize import Featurizer, RawItem
+from active_learning.core.inputs import Checked, InputSchema, check_input
 from active_learning.core.learners import Model
 from active_learning.core.manifest import ArtifactRefused
 from active_learning.core.values import likeliest_value
 from active_learning.selectors import LiveVersion
-from active_learning.services import files, registry
+from active_learning.services import loaded
 from active_learning.services.explain import Names, reasons_for
 from labeling.core.schema import SchemaRules, Value, rules_of
 from labeling.models import LabelSchema
@@ -54,12 +51,14 @@ class ServedModel:
     """A version that is ready to answer."""
 
     live: LiveVersion
-    model: Model
     names: Names
     explainer: Explainer
     featurizer: Featurizer
     inputs: InputSchema
-    n_bytes: int
+
+    @property
+    def model(self) -> Model:
+        return self.explainer.model
 
     @property
     def rules(self) -> SchemaRules:
@@ -88,14 +87,14 @@ class ServedModel:
             raise CannotServe("it answered something that is no probability")
         answers = []
         for row, (item, p) in enumerate(zip(items, probabilities, strict=True)):
-            reasons = self.reasons(item, block.take(np.array([row])), p)
+            reasons = self.reasons(item, block.dense[row], p)
             answers.append(Answer(likeliest_value(p, self.rules), tuple(p.tolist()), reasons))
         return answers
 
-    def reasons(self, item: RawItem, row: FeatureBlock, p: NDArray[np.float32]) -> tuple[dict[str, Any], ...]:
-        """What mostly made it say so, where that costs little beside the answer; `row` holds the item's features."""
-        told = reasons_for(explainer=self.explainer, data=item.data, block=row, probabilities=p, name=self.names.short)
-        return tuple(told)
+    def reasons(self, item: RawItem, dense: NDArray[Any], p: NDArray[np.float32]) -> tuple[dict[str, Any], ...]:
+        """What mostly made it say so, where that costs little beside the answer; `dense` are its dense features."""
+        explainer, name = self.explainer, self.names.short
+        return tuple(reasons_for(explainer=explainer, data=item.data, dense=dense, probabilities=p, name=name))
 
 
 class _Remembered:
@@ -125,35 +124,10 @@ class _Remembered:
             self._answers.clear()
 
 
-@dataclass(slots=True)
-class _Loaded:
-    """The models of this process, those used longest ago first; together below the setting's bytes."""
-
-    models: OrderedDict[str, ServedModel] = field(default_factory=OrderedDict)
-    refused: dict[str, tuple[float, str]] = field(default_factory=dict)
-    n_bytes: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    # One load at a time: loading is rare, and two at once would need the memory of both.
-    loading: threading.Lock = field(default_factory=threading.Lock)
-
-    def get(self, sha256: str) -> ServedModel | None:
-        with self.lock:
-            model = self.models.get(sha256)
-            if model is not None:
-                self.models.move_to_end(sha256)
-            return model
-
-    def put(self, model: ServedModel) -> None:
-        with self.lock:
-            self.models[model.live.sha256] = model
-            self.n_bytes += model.n_bytes
-            while self.n_bytes > settings.SERVING_MEMORY_BYTES and len(self.models) > 1:
-                self.n_bytes -= self.models.popitem(last=False)[1].n_bytes
-
-
 _remembered = _Remembered(MAX_REMEMBERED)
-_loaded = _Loaded()
-_featurizers: dict[str, Featurizer] = {}
+# Versions that could not be loaded: when, and why.
+_refused: dict[str, tuple[float, str]] = {}
+_making = threading.Lock()
 
 
 def served_model(*, live: LiveVersion) -> ServedModel:
@@ -162,64 +136,41 @@ def served_model(*, live: LiveVersion) -> ServedModel:
     Raises CannotServe when its files are missing or altered, when it answers its known inputs otherwise than when it
     was made, or when the embedding of its features is not installed.
     """
-    model = _loaded.get(live.sha256)
-    if model is None:
-        with _loaded.loading:
-            model = _loaded.get(live.sha256) or _load(live)
-    return model
-
-
-def loaded_models() -> dict[str, int]:
-    """The versions in the memory of this process: bytes by digest."""
-    with _loaded.lock:
-        return {sha256: model.n_bytes for sha256, model in _loaded.models.items()}
-
-
-def forget_models() -> None:
-    """Empties the memory of this process: the next prediction loads anew."""
-    with _loaded.lock:
-        _loaded.models.clear()
-        _loaded.refused.clear()
-        _loaded.n_bytes = 0
-    _remembered.clear()
-
-
-def _load(live: LiveVersion) -> ServedModel:
-    at, why = _loaded.refused.get(live.sha256, (0.0, ""))
+    at, why = _refused.get(live.sha256, (0.0, ""))
     if why and time.monotonic() - at < RETRY_SECONDS:
         raise CannotServe(why)
     began = time.perf_counter()
     try:
-        artifact = read_artifact(files.absolute(live.path), sha256=live.sha256, keys=files.signing_keys())
-        spec = FeaturizerSpec.from_json(artifact.documents["featurizer"])
-        schema = LabelSchema.objects.get(project_id=live.project_id, version=live.schema_version)
-        restored = registry.model_of(artifact)
-        model = ServedModel(
-            live=live,
-            model=restored,
-            names=Names(rules_of(schema.kind, schema.config), schema.config),
-            explainer=Explainer(restored, spec, registry.stored_scaling(artifact).center),
-            featurizer=_featurizer(spec),
-            inputs=(
-                InputSchema.from_json(artifact.documents[registry.INPUTS])
-                if registry.INPUTS in artifact.documents
-                else unchecked_inputs(spec)
-            ),
-            n_bytes=sum(array.nbytes for name, array in artifact.arrays.items() if not name.startswith("known_")),
-        )
+        found = loaded.loaded_version(path=live.path, sha256=live.sha256)
+        if found.served is None:
+            with _making:
+                if found.served is None:
+                    found.served = _made(live, found)
+                    seconds = round(time.perf_counter() - began, 3)
+                    about = {"version": live.number, "sha256": live.sha256, "bytes": found.n_bytes}
+                    log.info("model_loaded", **about, seconds=seconds)
     except (ArtifactRefused, EmbeddingUnavailable) as error:
         log.error("model_refused", version=live.number, sha256=live.sha256, error=str(error))
-        _loaded.refused[live.sha256] = (time.monotonic(), str(error))
+        _refused[live.sha256] = (time.monotonic(), str(error))
         raise CannotServe(str(error)) from error
-    _loaded.refused.pop(live.sha256, None)
-    _loaded.put(model)
-    seconds = round(time.perf_counter() - began, 3)
-    log.info("model_loaded", version=live.number, sha256=live.sha256, bytes=model.n_bytes, seconds=seconds)
-    return model
+    _refused.pop(live.sha256, None)
+    served: ServedModel = found.served
+    return served
 
 
-def _featurizer(spec: FeaturizerSpec) -> Featurizer:
-    """Versions of one spec share its featurizer."""
-    if spec.fingerprint not in _featurizers:
-        _featurizers[spec.fingerprint] = Featurizer(spec)
-    return _featurizers[spec.fingerprint]
+def forget_models() -> None:
+    """Empties the memory of this process: the next prediction loads anew, and remembers no answer."""
+    loaded.forget_models()
+    _refused.clear()
+    _remembered.clear()
+
+
+def _made(live: LiveVersion, found: loaded.Loaded) -> ServedModel:
+    schema = LabelSchema.objects.get(project_id=live.project_id, version=live.schema_version)
+    return ServedModel(
+        live=live,
+        names=Names(rules_of(schema.kind, schema.config), schema.config),
+        explainer=found.explainer,
+        featurizer=Featurizer(found.explainer.spec),
+        inputs=found.inputs,
+    )

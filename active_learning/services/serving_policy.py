@@ -14,6 +14,7 @@ from active_learning.core.redaction import KEEPINGS
 from active_learning.core.routing import Bands, RoutingRules
 from active_learning.models import ServingPolicy, new_stamp
 from active_learning.selectors import LiveVersion, current_rules
+from labeling.core.drafts import BadValueError, canonical
 from labeling.core.errors import Invalid
 from labeling.models import Project
 from labeling.services.audit import record_audit
@@ -154,6 +155,7 @@ def check_policy(policy: ServingPolicy) -> None:
             raise Invalid(f"{strange[0]} is not a label of this project.", fields={name: "unknown label"})
     _check_bands("auto_above", [policy.review_below, policy.auto_above])
     for name in ("label_bands", "segment_bands", "log_fields"):
+        _check_stored(name, getattr(policy, name))
         if len(getattr(policy, name)) > MAX_OF_ITS_OWN:
             raise Invalid(f"{name} has more than {MAX_OF_ITS_OWN} entries.", fields={name: "too many"})
     for name in ("label_bands", "segment_bands"):
@@ -184,6 +186,13 @@ def _checked_rules(rules: Any) -> list[dict[str, str]]:
             raise Invalid(f"Rule {place + 1} cannot be read. {text}", fields={f"{name}.when": text}) from None
         checked.append({"when": when, "why": why.strip() or when[:MAX_WHY]})
     return checked
+
+
+def _check_stored(name: str, value: Any) -> None:
+    try:
+        canonical(value, name)
+    except BadValueError as error:
+        raise Invalid(error.message, fields={name: error.message}) from None
 
 
 def _check_bands(name: str, bands: list[float]) -> None:

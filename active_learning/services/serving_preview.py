@@ -9,7 +9,7 @@ from active_learning import selectors
 from active_learning.core.routing import Confidence, route
 from active_learning.core.weighted import Judged, LiveAccuracy, live_accuracy
 from active_learning.models import Prediction, ServingPolicy
-from active_learning.selectors import JudgedPrediction
+from active_learning.selectors import JudgedPrediction, LiveVersion
 from active_learning.services.serving_policy import (
     SETTINGS,
     check_policy,
@@ -40,8 +40,8 @@ def tentative(*, project: Project, **changes: Any) -> ServingPolicy:
 
 def preview(*, project: Project, **changes: Any) -> dict[str, Any]:
     """How the last predictions would be routed: `now` and `then` counts by decision, which `moves` there would be, what
-    each edge rule would take, and the error to expect above each threshold, from those judged blind. Raises Invalid
-    like change_serving."""
+    each edge rule would take, and which share of mistakes to expect of what stands alone, from those judged blind: of
+    all, and of each label and segment with boundaries of its own now or then. Raises Invalid like change_serving."""
     then = tentative(project=project, **changes)
     live, now = selectors.serving_state(project=project)
     rows = selectors.latest_predictions(project=project, n=MAX_LOOKED_AT)
@@ -55,15 +55,43 @@ def preview(*, project: Project, **changes: Any) -> dict[str, Any]:
         "moved": moves.total(),
         "moves": [{"from": old, "to": new, "n": n} for (old, new), n in moves.most_common()],
         "edge_rules": [_taken(rule, rows) for rule in edge_rules_of(then)],
-        "error_now": expected_error(judged, routing_rules(now, live).bands.auto_above),
-        "error_then": expected_error(judged, routing_rules(then, live).bands.auto_above),
+        **_expected_errors(judged, now, then, live),
     }
 
 
-def expected_error(judged: Sequence[JudgedPrediction], auto_above: float) -> dict[str, Any] | None:
-    """The share of mistakes among random draws above the threshold, with its interval; None without any."""
-    taken = [one for one in judged if one.certainty > auto_above]
-    share = wilson(sum(not one.is_right for one in taken), len(taken))
+def _expected_errors(
+    judged: Sequence[JudgedPrediction], now: ServingPolicy, then: ServingPolicy, live: LiveVersion | None
+) -> dict[str, Any]:
+    alone_now, alone_then = (
+        [one for one, decision in zip(judged, _decisions(judged, policy, live), strict=True) if decision == "auto"]
+        for policy in (now, then)
+    )
+    own = [
+        *(("label", name) for name in sorted({**now.label_bands, **then.label_bands})),
+        *(("segment", name) for name in sorted({**now.segment_bands, **then.segment_bands})),
+    ]
+
+    def of(kind: str, name: str, alone: Sequence[JudgedPrediction], policy: ServingPolicy) -> list[JudgedPrediction]:
+        return [one for one in alone if name in (_labels(one) if kind == "label" else [_segment(one, policy)])]
+
+    return {
+        "error_now": _share_wrong(alone_now),
+        "error_then": _share_wrong(alone_then),
+        "errors_of": [
+            {
+                "kind": kind,
+                "name": name,
+                "now": _share_wrong(of(kind, name, alone_now, now)),
+                "then": _share_wrong(of(kind, name, alone_then, then)),
+            }
+            for kind, name in own
+        ],
+    }
+
+
+def _share_wrong(judged: Sequence[JudgedPrediction]) -> dict[str, Any] | None:
+    """The share of mistakes with its interval; None of nothing."""
+    share = wilson(sum(not one.is_right for one in judged), len(judged))
     return None if share is None else asdict(share)
 
 
@@ -77,17 +105,26 @@ def accuracy_in_production(*, project: Project) -> LiveAccuracy | None:
     return live_accuracy([Judged(one.is_right, one.propensity) for one in judged], clip=max(1 / rarest, 1.0))
 
 
-def _decisions(rows: Sequence[Prediction], policy: ServingPolicy, live: Any) -> list[str]:
+def _labels(row: Prediction | JudgedPrediction) -> list[str]:
+    return [str(label) for label in (row.value if isinstance(row.value, list) else [row.value])]
+
+
+def _segment(row: Prediction | JudgedPrediction, policy: ServingPolicy) -> str:
+    return segment_of(policy, row.input or {}) or row.segment
+
+
+def _decisions(
+    rows: Sequence[Prediction] | Sequence[JudgedPrediction], policy: ServingPolicy, live: LiveVersion | None
+) -> list[str]:
     routing, edges = routing_rules(policy, live), edge_rules_of(policy)
     found: list[str] = []
     for row in rows:
         data = row.input or {}
-        labels = [str(label) for label in (row.value if isinstance(row.value, list) else [row.value])]
-        segment = segment_of(policy, data) or row.segment
         edge = next((rule.why for rule in edges if rule.when.applies(data)), "")
         # The number that the bands looked at was logged: on which scale does not matter any more.
         certainty = Confidence(row.certainty or 0.0, row.certainty or 0.0, "probability")
-        found.append(route(certainty, labels, routing, draw=1.0, segment=segment, edge=edge).decision)
+        way = route(certainty, _labels(row), routing, draw=1.0, segment=_segment(row, policy), edge=edge)
+        found.append(way.decision)
     return found
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.core import signing
+from django.utils.crypto import salted_hmac
 
 from labeling.core.errors import Invalid
 
@@ -11,11 +12,13 @@ PURPOSE = "feedback"
 # How long an end user may say something about a suggestion.
 MAX_AGE_SECONDS = 30 * 24 * 3_600
 _SALT = "feedback.v1"
+# Characters of the id by which a product knows its user.
+MAX_SUBJECT = 200
 
 
 @dataclass(frozen=True, slots=True)
 class FeedbackClaim:
-    """What a token vouches for."""
+    """What a token vouches for. `subject`: the digest of the one who may use it; empty for whoever has it."""
 
     prediction_id: UUID
     project_id: int
@@ -23,9 +26,24 @@ class FeedbackClaim:
 
 
 def feedback_token(*, prediction_id: UUID, project_id: int, subject: str = "") -> str:
-    """A token about this prediction. `subject`: who may use it, as the product knows them; empty for whoever has it."""
+    """A token about this prediction. `subject`: who may use it, as the product knows them; empty for whoever has it.
+
+    It names them by their digest: whoever reads the page, or a log, learns no id.
+    """
     claims = {"p": prediction_id.hex, "t": project_id, "aud": PURPOSE}
-    return signing.dumps(claims | ({"sub": subject} if subject else {}), salt=_SALT)
+    named = subject_digest(project_id=project_id, subject=subject, is_verified=True)
+    return signing.dumps(claims | ({"sub": named} if named else {}), salt=_SALT)
+
+
+def subject_digest(*, project_id: int, subject: str, is_verified: bool) -> str:
+    """What stands for a subject in the tables of a project; empty for the empty one.
+
+    One that nobody vouches for is another subject than the verified one of the same name.
+    """
+    if not subject:
+        return ""
+    name = f"{project_id}:{'verified' if is_verified else 'claimed'}:{subject}"
+    return salted_hmac("feedback.subject", name, algorithm="sha256").hexdigest()[:32]
 
 
 def read_feedback_token(*, token: str) -> FeedbackClaim:

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -18,18 +18,21 @@ from active_learning.core.baselines import majority_prediction, random_predictio
 from active_learning.core.evaluation import compare, evaluate, is_right, macro_f1_interval
 from active_learning.core.featurize import FeaturizerSpec, flatten, sides, text_of
 from active_learning.core.learners import Model, pool_leads_of
+from active_learning.core.loop import influence
 from active_learning.core.manifest import canonical_json
 from active_learning.core.material import Material
 from active_learning.core.rules import parse_rules, rule_predictions
 from active_learning.core.shards import write_atomically
 from active_learning.core.targets import Targets, decide, encode_targets
 from active_learning.core.validation import Finding, check_features, refusal
+from active_learning.core.weak import WeakRows
 from active_learning.models import Dataset, LearningPolicy, ModelVersion, TrainingRun
 from active_learning.selectors import LabelSet
 from active_learning.services import evidence, features, files, frozen, promotion, registry, validation
+from active_learning.services.ablation import learn_from_what_helps
 from active_learning.services.choosing import choose_learner
 from active_learning.services.evaluation import Judged, detail_of, outlook_of, protected_groups
-from active_learning.services.material import calibrate, fit, inputs_of
+from active_learning.services.material import calibrate, inputs_of, refuse_audit
 from active_learning.services.registry import Recipe
 from active_learning.services.scoring import order_queue
 from active_learning.services.triggers import decide_on_votes
@@ -42,10 +45,6 @@ log = structlog.get_logger(__name__)
 
 # Items of the pool whose confidence the calibration looks at.
 POOL_SAMPLE = 1_000
-
-
-class LeakedAudit(RuntimeError):
-    """An audit item got into the training set. This must never happen; the training is given up."""
 
 
 class Stopwatch:
@@ -121,16 +120,27 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
         material = _material(project, spec, rules, labels)
     if _is_refused(run, [*checked.findings, *check_features(material.block, spec)]):
         return None
-    dataset = freeze_dataset(project=project, schema_version=schema.version, rules=rules, labels=labels)
-    run.dataset = dataset
-    seed = seed_of(dataset.sha256)
+    seed = seed_of(digest_of(dataset_content(rules=rules, labels=labels, weak=WeakRows())))
     with watch.part("search"):
         parameters, search = choose_learner(project=project, spec=spec, rules=rules, material=material, seed=seed)
-    recipe = Recipe(dataset.sha256, spec, parameters, seed)
     with watch.part("fit"):
-        model = fit(recipe=recipe, material=material)
-        pool_leads = _leads_in_pool(project, recipe, model, labels.ids)
-        model = calibrate(recipe=recipe, model=model, material=material, pool_leads=pool_leads)
+        taught = learn_from_what_helps(
+            project=project,
+            spec=spec,
+            rules=rules,
+            parameters=parameters,
+            material=material,
+            labels=labels,
+            audit=audit,
+            seed=seed,
+        )
+    content = dataset_content(rules=rules, labels=labels, weak=taught.weak)
+    dataset = freeze_dataset(project=project, schema_version=schema.version, content=content, labels=labels)
+    run.dataset = dataset
+    recipe = Recipe(dataset.sha256, spec, parameters, seed_of(dataset.sha256))
+    with watch.part("fit"):
+        pool_leads = _leads_in_pool(project, recipe, taught.model, labels.ids)
+        model = calibrate(recipe=recipe, model=taught.model, material=taught.material, pool_leads=pool_leads)
     job.report(0.5, "measuring on the audit split")
     with watch.part("evaluate"):
         policy = selectors.policy_of(project)
@@ -139,6 +149,10 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
         "n_labels": len(material),
         "temperature": round(model.temperature, 4),
         "search": search,
+        "weak": taught.found,
+        "loop": influence(
+            _kept_weights(labels), selectors.in_view(project=project, ids=labels.ids), taught.weak.weights
+        ),
         "audit_sample": selectors.audit_sample_number(project=project),
     }
     with watch.part("outlook"):
@@ -166,7 +180,7 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
         sha256, folder = registry.store_model(
             recipe=recipe,
             model=model,
-            material=material,
+            material=taught.material,
             pool_leads=pool_leads,
             inputs=inputs_of(spec=spec, ids=labels.ids),
         )
@@ -182,7 +196,7 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
         measured = found.measured | registry.try_loading(version=version)
         version = promotion.judge_version(version=version, evidence=found.evidence, measured=measured)
     run.version = version
-    run.outcome = _outcome(version, labels)
+    run.outcome = _outcome(version, labels, taught.found)
     return version
 
 
@@ -193,12 +207,15 @@ def _is_refused(run: TrainingRun, findings: list[Finding]) -> bool:
     return bool(run.outcome)
 
 
-def _outcome(version: ModelVersion, labels: LabelSet) -> str:
+def _outcome(version: ModelVersion, labels: LabelSet, weak: Mapping[str, Any]) -> str:
     text = f"model {version.number}: {version.state}"
     if version.state_reason:
         text += f", {version.state_reason}"
     if labels.n_dropped:
         text += f"; {labels.n_dropped} item{'s' if labels.n_dropped != 1 else ''} left out: answers tied or outdated"
+    if weak and not weak["is_kept"]:
+        # A version that was there before keeps its figures: this run alone tells what became of them.
+        text += f"; users' words on {weak['n_items']} items left out: {weak['why']}"
     return text[:300]
 
 
@@ -207,12 +224,22 @@ def seed_of(sha256: str) -> int:
     return int(sha256[:8], 16)
 
 
-def freeze_dataset(*, project: Project, schema_version: int, rules: SchemaRules, labels: LabelSet) -> Dataset:
-    """The stored data set with exactly these items, values and weights; the same one when nothing has changed."""
-    weights = _kept_weights(labels)
-    rows = [[i, v, w] for i, v, w in zip(labels.ids, labels.values, weights, strict=True)]
-    content = canonical_json({"kind": rules.kind, "labels": list(rules.labels), "rows": rows})
-    sha256 = hashlib.sha256(content).hexdigest()
+def dataset_content(*, rules: SchemaRules, labels: LabelSet, weak: WeakRows) -> bytes:
+    """Exactly these items, values and weights: what people say, and apart from it what rests on users' words."""
+    rows = [list(row) for row in zip(labels.ids, labels.values, _kept_weights(labels), strict=True)]
+    said = [list(row) for row in zip(weak.ids, weak.values, weak.weights, strict=True)]
+    content = {"kind": rules.kind, "labels": list(rules.labels), "rows": rows}
+    return canonical_json(content | ({"weak": said} if said else {}))
+
+
+def digest_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def freeze_dataset(*, project: Project, schema_version: int, content: bytes, labels: LabelSet) -> Dataset:
+    """The stored data set of this content (dataset_content), `labels` being what people say; the same one when nothing
+    has changed."""
+    sha256 = digest_of(content)
     same = Dataset.objects.filter(project=project, sha256=sha256).first()
     if same is not None and files.absolute(same.path).exists():
         return same
@@ -248,9 +275,7 @@ def _kept_weights(labels: LabelSet) -> list[float]:
 
 def _material(project: Project, spec: FeaturizerSpec, rules: SchemaRules, labels: LabelSet) -> Material:
     found = frozen.learned_features(project=project, spec=spec, ids=labels.ids)
-    if found.audit_places:
-        leaked = [labels.ids[place] for place in sorted(found.audit_places)[:3]]
-        raise LeakedAudit(f"Audit items {leaked} were about to be trained on.")
+    refuse_audit(labels.ids, found)
     assert found.block is not None  # there are labels, and what is not stored is computed
     targets = encode_targets(
         [labels.values[place] for place in found.places], rules.labels, is_multilabel=rules.kind == "choices"

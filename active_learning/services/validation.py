@@ -13,6 +13,7 @@ from active_learning.core.validation import (
     check_answers,
     check_columns,
     check_repeats,
+    check_width,
     refusal,
 )
 from active_learning.models import ModelVersion
@@ -81,7 +82,8 @@ def check_data(
         np.random.default_rng(SEED),
         trusted=policy.fields_trusted,
     )
-    return CheckedLabels(kept, [*columns, *repeats.findings, *counts])
+    width = check_width(list(seen.values()), spec)
+    return CheckedLabels(kept, [*columns, *repeats.findings, *width, *counts])
 
 
 def _spread(n: int, most: int) -> set[int]:

@@ -61,9 +61,12 @@ def _of_learned(learned: Learned, rules: SchemaRules) -> dict[int, Value]:
 
 
 def _of_others(project: Project, version: ModelVersion, learned: Learned, rules: SchemaRules) -> dict[int, Value]:
-    """Of the items with answers, and of those in line for some, that the version did not learn from: what it says."""
+    """Of the items with answers, and of those in line for some, that the version did not learn from: what it says.
+
+    Neither of those of which users had told it something: that would be their voice.
+    """
     model = registry.load_model(version=version)
-    wanted = selectors.items_to_vote_on(project=project) - set(learned.ids)
+    wanted = selectors.items_to_vote_on(project=project) - set(learned.ids) - set(learned.weak.ids)
     ids = np.array(sorted(wanted), dtype=np.int64)
     votes: dict[int, Value] = {}
     for shard in features.open_shards(project=project, fingerprint=learned.recipe.spec.fingerprint):

@@ -108,6 +108,8 @@ def send_webhooks(*, now: datetime | None = None) -> dict[str, int]:
         due = Delivery.objects.filter(webhook=webhook, state=Delivery.State.WAITING, next_at__lte=now or timezone.now())
         for delivery in due.order_by("decision_id").select_related("webhook", "decision", "webhook__project"):
             is_good = _attempt(delivery, now)
+            if is_good is None:
+                continue
             found["delivered" if is_good else "failed"] += 1
             # One that does not answer must not hold up the others, nor be asked by every message.
             if not is_good or time.monotonic() > ends:
@@ -130,14 +132,17 @@ def _make_deliveries(webhook: Webhook, now: datetime) -> int:
     return len(ids)
 
 
-def _attempt(delivery: Delivery, now: datetime | None = None) -> bool:
-    """Sends one message, unless somebody else is about to: whether it arrived."""
+def _attempt(delivery: Delivery, now: datetime | None = None) -> bool | None:
+    """Sends one message: whether it arrived; None when another run has it, which may still be sending.
+
+    Whoever changes the row first has it, until the time that it writes into it.
+    """
     now = now or timezone.now()
     mine = Delivery.objects.filter(
         pk=delivery.pk, state=Delivery.State.WAITING, n_attempts=delivery.n_attempts, next_at=delivery.next_at
     ).update(next_at=now + CLAIMED, n_attempts=F("n_attempts") + 1, last_at=now)
     if not mine:
-        return False
+        return None
     webhook, attempt = delivery.webhook, delivery.n_attempts + 1
     body = json.dumps(_message(delivery), ensure_ascii=False, separators=(",", ":")).encode()
     with_secrets = [webhook.secret]

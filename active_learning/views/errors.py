@@ -24,7 +24,7 @@ from labeling.services.ask_next import MOST_AT_ONCE
 from labeling.services.guidelines import keep_section
 
 SUSPECTS_SHOWN = 5
-# Of each kind, the costliest; the others fold away.
+# Of each kind, those most worth mending; the others fold away.
 GROUPS_SHOWN = 3
 
 
@@ -217,9 +217,11 @@ def _shown(membership: Membership, result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _priority(row: Mapping[str, Any]) -> tuple[bool, float]:
-    """Groups that are surely worse than the rest come first, then what costs most."""
+    """Groups that are surely worse than the rest come first, then what is most worth mending."""
     audit = row["audit"]
-    return (True, 0.0) if audit is None else (audit["verdict"] != "worse", -audit["cost"]["value"])
+    return (
+        (True, 0.0) if audit is None else (audit["verdict"] != "worse", -audit.get("priority", audit["cost"]["value"]))
+    )
 
 
 def _waiting_checks(project: Project, suspects: Sequence[Mapping[str, Any]]) -> set[int]:

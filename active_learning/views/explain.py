@@ -82,7 +82,7 @@ def why_more(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     if explain.is_blind(item):
         return render(request, "active_learning/_why_more.html", context | {"refused": "It is still judged blind."})
     try:
-        context |= _more(request, membership.project, item)
+        context |= _more(*_asked(request, membership.project, item))
     except DomainError as error:
         context |= {"refused": error.message}
     return render(request, "active_learning/_why_more.html", context)
@@ -210,10 +210,18 @@ def _marked_texts(fields: Iterable[str], rows: Sequence[Mapping[str, Any]], span
     return texts
 
 
-def _more(request: HttpRequest, project: Project, item: Item) -> dict[str, Any]:
+def more_of_input(version: ModelVersion, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Context of `_why_more.html` for an input that is not stored. Raises Unavailable without its embedding."""
     from active_learning.services import explain
 
-    version, explainer, names, seen, told = _asked(request, project, item)
+    explainer, names = explain.explainer_of(version=version), explain.names_of(version=version)
+    (seen,) = explain.see_data(explainer=explainer, items=[data])
+    return _more(version, explainer, names, seen, explain.answer(explainer=explainer, names=names, seen=seen))
+
+
+def _more(version: ModelVersion, explainer: Any, names: "Names", seen: Any, told: "Answer") -> dict[str, Any]:
+    from active_learning.services import explain
+
     found = explain.more_reasons(version=version, explainer=explainer, seen=seen, told=told)
     label = names.short(explainer.model.labels[told.contrast.first])
     told_passages = [one for one in found.passages if abs(one.effect) >= HARDLY]

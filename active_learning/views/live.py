@@ -14,9 +14,10 @@ from active_learning.core.wording import percent_words
 from active_learning.forms import LiveForm
 from active_learning.services.prediction import Answered, input_schema, try_out
 from active_learning.services.serving_policy import routing_rules
+from active_learning.views.explain import more_of_input
 from labeling import access
-from labeling.core.errors import Invalid
-from labeling.core.wording import marked_passages, value_words
+from labeling.core.errors import DomainError, Invalid
+from labeling.core.wording import value_words
 from labeling.models import LabelSchema, Membership, Project
 
 MAX_CHANCES = 8
@@ -36,7 +37,7 @@ def live(request: HttpRequest, slug: str) -> HttpResponse:
         if form.is_valid():
             try:
                 data = form.data_of_input()
-                context |= _shown(project, try_out(project=project, data=data), data, form)
+                context |= _shown(project, try_out(project=project, data=data), data)
             except Invalid as error:
                 form.add_errors(error)
         if form.errors:
@@ -44,20 +45,26 @@ def live(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "active_learning/live.html", context, status=status)
 
 
-def _shown(project: Project, answered: Answered, data: dict[str, Any], form: LiveForm) -> dict[str, Any]:
+def _shown(project: Project, answered: Answered, data: dict[str, Any]) -> dict[str, Any]:
     one = answered.predictions[0]
     schema = LabelSchema.objects.current(project.pk)
     version, policy = selectors.serving_state(project=project)
     labels = [str(label) for label in (one.said.value if isinstance(one.said.value, list) else [one.said.value])]
     bands = routing_rules(policy, version).bands_for(labels, one.row.segment)
     likeliest = sorted(one.said.probabilities.items(), key=lambda pair: -pair[1])[:MAX_CHANCES]
+    more = _more(project, answered, data)
     return {
         "answer": one,
+        "more": more,
         "notice": answered.why,
         "value": value_words(schema.kind, schema.config, one.said.value),
         "rows": [{"value": value_words(schema.kind, schema.config, label), "p": p} for label, p in likeliest],
-        "texts": _texts(data, one.said.reasons, form),
-        "reasons": [reason["text"] for reason in one.said.reasons],
+        # Passages say of a word what it does to the whole answer; a reason of the words alone says a part of that.
+        "reasons": [
+            reason["text"]
+            for reason in one.said.reasons
+            if reason["kind"] != "word" or more is None or not more.get("has_text")
+        ],
         "scale": None if one.row.certainty is None else draw_scale(bands, one.row.certainty),
         "certainty": "" if one.row.certainty is None else percent_words(one.row.certainty),
         "bands": bands,
@@ -66,13 +73,12 @@ def _shown(project: Project, answered: Answered, data: dict[str, Any], form: Liv
     }
 
 
-def _texts(data: dict[str, Any], reasons: Any, form: LiveForm) -> list[dict[str, Any]]:
-    """The texts that were typed, cut where words spoke for the answer."""
-    spans = [span for reason in reasons if reason["direction"] == "for" for span in reason["spans"]]
-    shown = []
-    for name in form.text_fields:
-        text = data.get(name)
-        words = [span | {"field": "text"} for span in spans if span["field"] == name and not span["side"]]
-        if isinstance(text, str) and words:
-            shown.append({"name": name, "passages": marked_passages(text, words)})
-    return shown
+def _more(project: Project, answered: Answered, data: dict[str, Any]) -> dict[str, Any] | None:
+    """What the answer hangs on, where a model gave it that reads nothing but the fields."""
+    number = answered.predictions[0].model
+    if number is None or selectors.VECTOR_FIELD in data:
+        return None
+    try:
+        return more_of_input(selectors.version_numbered(project=project, number=number), data)
+    except DomainError as error:
+        return {"refused": error.message}

@@ -118,7 +118,10 @@ def _previewed(project: Project, changes: dict[str, Any]) -> dict[str, Any]:
             for move in found["moves"]
         ],
         "rules": found["edge_rules"],
-        "errors": [found["error_now"], found["error_then"]],
+        "errors": [
+            ("Wrong of what stands alone", [found["error_now"], found["error_then"]]),
+            *((one["name"], [one["now"], one["then"]]) for one in found["errors_of"]),
+        ],
         "bars": [("Now", bar(found["now"])), ("Then", bar(found["then"]))] if n else [],
         "rows": [
             {

@@ -16,8 +16,10 @@ from active_learning.core.card import CardFacts, card_markdown
 from active_learning.core.checklist import BY_PERSON, Line, fill
 from active_learning.core.choice import choice_words, tried_rows
 from active_learning.core.gate import State
+from active_learning.core.loop import influence_words
 from active_learning.core.manifest import ArtifactRefused, read_sealed
 from active_learning.core.versus import Common, Versus, compare_reports, compare_words
+from active_learning.core.weak_words import weak_words
 from active_learning.models import LearningPolicy, ModelVersion
 from active_learning.services import files, promotion
 from labeling import access
@@ -28,6 +30,8 @@ from labeling.models import Membership
 Role = Membership.Role
 LABELS_SHOWN = 20
 CHANGED_SHOWN = 100
+# Learners whose answers are sums.
+SUMS = ("linear", "pairwise", "naive_bayes")
 OTHERS_SHOWN = 50
 
 
@@ -171,6 +175,8 @@ def _page(membership: Membership, number: int, user: Any) -> dict[str, Any]:
         "n_more_labels": max(0, len(counts) - LABELS_SHOWN),
         "events": selectors.alias_events(version=found),
         "acts": selectors.acts_on(version=found),
+        "weak": weak_words(found.metrics.get("weak") or {}),
+        "influence": influence_words(found.metrics.get("loop") or {}),
         "choice": choice_words(search) if search else "",
         "tried": tried_rows(search) if search else [],
         "parameters": sorted(found.parameters.items()),
@@ -224,7 +230,10 @@ def _checklist(found: ModelVersion) -> list[Line]:
     return fill(
         gate=found.gate,
         calibration=_calibration(found),
-        explains=found.parameters.get("kind") != "boosting",
+        explains="each answer is a sum of its words and columns"
+        if found.parameters.get("kind") in SUMS
+        else "on request: what changes when a word or a column is taken away",
+        segments=found.metrics.get("segments") or {},
         recent=recent,
         rollback_to=fallback,
         ticked=ticked,
@@ -268,6 +277,7 @@ def _facts(found: ModelVersion, sha256_of: Mapping[str, str], checklist: list[Li
         metrics=found.metrics,
         checklist=checklist,
         files=sha256_of,
+        erasures=[(f"{one.at:%Y-%m-%d}", one.n_items) for one in found.erasures.all()],
     )
 
 

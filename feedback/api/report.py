@@ -3,13 +3,15 @@
 from dataclasses import asdict
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from feedback import selectors
+from feedback.core.groups import GroupRow
+from feedback.forms import part_of
 from labeling import access
 from labeling.models import Membership
 
@@ -55,9 +57,50 @@ class FunnelOutput(serializers.Serializer):
     acted = serializers.IntegerField()
 
 
+class GroupFeedback(serializers.Serializer):
+    name = serializers.CharField(help_text="The segment, empty where none is known; or the first day of the week.")
+    n_predictions = serializers.IntegerField()
+    up = serializers.IntegerField(allow_null=True)
+    down = serializers.IntegerField(allow_null=True)
+    spoken = ShareOutput(allow_null=True, help_text="Predictions about which somebody said right or wrong, of all.")
+    raw = ShareOutput(allow_null=True, help_text="Wrong, of all thumbs. No error rate.")
+    complained = ShareOutput(allow_null=True, help_text="Predictions with thumbs down, of all.")
+    corrected = ShareOutput(allow_null=True, help_text="The error rate behind that share.")
+    why = serializers.CharField(help_text="Why there is none; empty when there is.")
+
+
+class SegmentsFeedback(serializers.Serializer):
+    rows = GroupFeedback(many=True)
+    n_small = serializers.IntegerField(help_text="Segments that are too small to be told apart.")
+    n_in_small = serializers.IntegerField(help_text="Their predictions.")
+
+
+class GrievanceOutput(serializers.Serializer):
+    item = serializers.IntegerField()
+    words = serializers.CharField()
+    n = serializers.IntegerField()
+    n_predictions = serializers.IntegerField()
+    answered = serializers.JSONField()
+    corrections = serializers.JSONField(help_text="[[value, n], ...], the commonest first.")
+    settled = serializers.JSONField(allow_null=True)
+    review = serializers.IntegerField(allow_null=True, help_text="The review in which it waits.")
+
+
+class SendersOutput(serializers.Serializer):
+    subjects = serializers.IntegerField()
+    verified = serializers.IntegerField()
+    claimed = serializers.IntegerField()
+    unnamed = serializers.IntegerField()
+    loudest = ShareOutput(allow_null=True, help_text="Verdicts by the ten most active subjects, of all.")
+
+
 class ReportOutput(serializers.Serializer):
     since = serializers.DateTimeField()
     versions = VersionFeedback(many=True)
+    weeks = GroupFeedback(many=True)
+    segments = SegmentsFeedback()
+    top = GrievanceOutput(many=True)
+    senders = SendersOutput()
     signals = SignalFeedback(many=True)
     complaints = ComplaintsOutput()
     funnel = FunnelOutput()
@@ -65,18 +108,34 @@ class ReportOutput(serializers.Serializer):
 
 
 class ReportView(APIView):
-    """What users said and did in the last 30 days: raw, corrected, and how far each signal can be believed."""
+    """What users said and did in the last 30 days: raw, corrected, and how far each signal can be believed. `model` and
+    `segment` choose of which predictions weeks, segments and top complaints are told."""
 
     scope = "manage"
 
-    @extend_schema(responses={200: ReportOutput}, operation_id="read_feedback")
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("model", str, description="a version's number, or rules"),
+            OpenApiParameter("segment", str),
+        ],
+        responses={200: ReportOutput},
+        operation_id="read_feedback",
+    )
     def get(self, request: Request, slug: str) -> Response:
         project = access.project_for(request.user, slug, Membership.Role.REVIEWER, request.auth)
-        report = selectors.feedback_report(project=project)
+        report = selectors.feedback_report(project=project, part=part_of(request.query_params))
         return Response(
             {
                 "since": report.since,
                 "versions": [_version(row) for row in report.versions],
+                "weeks": [_group(row) | {"name": row.name.date().isoformat()} for row in report.weeks],
+                "segments": {
+                    "rows": [_group(row) for row in report.segments.rows],
+                    "n_small": report.segments.n_small,
+                    "n_in_small": report.segments.n_in_small,
+                },
+                "top": [_grievance(one) for one in report.grievances],
+                "senders": asdict(report.senders),
                 "signals": [_signal(row) for row in report.signals],
                 "complaints": asdict(report.complaints),
                 "funnel": asdict(report.funnel),
@@ -91,6 +150,32 @@ def _version(row: Any) -> dict[str, Any]:
     return found | {name: share and asdict(share) for name, share in shares.items()} | {"why": row.corrected.why}
 
 
+def _group(row: GroupRow) -> dict[str, Any]:
+    shares = {name: getattr(row, name) for name in ("spoken", "raw", "complained")}
+    shares["corrected"] = row.corrected.share
+    return {
+        "name": row.name,
+        "n_predictions": row.counts.n_predictions,
+        "up": None if row.is_small else row.counts.up,
+        "down": None if row.is_small else row.counts.down,
+        **{name: share and asdict(share) for name, share in shares.items()},
+        "why": row.corrected.why,
+    }
+
+
+def _grievance(one: selectors.Grievance) -> dict[str, Any]:
+    return {
+        "item": one.item_id,
+        "words": one.words,
+        "n": one.n,
+        "n_predictions": one.n_predictions,
+        "answered": one.said,
+        "corrections": one.corrections,
+        "settled": one.value,
+        "review": one.review_id,
+    }
+
+
 def _signal(row: Any) -> dict[str, Any]:
     found = row.reliability
     return {
@@ -101,5 +186,5 @@ def _signal(row: Any) -> dict[str, Any]:
         "n_wrong": found.n_wrong,
         "n_right": found.n_right,
         "is_known": found.is_known,
-        "weight": found.weight,
+        "weight": row.weight,
     }

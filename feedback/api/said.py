@@ -12,22 +12,14 @@ from feedback.api.crossing import CrossOriginView
 from feedback.core.statements import CHANNELS, MAX_COMMENT, RATINGS, REASONS, VERDICTS, Statement
 from feedback.models import FeedbackEvent, WidgetKey
 from feedback.services.intake import record_feedback
+from feedback.services.standing import standing_of
 
 
-class FeedbackInput(serializers.Serializer):
+class SpeakerInput(serializers.Serializer):
+    """Of which prediction, and who."""
+
     key = serializers.CharField(max_length=100, help_text="A publishable key, pk_...")
     token = serializers.CharField(max_length=1_000, help_text="The token of the prediction.")
-    verdict = serializers.ChoiceField(choices=VERDICTS, required=False, default="")
-    correction = serializers.JSONField(required=False, default=None, help_text="What would be right.")
-    reasons = serializers.ListField(child=serializers.ChoiceField(choices=list(REASONS)), required=False, max_length=9)
-    comment = serializers.CharField(required=False, allow_blank=True, default="", max_length=MAX_COMMENT)
-    channel = serializers.ChoiceField(choices=CHANNELS, required=False, default="thumbs")
-    rating = serializers.IntegerField(
-        required=False, allow_null=True, default=None, min_value=RATINGS[0], max_value=RATINGS[1]
-    )
-    client_id = serializers.RegexField(
-        r"\A[\w.:-]{1,64}\Z", help_text="Made by the sender, another one for each act: sending twice does no harm."
-    )
     subject = serializers.CharField(
         required=False, allow_blank=True, default="", help_text="The host's id of its user."
     )
@@ -44,6 +36,20 @@ class FeedbackInput(serializers.Serializer):
         if unknown:
             raise serializers.ValidationError({unknown[0][:60]: "There is no such field."})
         return attrs
+
+
+class FeedbackInput(SpeakerInput):
+    verdict = serializers.ChoiceField(choices=VERDICTS, required=False, default="")
+    correction = serializers.JSONField(required=False, default=None, help_text="What would be right.")
+    reasons = serializers.ListField(child=serializers.ChoiceField(choices=list(REASONS)), required=False, max_length=9)
+    comment = serializers.CharField(required=False, allow_blank=True, default="", max_length=MAX_COMMENT)
+    channel = serializers.ChoiceField(choices=CHANNELS, required=False, default="thumbs")
+    rating = serializers.IntegerField(
+        required=False, allow_null=True, default=None, min_value=RATINGS[0], max_value=RATINGS[1]
+    )
+    client_id = serializers.RegexField(
+        r"\A[\w.:-]{1,64}\Z", help_text="Made by the sender, another one for each act: sending twice does no harm."
+    )
 
 
 class SaidOutput(serializers.Serializer):
@@ -106,6 +112,40 @@ class FeedbackView(CrossOriginView):
             address=self.address(request),
         )
         return Response(_answer(key, recorded.event), status=201 if recorded.is_new else 200)
+
+
+class UsedOutput(serializers.Serializer):
+    model = serializers.IntegerField(help_text="The number of the version.")
+    at = serializers.DateTimeField(help_text="When it became live.")
+
+
+class StandingOutput(serializers.Serializer):
+    verdict = serializers.CharField(help_text="up, down or neutral; empty where nothing stands.")
+    used = UsedOutput(
+        allow_null=True,
+        help_text="The first live version that learned the correction of this user, once people agreed.",
+    )
+
+
+class StandingView(CrossOriginView):
+    """What the same user has said of this prediction by thumbs, and whether a live model has learned from it."""
+
+    door = "standing"
+
+    @extend_schema(request=SpeakerInput, responses={200: StandingOutput}, operation_id="read_standing", auth=[])
+    def post(self, request: Request) -> Response:
+        key = self.key_of(request)
+        body = SpeakerInput(data=request.data)
+        body.is_valid(raise_exception=True)
+        given = body.validated_data
+        standing = standing_of(
+            key=key,
+            token=given["token"],
+            subject=given["subject"],
+            signature=given["subject_signature"],
+            address=self.address(request),
+        )
+        return Response(StandingOutput(standing).data)
 
 
 def _answer(key: WidgetKey, event: FeedbackEvent) -> dict[str, Any]:

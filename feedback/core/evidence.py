@@ -1,4 +1,4 @@
-"""What all that was said and done makes of one prediction, and what of it a model may learn from.
+"""What all that was said and done makes of one item, and what of it a model may learn from.
 
 Thumbs down alone says that an answer is wrong, and among many labels not which one is right: it opens a review and is
 no label. A correction is a proposed label; of two labels, the other one is.
@@ -8,17 +8,15 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from active_learning.core.weak import WeakLabel
+from feedback.core.signals import speaks_against
 
 # One subject moves the log-odds by at most so much, whatever they say in however many channels.
 MAX_LOG_RATIO = 3.0
-# Before so many independent subjects agree, nothing that users say changes a label.
+# Before so many independent subjects agree, nothing that users say makes an item anything but what was answered.
 QUORUM = 3
-# Beside a label that a person gave, which weighs 1: a weak one at most; all of a class together at most of it.
-MAX_WEIGHT = 0.3
-MAX_CLASS_SHARE = 0.3
-MAX_SUBJECT_SHARE = 0.01
-MAX_NETWORK_SHARE = 0.05
-MAX_INVERSE_PROPENSITY = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,67 +43,64 @@ def p_wrong(confidence: float, votes: Sequence[Vote]) -> float:
     return 1 / (1 + math.exp(-odds))
 
 
-def proposed_label(corrections: Sequence[tuple[Hashable, Hashable]]) -> Hashable | None:
-    """The value that at least QUORUM subjects propose, of (subject, value) pairs; None where fewer or two values do.
-
-    The last word of a subject counts.
-    """
-    last = dict(corrections)
-    backers: dict[Hashable, int] = defaultdict(int)
-    for value in last.values():
-        backers[value] += 1
-    enough = [value for value, n in backers.items() if n >= QUORUM]
-    return enough[0] if len(enough) == 1 else None
-
-
 @dataclass(frozen=True, slots=True)
-class WeakLabel:
-    """A label that users propose. `certainty` is how likely it is right; `propensity` how likely it was to be shown."""
+class Said:
+    """What one verified subject said and did about one prediction: signals by name, and what they say is right."""
 
-    value: Hashable
-    certainty: float
-    subject: Hashable
-    network: Hashable = None
-    propensity: float = 1.0
-
-
-def soft_rows(p: float, weight: float) -> tuple[tuple[int, float], tuple[int, float]]:
-    """A soft label of two classes as two rows of a training set: (1, weight p) and (0, weight (1 - p))."""
-    return (1, weight * p), (0, weight * (1 - p))
+    subject: str
+    network: str
+    signals: tuple[str, ...]
+    correction: Any = None
 
 
-def weights_of(labels: Sequence[WeakLabel], gold: Mapping[Hashable, float]) -> list[float]:
-    """What each weak label may weigh beside the gold weight of each class (B9, B13).
+def weak_label(
+    answered: Any,
+    confidence: float,
+    said: Sequence[Said],
+    *,
+    weights: Mapping[str, float],
+    trust: Callable[[str], float],
+    corrections_right: float,
+    other: Any = None,
+) -> WeakLabel | None:
+    """The label that a model may learn for an item that was answered with `answered`; None where users leave it open.
 
-    Each: its certainty above chance times MAX_WEIGHT, times 1 / propensity cut at MAX_INVERSE_PROPENSITY, and
-    MAX_WEIGHT at most. All of a class: MAX_CLASS_SHARE of its total weight at most, so nothing for a class without
-    gold. One subject: MAX_SUBJECT_SHARE, one network MAX_NETWORK_SHARE of all that weak labels could weigh in this run.
+    `weights` are those of the signals (0 for one that has not earned any), `trust` how far each subject is believed, 0
+    to 1, `corrections_right` the share of corrections that are right where the answer was wrong, and `other` the other
+    label where there are two. Against the answer it takes QUORUM subjects.
     """
-    share = MAX_CLASS_SHARE / (1 - MAX_CLASS_SHARE)
-    budget = {value: share * weight for value, weight in gold.items()}
-    weights = [
-        min(
-            MAX_WEIGHT,
-            MAX_WEIGHT
-            * max(0.0, 2 * label.certainty - 1)
-            * min(1 / max(label.propensity, 1e-9), MAX_INVERSE_PROPENSITY),
-        )
-        for label in labels
-    ]
-    total = sum(budget.values())
-    weights = _capped(weights, [label.subject for label in labels], lambda _: MAX_SUBJECT_SHARE * total)
-    weights = _capped(weights, [label.network for label in labels], lambda one: _network_cap(one, total))
-    return _capped(weights, [label.value for label in labels], lambda value: budget.get(value, 0.0))
+    votes: list[Vote] = []
+    against: dict[str, str] = {}
+    backing: dict[str, str] = {}
+    for one in said:
+        for name in one.signals:
+            ratio = weights.get(name, 0.0) * trust(one.subject)
+            votes.append(Vote(one.subject, ratio))
+            if ratio:
+                (against if speaks_against(name) else backing)[one.subject] = one.network
+    doubt = p_wrong(confidence, votes)
+    if doubt <= 0.5:
+        return WeakLabel(answered, 1 - doubt, tuple(sorted(backing.items())), other) if backing else None
+    if other is not None:
+        enough = len(against) >= QUORUM
+        return WeakLabel(other, doubt, tuple(sorted(against.items())), answered) if enough else None
+    if not weights.get("correction"):
+        return None
+    proposals = [(one.subject, one.correction) for one in said if one.correction is not None]
+    proposed, backers = _proposed(proposals)
+    if proposed is None:
+        return None
+    network_of = {one.subject: one.network for one in said}
+    return WeakLabel(proposed, doubt * corrections_right, tuple((who, network_of[who]) for who in sorted(backers)))
 
 
-def _network_cap(network: Hashable, total: float) -> float:
-    return math.inf if network is None else MAX_NETWORK_SHARE * total
-
-
-def _capped(weights: Sequence[float], groups: Sequence[Hashable], cap: Callable[[Hashable], float]) -> list[float]:
-    """The weights with each group brought down to its cap, in proportion."""
-    sums: dict[Hashable, float] = defaultdict(float)
-    for weight, group in zip(weights, groups, strict=True):
-        sums[group] += weight
-    factor = {group: min(1.0, cap(group) / total) if total else 0.0 for group, total in sums.items()}
-    return [weight * factor[group] for weight, group in zip(weights, groups, strict=True)]
+def _proposed(corrections: Sequence[tuple[str, Any]]) -> tuple[Any, list[str]]:
+    """The value that at least QUORUM subjects propose, of (subject, value) pairs, and who does; None where fewer do, or
+    two values have so many. The last word of a subject counts."""
+    backers: dict[str, list[str]] = defaultdict(list)
+    values = {}
+    for subject, value in dict(corrections).items():
+        backers[repr(value)].append(subject)
+        values[repr(value)] = value
+    enough = [key for key, subjects in backers.items() if len(subjects) >= QUORUM]
+    return (values[enough[0]], backers[enough[0]]) if len(enough) == 1 else (None, [])

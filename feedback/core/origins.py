@@ -1,7 +1,7 @@
 """Which pages may use a key: origins as browsers send them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from labeling.core.errors import Invalid
 
@@ -37,13 +37,12 @@ def parse_origins(lines: Iterable[str]) -> list[str]:
     return found
 
 
-def is_allowed(origin: str, allowed: Iterable[str]) -> bool:
+def is_allowed(origin: str, allowed: Collection[str]) -> bool:
     """Whether a page of this origin, as its browser names it, is among those allowed."""
     match = _ORIGIN.fullmatch(origin.lower())
     if match is None or match[3] == "*":
         return False
-    any_port = f"{match[1]}://{match[2]}:*"
-    return bool({_normal(match), any_port} & set(allowed))
+    return _normal(match) in allowed or f"{match[1]}://{match[2]}:*" in allowed
 
 
 def _normal(match: re.Match[str]) -> str:

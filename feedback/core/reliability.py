@@ -42,7 +42,6 @@ class Reliability:
     """`sensitivity` P(signal | wrong) and `false_alarm` P(signal | right), shrunk to the whole, with 95 % intervals.
 
     `log_ratio` is the logarithm of the first over the second: above 0 the signal speaks for a mistake, below against.
-    It counts for nothing before `is_known`.
     """
 
     sensitivity: Share
@@ -59,9 +58,20 @@ class Reliability:
         return math.log(self.sensitivity.value / self.false_alarm.value)
 
     @property
-    def weight(self) -> float:
-        """What it may weigh in evidence: the logarithm, or 0 as long as it is for looking at only."""
-        return self.log_ratio if self.is_known else 0.0
+    def tells(self) -> bool:
+        """Whether it surely comes more often of one than of the other: the intervals do not overlap."""
+        return self.sensitivity.low > self.false_alarm.high or self.false_alarm.low > self.sensitivity.high
+
+    def weight(self, *, against: bool) -> float:
+        """What the signal may weigh in evidence, if it means that the answer was wrong (`against`) or right.
+
+        The logarithm; 0 as long as it is for looking at only, does not surely tell, or says the opposite of what it
+        means. To read it the other way round would hand its sign to whoever turned it: a mob, or a page with its
+        buttons swapped, which may be mended tomorrow.
+        """
+        if not (self.is_known and self.tells) or (self.log_ratio > 0) != against:
+            return 0.0
+        return self.log_ratio
 
 
 def reliability_of(own: Pairs, others: Pairs = Pairs()) -> Reliability:

@@ -7,6 +7,7 @@ from typing import Any
 
 from feedback.core.rates import Corrected, corrected_rate
 from feedback.core.reliability import Pairs, Reliability, reliability_of
+from feedback.core.signals import speaks_against
 from labeling.core.shares import Share, wilson
 
 # The signals that are weighed, in the order in which they are shown.
@@ -69,9 +70,16 @@ class SignalRow:
         found = self.reliability
         if not found.is_known:
             return "monitoring only"
-        if found.sensitivity.low <= found.false_alarm.high and found.false_alarm.low <= found.sensitivity.high:
+        if not found.tells:
             return "hardly tells: the intervals overlap"
+        if not self.weight:
+            return "counts for nothing: it comes the wrong way round"
         return "speaks for a mistake" if found.log_ratio > 0 else "speaks for the answer"
+
+    @property
+    def weight(self) -> float:
+        """What it may weigh in evidence."""
+        return self.reliability.weight(against=speaks_against(self.name))
 
 
 @dataclass(frozen=True, slots=True)

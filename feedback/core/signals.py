@@ -62,7 +62,8 @@ def parse_signal(row: object, now: datetime) -> Signal:
     at, value = row.get("at"), _value(name, row.get("value"))
     client_id = row.get("client_id")
     if client_id is None:
-        client_id = hashlib.sha256(f"{token}\0{name}\0{at}\0{value}".encode(errors="replace")).hexdigest()[:32]
+        content = "\0".join(map(str, (token, name, at, value, texts["subject"])))
+        client_id = hashlib.sha256(content.encode(errors="replace")).hexdigest()[:32]
     if not isinstance(client_id, str) or not _CLIENT_ID.fullmatch(client_id):
         raise Invalid("A client_id has 1 to 64 letters, digits and . : _ -", code="bad_client_id")
     signature = texts["subject_signature"]
@@ -109,3 +110,8 @@ def reading(name: str, value: float | None) -> str | None:
     if name == "edited" and value is not None and value < EDITED_FROM:
         return "right"
     return READINGS[name]
+
+
+def speaks_against(signal: str) -> bool:
+    """Whether a signal (core.report.SIGNALS) means that the answer was wrong; else it means that it was right."""
+    return signal == "correction" or signal.endswith("_down") or READINGS.get(signal) == "wrong"

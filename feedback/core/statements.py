@@ -19,7 +19,6 @@ REASONS = {
     "other": "Something else",
 }
 MAX_COMMENT = 1_000
-MAX_SUBJECT = 200
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,11 @@
 """What a request may speak about, and for whom: its token's prediction and its subject."""
 
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from uuid import UUID
 
 from django.conf import settings
@@ -11,9 +13,8 @@ from django.utils.crypto import salted_hmac
 
 from active_learning.models import Prediction
 from active_learning.services import prediction_log
-from active_learning.services.tokens import FeedbackClaim, read_feedback_token
+from active_learning.services.tokens import MAX_SUBJECT, FeedbackClaim, read_feedback_token, subject_digest
 from feedback.core.errors import Gone, TooMany
-from feedback.core.statements import MAX_SUBJECT
 from feedback.core.subjects import is_signed, network_of
 from feedback.models import WidgetKey
 from labeling.core.errors import Forbidden, Invalid
@@ -22,6 +23,7 @@ from labeling.services.limits import count_hit
 # Another process writes a prediction within PREDICTION_LOG_SECONDS after it was answered; so much later it is there.
 _LATE = 1.0
 MAX_TOKEN = 1_000
+TOO_MANY = "That is more feedback than one minute takes. Send it again a little later."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,7 @@ def sender_of(
 ) -> Sender:
     """Who sends. A subject is verified when the token names it, or when the host's server signed it.
 
-    Raises Forbidden for a wrong signature, and for somebody else's token. One that nobody vouches for is another
-    subject than the verified one of the same name.
+    Raises Forbidden for a wrong signature, and for somebody else's token.
     """
     if len(subject) > MAX_SUBJECT:
         raise Invalid(
@@ -57,22 +58,15 @@ def sender_of(
         )
     if signature and not is_signed(subject, signature, key.secret):
         raise Forbidden("The signature is not that of this subject with the key's secret.", code="bad_signature")
-    if claim.subject and subject and subject != claim.subject:
-        raise Forbidden("This token is for another subject.", code="foreign_subject")
     is_verified = bool(claim.subject or (subject and signature))
+    named = subject_digest(project_id=key.project_id, subject=subject, is_verified=is_verified)
+    if claim.subject and named and named != claim.subject:
+        raise Forbidden("This token is for another subject.", code="foreign_subject")
     return Sender(
-        subject=subject_digest(project_id=key.project_id, subject=claim.subject or subject, is_verified=is_verified),
+        subject=claim.subject or named,
         is_verified=is_verified,
         network=_network_digest(address, now),
     )
-
-
-def subject_digest(*, project_id: int, subject: str, is_verified: bool) -> str:
-    """What stands for a subject in the tables of a project; empty for the empty one."""
-    if not subject:
-        return ""
-    name = f"{project_id}:{'verified' if is_verified else 'claimed'}:{subject}"
-    return salted_hmac("feedback.subject", name, algorithm="sha256").hexdigest()[:32]
 
 
 def _network_digest(address: str, now: datetime) -> str:
@@ -132,8 +126,22 @@ def count_act(*, door: str, sender: Sender, prediction: UUID) -> None:
     _count(door, {"prediction": prediction.hex} | ({"subject": sender.subject} if sender.subject else {}))
 
 
+def count_events(*, acts: Sequence[tuple[Sender, UUID]]) -> list[float | None]:
+    """Counts events, of a sender about a prediction each, against the limits of both: for each the seconds to wait, or
+    None when it is within them."""
+    whose = [
+        [("prediction", prediction.hex), *([("subject", sender.subject)] if sender.subject else [])]
+        for sender, prediction in acts
+    ]
+    waits = {
+        (kind, who): count_hit(f"feedback.{kind}", f"events:{who}", settings.FEEDBACK_PER_MINUTE[f"{kind}_events"], n)
+        for (kind, who), n in Counter(chain.from_iterable(whose)).items()
+    }
+    return [max((wait for one in names if (wait := waits[one]) is not None), default=None) for names in whose]
+
+
 def _count(door: str, counted: dict[str, str]) -> None:
     for name, who in counted.items():
         wait = count_hit(f"feedback.{name}", f"{door}:{who}", settings.FEEDBACK_PER_MINUTE[name])
         if wait is not None:
-            raise TooMany("That is more feedback than one minute takes. Send it again a little later.", wait=wait)
+            raise TooMany(TOO_MANY, wait=wait)

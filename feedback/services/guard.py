@@ -9,6 +9,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
+from active_learning.services.weak import withdraw_weak_labels
 from feedback import selectors
 from feedback.core.guard import MIN_OF_A_SUBJECT, Burst, burst
 from feedback.models import CurrentVerdict, FeedbackEvent
@@ -38,6 +39,8 @@ def check_bursts(*, now: datetime | None = None) -> dict[str, int]:
     n = 0
     for project in Project.objects.filter(pk__in=lately.order_by().values("project_id").distinct()):
         n += _check(project, now)
+        # Complaints are put in order by what their signals are worth: counted here, and not while somebody complains.
+        selectors.count_ratios(project=project)
     if n:
         log.warning("feedback_quarantined", verdicts=n)
     return {"quarantined": n}
@@ -77,6 +80,7 @@ def quarantine(*, project: Project, chosen: dict[int, str], now: datetime) -> in
         for row in rows:
             row.quarantined_at, row.quarantined_for = now, chosen[row.pk][:200]
         CurrentVerdict.objects.bulk_update(rows, ["quarantined_at", "quarantined_for"])
+        withdraw_weak_labels(predictions=[row.prediction for row in rows])
         restate(item_ids={row.item_id for row in rows if row.item_id is not None}, now=now)
         if rows:
             reasons = Counter(row.quarantined_for for row in rows)

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from active_learning.models import Prediction
 from active_learning.selectors import current_rules
+from active_learning.services.weak import withdraw_weak_labels
 from feedback.core.statements import Statement, checked
 from feedback.models import CurrentVerdict, FeedbackEvent, WidgetKey
 from feedback.services.claims import Sender, count_act, prediction_of, read_claim, sender_of
@@ -123,6 +124,8 @@ def _write(
     current.event, current.verdict, current.revision = event, said.verdict, event.revision
     current.is_verified, current.network, current.changed_at = sender.is_verified, sender.network, now
     current.save()
+    # What rests on the word before this one is weighed anew.
+    withdraw_weak_labels(predictions=[prediction.pk])
     if was_complaint or current.verdict == FeedbackEvent.Verdict.DOWN:
         bring_before_a_person(verdict=current, prediction=prediction, project=key.project, now=now)
     return event

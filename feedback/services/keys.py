@@ -1,8 +1,11 @@
 """Publishable keys: made, looked up, replaced, revoked."""
 
+import math
 import re
 import secrets
+import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +23,10 @@ from labeling.services.audit import record_audit
 # For so long a replaced key works beside the new one: pages in caches still carry it.
 GRACE = timedelta(days=7)
 PREFIX = "pk_"
+# Seconds: a page that was listed a moment ago waits for its preflight no longer than the first; and an origin that was
+# found is looked for again after the second.
+ASKED_AGAIN_AFTER = 2.0
+FORGOTTEN_AFTER = 60.0
 # Anything else is no key, and some of it a database does not even take.
 KEY_FORM = re.compile(r"pk_[\w-]{1,97}", re.ASCII)
 
@@ -92,8 +99,42 @@ def key_for(*, text: object, origin: str = "") -> WidgetKey:
 
 
 def is_listed(*, origin: str) -> bool:
-    """Whether any working key is for pages of this origin: what a preflight asks, which carries no key."""
-    return any(is_allowed(origin, origins) for origins in _working().values_list("origins", flat=True))
+    """Whether any working key is for pages of this origin: what a preflight asks, which carries no key.
+
+    Anybody may ask, as often as they like: the origins of all keys are read at most every few seconds and process. Of a
+    revoked key a preflight may be answered for a minute longer; what follows it is not.
+    """
+    known = _known
+    if is_allowed(origin, known.origins) and time.monotonic() < known.read_at + FORGOTTEN_AFTER:
+        return True
+    if time.monotonic() > known.read_at + ASKED_AGAIN_AFTER:
+        known = _read_origins()
+    return is_allowed(origin, known.origins)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The origins of all working keys, as this process read them last."""
+
+    origins: frozenset[str]
+    read_at: float
+
+
+_NOTHING = _Known(frozenset(), -math.inf)
+_known = _NOTHING
+
+
+def _read_origins() -> _Known:
+    global _known
+    listed = _working().values_list("origins", flat=True)
+    _known = _Known(frozenset(origin for origins in listed for origin in origins), time.monotonic())
+    return _known
+
+
+def forget_origins() -> None:
+    """The next preflight in this process looks again."""
+    global _known
+    _known = _NOTHING
 
 
 def _working() -> Any:
@@ -103,6 +144,7 @@ def _working() -> Any:
 
 
 def _note(key: WidgetKey, act: str, actor: Any) -> None:
+    transaction.on_commit(forget_origins)
     record_audit(
         action=f"widget_key.{act}",
         actor=actor,

@@ -1,16 +1,19 @@
 """What users may ask for: what is kept of them, and that it be forgotten. And what is forgotten anyway."""
 
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Min, QuerySet
 from django.utils import timezone
 
+from active_learning.services.erasure import mark_versions, versions_that_learned_from
+from active_learning.services.tokens import subject_digest
+from active_learning.services.weak import withdraw_weak_labels
 from feedback.models import CurrentVerdict, FeedbackEvent, ImplicitEvent
-from feedback.services.claims import subject_digest
 from feedback.services.complaints import REASON, restate
-from labeling.models import Item, Project
+from labeling.models import Item, Project, ReviewItem
 from labeling.services.audit import record_audit
 from labeling.services.inbox import forget_facts
 
@@ -30,27 +33,58 @@ def kept_of(*, project: Project, subject: str) -> dict[str, list[dict[str, Any]]
     }
 
 
-def forget(*, project: Project, subject: str, actor: Any, now: datetime | None = None) -> dict[str, int]:
-    """Deletes all that a subject said and did, and takes its effect back: how many rows of each kind.
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How many rows were deleted of each kind, and which versions had learned from what was said."""
+
+    verdicts: int
+    feedback: int
+    events: int
+    models: list[int]
+    at: datetime
+
+
+def forget(*, project: Project, subject: str, actor: Any, now: datetime | None = None) -> Forgotten:
+    """Deletes all that a subject said and did, and takes its effect back. Models that learned from it are marked.
 
     The audit log keeps that it was done and when, and not about whom. Doing it twice does no harm.
     """
     now = now or timezone.now()
     digests = _digests(project, subject)
+    verdicts = CurrentVerdict.objects.filter(project=project, subject__in=digests)
+    # Files are read before anything is locked.
+    learned = _learned_from(project, verdicts)
     with transaction.atomic():
-        verdicts = CurrentVerdict.objects.filter(project=project, subject__in=digests)
         touched = set(verdicts.filter(item__isnull=False).values_list("item_id", flat=True))
-        counts = {"verdicts": verdicts.delete()[0]}
+        withdraw_weak_labels(subjects=digests)
+        n_verdicts = verdicts.delete()[0]
         # A plain set of rows: those of the model are only ever added, and this is the one exception.
         said: QuerySet[FeedbackEvent] = QuerySet(FeedbackEvent).filter(project=project, subject__in=digests)
-        counts["feedback"] = said.delete()[0]
-        counts["events"] = ImplicitEvent.objects.filter(project=project, subject__in=digests).delete()[0]
+        n_said = said.delete()[0]
+        n_done = ImplicitEvent.objects.filter(project=project, subject__in=digests).delete()[0]
         list(Item.objects.select_for_update(no_key=True).filter(pk__in=touched).order_by("pk").only("pk"))
         # Those that are open are told anew, with the words of the others.
         forget_facts(item_ids=touched, reason=REASON, field="comments")
         restate(item_ids=touched, now=now)
-        record_audit(action="feedback.forget", actor=actor, project=project, target="a subject", detail=counts)
-    return counts
+        found = Forgotten(n_verdicts, n_said, n_done, mark_versions(learned=learned, now=now), now)
+        detail = {name: value for name, value in asdict(found).items() if name != "at"}
+        record_audit(action="feedback.forget", actor=actor, project=project, target="a subject", detail=detail)
+    return found
+
+
+def _learned_from(project: Project, verdicts: QuerySet[CurrentVerdict]) -> dict[int, int]:
+    """Versions that learned from what was said, by themselves or by the reviewers who decided on it."""
+    spoken = verdicts.filter(item__isnull=False).values_list("item_id").order_by().annotate(first=Min("created_at"))
+    said: dict[int, datetime] = dict(spoken)
+    reviews = ReviewItem.objects.filter(
+        item_id__in=said, state=ReviewItem.State.DECIDED, evidence__has_key=REASON, closed_at__isnull=False
+    )
+    settled = {
+        item: at
+        for item, at in reviews.order_by("-closed_at").values_list("item_id", "closed_at")
+        if at is not None and at >= said[item]
+    }
+    return versions_that_learned_from(project=project, said=said, settled=settled)
 
 
 def purge_signals(*, now: datetime | None = None) -> dict[str, int]:

@@ -5,40 +5,69 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from active_learning.selectors import loop
 from feedback import access, selectors
 from feedback.core.statements import REASONS
-from feedback.forms import KeyForm
-from feedback.services import guard
+from feedback.forms import KeyForm, SubjectForm, part_of
+from feedback.services import guard, privacy
 from feedback.services import keys as services
 from feedback.services.scripts import newest
 from labeling import access as labeling_access
 from labeling.access import logged_in_fragment
-from labeling.models import Membership, Project
+from labeling.core.wording import LabelWord, value_words
+from labeling.models import LabelSchema, Membership, Project
 from labeling.services.demo import SLUG
 
 Role = Membership.Role
+# Of what is kept of a user so much is listed; the file has all of it.
+MOST_SHOWN = 100
 
 
 @login_required
 @never_cache
 @require_safe
 def feedback(request: HttpRequest, slug: str) -> HttpResponse:
+    """What users say; `model` (a number, or rules) and `segment` of the query choose what is told over time."""
     membership = labeling_access.membership_for(request.user, slug, Role.REVIEWER)
+    part = part_of(request.GET)
+    report = selectors.feedback_report(project=membership.project, part=part)
     context = {
         "project": membership.project,
         "membership": membership,
-        "report": selectors.feedback_report(project=membership.project),
+        "part": part,
+        "report": report,
+        "grievances": _in_words(membership.project, report.grievances),
         "has_keys": bool(selectors.keys_of(project=membership.project)),
         "reasons": REASONS,
+        "loop": loop(project=membership.project, now=timezone.now()),
         "arrivals": selectors.latest(project=membership.project),
         "product": _product_of_the_demo(request, membership.project),
     }
     return render(request, "feedback/feedback.html", context)
+
+
+def _in_words(project: Project, grievances: list[selectors.Grievance]) -> list[dict[str, Any]]:
+    """Each with its values as they are shown."""
+    schema = LabelSchema.objects.current(project.pk)
+
+    def words(value: Any) -> list[LabelWord]:
+        return value_words(schema.kind, schema.config, value)
+
+    return [
+        {
+            "its": one,
+            "said": words(one.said),
+            "corrections": [(words(value), n) for value, n in one.corrections],
+            "value": words(one.value) if one.is_settled else [],
+        }
+        for one in grievances
+    ]
 
 
 @logged_in_fragment
@@ -68,6 +97,29 @@ def quarantine(request: HttpRequest, slug: str) -> HttpResponse:
         "verdicts": selectors.quarantined(project=membership.project),
     }
     return render(request, "feedback/quarantine.html", context)
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def subject(request: HttpRequest, slug: str) -> HttpResponse:
+    """What is kept of one user of the product. Their id is posted, so that no address holds it; `act` hands it out as a
+    file, or forgets it."""
+    membership = labeling_access.membership_for(request.user, slug, Role.OWNER)
+    project = membership.project
+    form = SubjectForm(request.POST if request.method == "POST" else None)
+    context: dict[str, Any] = {"project": project, "membership": membership, "form": form}
+    if request.method == "POST" and form.is_valid():
+        name, act = form.cleaned_data["subject"], request.POST.get("act")
+        if act == "forget":
+            context["forgotten"] = privacy.forget(project=project, subject=name, actor=request.user)
+        kept = privacy.kept_of(project=project, subject=name)
+        if act == "export":
+            response = JsonResponse(kept, json_dumps_params={"ensure_ascii": False, "indent": 2})
+            response["Content-Disposition"] = 'attachment; filename="kept.json"'
+            return response
+        context |= {"kept": kept, "name": name, "shown": kept["feedback"][:MOST_SHOWN], "most_shown": MOST_SHOWN}
+    return render(request, "feedback/subject.html", context, status=422 if form.is_bound and form.errors else 200)
 
 
 @login_required

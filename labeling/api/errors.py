@@ -3,14 +3,14 @@
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from labeling.core.errors import DomainError, Unavailable
-from labeling.services.upkeep import database_problem
+from labeling.services.upkeep import database_problem, garbled_text
 
 
 def error_body(code: str, message: str, fields: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -21,6 +21,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     """The answer to an exception, or None for those that are bugs."""
     if isinstance(error, OperationalError):
         error = database_problem(error)
+    if isinstance(error, DataError):
+        error = garbled_text(error) or error
     if isinstance(error, DomainError):
         set_rollback()
         headers = {"Retry-After": "2"} if isinstance(error, Unavailable) else None

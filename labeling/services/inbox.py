@@ -1,6 +1,7 @@
 """What puts an item before a reviewer, and what takes it away again without one."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -27,11 +28,51 @@ def open_review(
             priority=priority,
             opened_at=now,
         )
+    _add(review, reason, evidence, priority)
+    review.save(update_fields=["evidence", "reason", "priority"])
+    return review
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A reason to look at an item, and what is known of it."""
+
+    item_id: int
+    reason: str
+    evidence: dict[str, Any]
+    priority: float
+
+
+def open_reviews(*, project_id: int, openings: Iterable[Opening], now: datetime) -> None:
+    """What `open_review` does, for many at once: two queries, and one for each item that waits already."""
+    wanted = list(openings)
+    ids = {one.item_id for one in wanted}
+    waiting = {
+        review.item_id: review for review in ReviewItem.objects.filter(item_id__in=ids, state=ReviewItem.State.OPEN)
+    }
+    there = set(waiting)
+    for one in wanted:
+        review = waiting.get(one.item_id)
+        if review is not None:
+            _add(review, one.reason, one.evidence, one.priority)
+            continue
+        waiting[one.item_id] = ReviewItem(
+            project_id=project_id,
+            item_id=one.item_id,
+            reason=one.reason,
+            evidence={one.reason: one.evidence},
+            priority=one.priority,
+            opened_at=now,
+        )
+    ReviewItem.objects.bulk_create([review for item_id, review in waiting.items() if item_id not in there])
+    for item_id in there:
+        waiting[item_id].save(update_fields=["evidence", "reason", "priority"])
+
+
+def _add(review: ReviewItem, reason: str, evidence: dict[str, Any], priority: float) -> None:
     review.evidence = review.evidence | {reason: evidence}
     if priority > review.priority:
         review.reason, review.priority = reason, priority
-    review.save(update_fields=["evidence", "reason", "priority"])
-    return review
 
 
 def restate_reason(
@@ -39,12 +80,16 @@ def restate_reason(
 ) -> None:
     """What is known of one reason, told anew; None when the reason has gone. The caller holds the item's row.
 
-    A review that was open for nothing else is closed then; one that stays has the highest priority it was given.
+    A review that was open for nothing else is closed then; one that stays has the highest priority it was given. One
+    that is open for this alone has the priority that is told now, be it lower than before.
     """
     if evidence is not None:
-        open_review(
+        review = open_review(
             project_id=project_id, item_id=item_id, reason=reason, evidence=evidence, priority=priority, now=now
         )
+        if set(review.evidence) == {reason} and priority < review.priority:
+            review.priority = priority
+            review.save(update_fields=["priority"])
         return
     found = ReviewItem.objects.filter(item_id=item_id, state=ReviewItem.State.OPEN, evidence__has_key=reason)
     for review in found:

@@ -9,7 +9,7 @@ from typing import Any
 from labeling.core.drafts import ItemDraft, draft_item
 from labeling.core.formats import RowError
 from labeling.models import Item, Project, ReviewItem
-from labeling.services.inbox import open_review
+from labeling.services.inbox import Opening, open_reviews
 from labeling.services.intake import rules_for
 
 # What is judged blind waits by chance: its place must not tell what the model thinks of it.
@@ -50,6 +50,7 @@ def route_to_review(*, project: Project, rows: Sequence[Routed], now: datetime) 
     blind = {draft.content_hash for draft in good if rows[draft.row].is_blind}
     item_of = _items(project, good, blind, now)
     found: list[int | None] = []
+    openings: list[Opening] = []
     for row, draft in zip(rows, drafts, strict=True):
         if isinstance(draft, RowError):
             found.append(None)
@@ -59,14 +60,15 @@ def route_to_review(*, project: Project, rows: Sequence[Routed], now: datetime) 
         if item.state in _DONE:
             continue
         is_blind = row.is_blind or item.split == Item.Split.AUDIT
-        open_review(
-            project_id=project.pk,
-            item_id=item.pk,
-            reason=ReviewItem.Reason.EXPLORE.value if is_blind else row.reason,
-            evidence={} if is_blind else row.evidence,
-            priority=PRIORITY_OF_BLIND if is_blind else row.priority,
-            now=now,
+        openings.append(
+            Opening(
+                item_id=item.pk,
+                reason=ReviewItem.Reason.EXPLORE.value if is_blind else row.reason,
+                evidence={} if is_blind else row.evidence,
+                priority=PRIORITY_OF_BLIND if is_blind else row.priority,
+            )
         )
+    open_reviews(project_id=project.pk, openings=openings, now=now)
     return found
 
 

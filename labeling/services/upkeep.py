@@ -1,10 +1,10 @@
 """Small chores that keep one installation healthy."""
 
 import structlog
-from django.db import OperationalError, connection
+from django.db import DataError, OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from labeling.core.errors import Unavailable
+from labeling.core.errors import Malformed, Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -32,3 +32,10 @@ def database_problem(error: OperationalError) -> Unavailable:
             code="disk_full",
         )
     return Unavailable("The database did not answer. Nothing was stored; send it again.", code="database_unavailable")
+
+
+def garbled_text(error: DataError) -> Malformed | None:
+    """What to tell whoever sent a text that PostgreSQL does not store, wherever it stood; None for other errors."""
+    if any(sign in str(error) for sign in ("NUL", "0x00", "\\u0000")):
+        return Malformed("A NUL character is no text: take it out and send it again.")
+    return None

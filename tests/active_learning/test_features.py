@@ -5,7 +5,7 @@ from active_learning import selectors
 from active_learning.core import embedding
 from active_learning.models import FeatureShard
 from active_learning.services import features, files
-from labeling.models import Item
+from labeling.models import Item, Job
 from tests.active_learning.pools import add_texts, answer, make_pool, pool_items, run_features, run_training
 from tests.factories import make_item, make_project
 
@@ -91,6 +91,8 @@ def test_a_damaged_shard_is_left_out_and_made_again(owner, small_shards, damage)
 
     harm(1)
     assert len(featurized_ids(project)) == 24
+    [job] = Job.objects.filter(project=project, kind="features", state="queued")
+    assert job.reason == "a damaged file of features: those of 16 items are lost"
     assert run_features(project).result == {"items": 16, "left": 0}
     assert featurized_ids(project) == all_ids(project)
     # Found by the job itself, it is said on the page.

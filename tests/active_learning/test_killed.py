@@ -13,7 +13,7 @@ from django.db import connections
 from django.utils import timezone
 
 from active_learning.models import AliasEvent, ModelVersion, TrainingRun
-from active_learning.services import files, promotion, registry, training
+from active_learning.services import files, loaded, promotion, registry, training
 from active_learning.services.triggers import request_training
 from labeling.models import AuditEntry, Job
 from labeling.services.jobs import sweep_jobs
@@ -102,7 +102,7 @@ def consistent(project: Any) -> int:
         assert event.from_number == before.to_number
     numbers = sorted(ModelVersion.objects.filter(project=project).values_list("number", flat=True))
     assert numbers == list(range(1, len(numbers) + 1))
-    registry._load.cache_clear()
+    loaded.forget_models()
     assert registry.live_model(project=project) is not None
     return live.number
 

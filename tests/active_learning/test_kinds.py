@@ -70,12 +70,19 @@ def test_a_table_is_learned_by_trees_and_the_choice_is_kept_shown_and_reused(own
     assert rebuild_version(version=version).is_same
     assert QueueEntry.objects.filter(project=project).exists()
     assert Suggestion.objects.filter(item__project=project, source=version.source).exists()
-    assert files.read_report(version.report_path)["words"] == {}
+    told = files.read_report(version.report_path)["words"]
+    assert set(told) == {"same", "different"}
+    assert all(name.split(":")[0] in ("x", "y", "z", "colour") for rows in told.values() for name, _ in rows)
     # With fewer than half more labels the choice stands, and nothing is searched.
     later = train(project, 40, offset=220)
     assert later.metrics["search"] == search | {"by": version.number}
     assert later.parameters["kind"] == "boosting"
     client.force_login(owner)
+    beside = client.get(f"/projects/{project.slug}/model/compare/?a={small.number}&b={version.number}").content.decode()
+    assert "What drives each" in beside and "colour: " in beside
+    assert "on request: what changes when a word or a column is taken away" in client.get(
+        reverse("active_learning:version", args=[project.slug, version.number])
+    ).content.decode()  # fmt: skip
     for number, told in ((version.number, "Compared on 220 labels"), (small.number, "60 labels are too few")):
         page = client.get(reverse("active_learning:version", args=[project.slug, number])).content.decode()
         card = client.get(reverse("active_learning:card", args=[project.slug, number])).content.decode()

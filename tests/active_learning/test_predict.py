@@ -7,7 +7,7 @@ from rest_framework.test import APIClient
 
 from active_learning.models import ModelVersion, Prediction
 from active_learning.services import files, serving
-from active_learning.services.tokens import read_feedback_token
+from active_learning.services.tokens import read_feedback_token, subject_digest
 from labeling.core.errors import Invalid
 from tests.active_learning.pools import make_pool, pool_items, taught
 from tests.active_learning.remembered import remembered
@@ -62,7 +62,10 @@ def test_a_batch_is_answered_in_order_and_logged(owner, trained):
         assert (row.version.number, row.value, row.decision) == (1, said["value"], said["decision"])
         assert (row.input, row.propensity) == (item.data, 0.05)
         claim = read_feedback_token(token=said["token"])
-        assert (claim.prediction_id, claim.project_id) == (row.pk, trained.pk)
+        assert (claim.prediction_id, claim.project_id, claim.subject) == (row.pk, trained.pk, "")
+        marked = [item.data["text"][word["start"] : word["end"]].lower() for word in row.words]
+        spoke = {reason["name"].lower() for reason in said["reasons"] if reason["log_odds"] > 0}
+        assert set(marked) <= spoke and (marked or "meaning" in {reason["kind"] for reason in said["reasons"]})
 
 
 def test_one_input_answers_the_score_that_the_project_names(owner, trained):
@@ -207,6 +210,23 @@ def test_a_token_counts_for_its_purpose_and_time_only(owner, trained, monkeypatc
     monkeypatch.setattr("active_learning.services.tokens.MAX_AGE_SECONDS", -1)
     with pytest.raises(Invalid, match="expired"):
         read_feedback_token(token=token)
+
+
+def test_a_product_asks_for_one_of_its_users(owner, trained):
+    def ask(client, subject):
+        return client.post(url(trained), {"items": [{"text": "a ball"}, {"text": "a bank"}], "subject": subject})
+
+    said = ask(client_of(owner), "user-17 ä").json()["predictions"]
+    mine = subject_digest(project_id=trained.pk, subject="user-17 ä", is_verified=True)
+    assert [read_feedback_token(token=one["token"]).subject for one in said] == [mine, mine]
+    for wrong in ("", "x" * 201, 17, None, ["a"], "a\0b"):
+        assert ask(client_of(owner), wrong).status_code in (400, 422), wrong
+    assert "subject" not in client_of(owner).post(url(trained), {"text": "a ball", "subject": "spam?"}).json()
+    # Whoever may hear the model as a person does not speak for the product.
+    reviewer = make_member(trained, "reviewer")
+    by_hand = client_of(reviewer, scopes=["manage"])
+    assert ask(by_hand, "somebody").status_code == 403
+    assert by_hand.post(url(trained), {"items": [{"text": "a ball"}]}).status_code == 200
 
 
 def test_who_may(owner, trained, outsider):

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from active_learning import selectors
 from active_learning.core.ids import time_ordered_id
-from active_learning.models import Prediction, ServingPolicy
+from active_learning.models import Dataset, ModelVersion, Prediction, ServingPolicy
 from active_learning.services import prediction_log, serving
 from labeling.core.drafts import canonical, content_hash
 from labeling.models import Item, Project, ReviewItem
@@ -79,6 +79,23 @@ def test_what_the_model_is_unsure_of_waits_in_the_inbox_and_teaches_once_decided
     assert dict(zip(learned.ids, learned.values, strict=True))[item.pk] == other
     predict(owner, project, [texts[0]])
     assert not ReviewItem.objects.filter(item=item, state="open").exists(), "what is settled is not asked again"
+
+
+@pytest.mark.django_db
+def test_without_a_model_a_day_holds_what_it_holds_and_the_worst_comes_first(client, owner, trained):
+    """All of the traffic goes to people then; it must not push away what is more likely wrong."""
+    project = trained(edge_rules=[{"when": 'text == "urgent"', "why": "always"}])
+    Project.objects.filter(pk=project.pk).update(reviews_a_day=2)
+    Dataset.objects.filter(project=project).update(class_counts={"food": 80, "sport": 15, "money": 5})
+    ModelVersion.objects.filter(project=project).update(state="retired")
+    said = predict(owner, project, [{"text": f"case {i}"} for i in range(5)] + [{"text": "urgent"}])
+    assert {(one["value"], one["decision"], one["source"]) for one in said} == {("food", "review", "rules")}
+    waiting = ReviewItem.objects.filter(project=project, reason="unsure")
+    assert list(waiting.values_list("priority", flat=True)) == [pytest.approx(0.2)] * 5
+    client.force_login(owner)
+    inbox = client.get(f"/api/v1/projects/{project.slug}/review/").json()
+    assert inbox["items"][0]["item"]["data"]["text"] == "urgent"
+    assert (inbox["total"], inbox["today"]) == (6, {"decided": 0, "capacity": 2, "left": 2, "for_tomorrow": 4})
 
 
 @pytest.mark.django_db
@@ -161,6 +178,15 @@ def test_the_rest_is_written_soon_and_waits_for_the_database(owner, settings, mo
     monkeypatch.setattr(prediction_log, "MAX_WAITING", 0)
     predict(owner, project, [{"text": "one more"}])
     assert Prediction.objects.count() == 34
+    monkeypatch.undo()
+    settings.PREDICTION_LOG_SECONDS = 60
+    monkeypatch.setattr(prediction_log, "MAX_WAITING_BYTES", 1_000)
+    predict(owner, project, [{"text": "short"}])
+    assert Prediction.objects.count() == 34
+    predict(owner, project, [{"text": "long " * 200}])
+    assert Prediction.objects.filter(input__text__startswith="long").exists(), "its input is more than may wait"
+    prediction_log.flush()
+    assert Prediction.objects.count() == 36
 
 
 @pytest.mark.django_db(transaction=True)

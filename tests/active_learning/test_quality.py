@@ -109,6 +109,13 @@ def test_a_version_keeps_all_that_was_measured(client, owner, project):
     assert "Before scaling" in said
     api = client.get(f"/api/v1/projects/{project.slug}/models/").json()["models"][0]["metrics"]
     assert api["by_label"] == metrics["by_label"]
+    # The card tells the same.
+    card = client.get(f"/projects/{project.slug}/model/1/card.md").content.decode()
+    assert "### By label" in card and "| food | " in card
+    assert "| calibration error before scaling | " in card and "| saved of it against majority | " in card
+    assert "| region (protected) | islands | few | not known | not known | not known |" in card
+    assert "Ratios are of how often “food” is said." in card
+    assert "Protected groups get the favourable label alike" in card
 
 
 def test_the_model_page_says_whether_it_is_good_enough(client, owner, project):
@@ -144,6 +151,14 @@ def test_successive_versions_are_compared_and_a_curve_is_forecast(client, owner)
     assert b'class="forecast"' in response.content
     assert "Dotted: the forecast" in words(response)
     assert re.search(r"more labels (\(.* at your pace\) to reach|add less than)", words(response))
+    # Another version of the same data is no further point of the curve, and no proof that models have settled.
+    change_policy(project=project, actor=owner, learner="naive_bayes")
+    run_training(project)
+    again = newest(project)
+    assert (again.number, again.dataset_id) == (7, version.dataset_id)
+    assert again.metrics["stability"]["previous"] == 5
+    assert again.metrics["forecast"]["n_points"] == 6
+    assert again.metrics["stop"]["conditions"][0]["kappas"][1:] == stable["kappas"][1:]
 
 
 # Bad input
@@ -196,6 +211,10 @@ def test_a_schema_change_between_versions_is_no_comparison(client, owner, projec
     change_policy(project=project, actor=owner, favourable="food", protected=["region"])
     run_features(project)
     run_training(project)
+    change_schema(project=project, actor=owner, config={"labels": ["food", "money", "chess"]})
+    client.force_login(owner)
+    said = words(client.get(f"/projects/{project.slug}/model/"))
+    assert "It may still say “sport”, which people no longer can. It cannot say “chess”. Train now" in said
     change_schema(project=project, actor=owner, config={"labels": ["food", "money"]})
     answer(pool_items(project, 20, offset=40), "food")
     run_training(project)

@@ -12,7 +12,7 @@ from active_learning.core.artifacts import write_artifact
 from active_learning.core.manifest import ArtifactRefused
 from active_learning.core.shards import join_shards, open_shard, sha256_of_shard
 from active_learning.models import FeatureShard, ModelVersion
-from active_learning.services import features, files, frozen, registry
+from active_learning.services import features, files, frozen, loaded, registry
 from labeling.models import Item, Resolution
 from tests.active_learning.pools import answer, make_pool, pool_items, run_features, run_training
 
@@ -25,7 +25,7 @@ def version(owner):
     run_features(project)
     answer(pool_items(project, 30))
     run_training(project)
-    registry._load.cache_clear()
+    loaded.forget_models()
     return ModelVersion.objects.get(project=project)
 
 
@@ -65,7 +65,7 @@ def test_also_in_a_fresh_data_folder_where_features_are_computed_anew(version, s
         shutil.copytree(files.absolute(part), fresh / part)
     FeatureShard.objects.all().delete()
     settings.STORAGE_ROOT = fresh
-    registry._load.cache_clear()
+    loaded.forget_models()
     reproduce(version)
     assert f"The same: {version.sha256}" in capsys.readouterr().out
     assert not (fresh / "features").exists()

@@ -37,24 +37,25 @@ def url(project, name="serving"):
     return f"/api/v1/projects/{project.slug}/{name}/"
 
 
-def draw(project, n, share_right, *, certainty=0.99, item=None):
+def draw(project, n, share_right, *, certainty=0.99, value="food", channel=""):
     """Random draws of the live version that people have judged: so many of them right."""
     version, now = ModelVersion.objects.get(project=project, state="live"), timezone.now()
     later = now + timedelta(minutes=1)
-    items = [settled(project, "food" if place < share_right * n else "money", later) for place in range(n)]
+    other = "money" if value == "food" else "food"
+    items = [settled(project, value if place < share_right * n else other, later) for place in range(n)]
     Prediction.objects.bulk_create(
         Prediction(
             id=time_ordered_id(),
             project=project,
             version=version,
-            value="food",
+            value=value,
             certainty=certainty,
             confidence=certainty,
             decision="auto",
             reason="sure",
             is_explored=True,
             propensity=0.05,
-            input={"amount": place, "text": "x"},
+            input={"amount": place, "text": "x", "channel": channel},
             item=items[place],
             latency_ms=1.0,
             created_at=now + timedelta(microseconds=place),
@@ -94,9 +95,31 @@ def test_a_rule_gives_inputs_to_a_person_and_is_tried_on_past_traffic_first(owne
     assert "At character 1" in refused.json()["error"]["fields"]["edge_rules[0].when"]
 
 
+def test_the_mistakes_to_expect_follow_each_boundary_that_is_edited(client, owner, trained):
+    """Random draws: "food" 90 % right, at 0.85 and by mail; "money" 60 % right, at 0.95 and by phone."""
+    call = manage(owner)
+    call.patch(url(trained), {"review_below": 0.5, "auto_above": 0.9, "segment_field": "channel"})
+    draw(trained, 50, 0.9, certainty=0.85, channel="mail")
+    draw(trained, 40, 0.6, certainty=0.95, value="money", channel="phone")
+    changes = {"label_bands": {"money": [0.5, 0.99]}, "segment_bands": {"mail": [0.5, 0.8]}}
+    shown = call.post(url(trained, "serving/preview"), changes).json()
+    assert (shown["error_now"]["value"], shown["error_now"]["n"]) == (pytest.approx(0.4), 40)
+    assert (shown["error_then"]["value"], shown["error_then"]["n"]) == (pytest.approx(0.1), 50)
+    assert shown["error_then"]["low"] < 0.1 < shown["error_then"]["high"]
+    of = {(one["kind"], one["name"]): (one["now"], one["then"]) for one in shown["errors_of"]}
+    assert of.keys() == {("label", "money"), ("segment", "mail")}
+    assert (of["label", "money"][0]["n"], of["label", "money"][1]) == (40, None)
+    assert (of["segment", "mail"][0], of["segment", "mail"][1]["n"]) == (None, 50)
+    # What a rule gives to a person stands alone no more.
+    ruled = call.post(url(trained, "serving/preview"), {"edge_rules": [{"when": "amount < 20"}]}).json()
+    assert (ruled["error_now"]["n"], ruled["error_then"]["n"]) == (40, 20)
+
+
 def test_settings_as_they_were_read_may_be_sent_back(owner, trained):
     call = manage(owner)
     assert call.patch(url(trained), call.get(url(trained)).json()).status_code == 200
+    for name, value in (("log_fields", {"a\0b": "never"}), ("segment_bands", {"\0": [0.1, 0.9]})):
+        assert name in call.patch(url(trained), {name: value}).json()["error"]["fields"]
     assert not AuditEntry.objects.filter(project=trained, action="serving.change").exists()
 
 

@@ -5,7 +5,7 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from active_learning.models import ModelVersion, TrainingRun
-from active_learning.services import files, registry, triggers, watching
+from active_learning.services import files, loaded, triggers, watching
 from active_learning.services.policy import change_policy
 from active_learning.services.triggers import (
     check_triggers,
@@ -359,7 +359,7 @@ def test_accuracy_is_not_looked_at_where_it_is_switched_off_or_nothing_is_live(l
 def test_a_check_of_an_altered_model_fails_with_words_and_waits(live):
     audit_anew(live.project, 30, 25)
     (files.absolute(live.path) / "arrays.npz").write_bytes(b"nothing")
-    registry._load.cache_clear()
+    loaded.forget_models()
     assert check(LATER)["accuracy_check"] == 1
     job = Job.objects.get(kind="accuracy_check")
     watching.check_accuracy(job_id=str(job.pk))

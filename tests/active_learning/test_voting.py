@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from active_learning.models import FeatureShard, ModelVersion
-from active_learning.services import training, voting
-from active_learning.services.material import what_was_learned
+from active_learning.services import voting
+from active_learning.services.material import fit, what_was_learned
 from active_learning.services.triggers import decide_on_votes, request_votes
 from labeling.models import ConsensusFit, Item, Job, ModelVote, ModelVoter, Project
 from labeling.services.consensus import fit_consensus
@@ -104,7 +104,7 @@ def test_its_vote_on_an_item_does_not_come_from_the_answers_to_it(people: Projec
     assert sum(votes[item.pk] == topic_of(item) for item in wrong) >= 7
     # The version itself, which learned from them, repeats what people said.
     learned = what_was_learned(version=newest(people))
-    model = training.fit(recipe=learned.recipe, material=learned.material)
+    model = fit(recipe=learned.recipe, material=learned.material)
     said = model.predict_proba(learned.material.block).argmax(axis=1)
     remembered = dict(zip(learned.ids, (TOPICS[label] for label in said), strict=True))
     assert sum(remembered[item.pk] == other(topic_of(item)) for item in wrong) >= 7

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.utils import timezone
 
 from active_learning.core.ids import time_ordered_id
@@ -257,8 +258,35 @@ def test_two_senders_send_a_message_once(
     webhooks.send_webhooks()
     stale = Delivery.objects.select_related("webhook", "webhook__project", "decision").get()
     webhooks.send_webhooks(now=timezone.now() + timedelta(seconds=6))
-    assert not webhooks._attempt(stale), "somebody else has claimed it since it was read"
+    assert webhooks._attempt(stale) is None, "somebody else has claimed it since it was read"
     assert len(receiver.got) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_runs_that_overlap_send_each_message_once(
+    project: Project, owner: Any, asked: list[Prediction], receiver: Receiver
+) -> None:
+    webhooks.create_webhook(project=project, url=receiver.url, actor=owner)
+    for row in asked:
+        decide(review=review_of(row), value="positive", user=owner)
+    # Made before the runs, so that all of them find the same three to send.
+    collect_decisions(project=project)
+    webhooks._make_deliveries(project.webhooks.get(), timezone.now())
+    sent: list[dict[str, int]] = []
+
+    def run() -> None:
+        try:
+            sent.append(webhooks.send_webhooks())
+        finally:
+            connections.close_all()
+
+    runs = [threading.Thread(target=run) for _ in range(4)]
+    for thread in runs:
+        thread.start()
+    for thread in runs:
+        thread.join()
+    assert len({headers["webhook-id"] for headers, _ in receiver.got}) == len(receiver.got) == 3
+    assert (sum(one["delivered"] for one in sent), sum(one["failed"] for one in sent)) == (3, 0)
 
 
 def test_while_a_secret_is_changed_both_sign(project: Project, owner: Any, receiver: Receiver) -> None:

@@ -91,7 +91,7 @@ def test_cheap_reasons_ask_neither_the_database_nor_an_embedding(trained, django
     monkeypatch.setattr("active_learning.core.embedding.UniversalSentenceEncoder.encode", None)
     with django_assert_num_queries(0):
         reasons = explain.reasons_for(
-            explainer=explainer, data=one.data, block=seen.block, probabilities=seen.p, name=names.short
+            explainer=explainer, data=one.data, dense=seen.block.dense[0], probabilities=seen.p, name=names.short
         )
     assert len(reasons) == 3
     for reason in reasons:
@@ -234,6 +234,8 @@ def test_several_labels_and_pairs_are_explained(client, owner):
     text = client.get(address(things[0])).text
     assert "sure: A is better." in text and "Why A rather than B" in text
     assert "<strong>A</strong>" in text and "<strong>B</strong>" in text
+    # Two equal sides say nothing, whatever stood on the left in most pairs.
+    assert "Before it reads anything" not in text
 
 
 def test_the_page_of_a_version_shows_what_drives_it_and_what_stands_for_a_segment(client, owner, trained):

@@ -19,6 +19,7 @@ OPEN = {
     "invite/<str:token>/account/": "the token is the key",
     "embed/v1/<str:file>": "scripts for the pages of others; they hold no data",
     "api/v1/feedback/": "a publishable key and the token of a prediction in the body",
+    "api/v1/feedback/standing/": "the same",
     "api/v1/events/": "the same",
 }
 EXAMPLES = {"slug": "tweets", "int": "1", "uuid": str(uuid4()), "str": "abc", "path": "abc"}

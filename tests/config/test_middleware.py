@@ -1,12 +1,13 @@
 import re
 
 import pytest
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import path
 
 from config.middleware import DomainErrorMiddleware, answer
+from labeling.api.errors import exception_handler
 from labeling.core.errors import Conflict, Invalid, TooLarge
 
 
@@ -20,6 +21,10 @@ def _not_utf8(request):
 
 def _no_room(request):
     raise OperationalError("database or disk is full")
+
+
+def _no_text(request):
+    raise DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
 
 
 def _broken(request):
@@ -44,6 +49,7 @@ urlpatterns = [
     path("not-utf8/", _not_utf8),
     path("broken/", _broken),
     path("no-room/", _no_room),
+    path("no-text/", _no_text),
     path("read/", _read),
 ]
 handler404 = "config.views.page_not_found"
@@ -126,6 +132,18 @@ def test_a_nul_in_a_form_is_refused_and_what_a_program_sends_is_left_to_its_door
     error = refusing.post("/api/v1/look/?n=%00", "{}", content_type="application/json").json()["error"]
     assert (error["code"], list(error["fields"])) == ("malformed", ["n"])
     assert refusing.post("/api/v1/look/", "a\0b", content_type="text/plain").text == "looked"
+
+
+def test_what_a_database_cannot_store_is_the_senders_mistake(refusing):
+    assert refusing.get("/no-text/").status_code == 400
+    assert exception_handler(DataError("unsupported Unicode escape sequence: \\u0000 ..."), {}).status_code == 400
+    assert exception_handler(DataError("value too long"), {}) is None, "a bug"
+
+
+@pytest.mark.django_db
+def test_a_cookie_with_a_nul_is_none(client):
+    response = client.get("/projects/", headers={"Cookie": 'sessionid="abcdefgh\\000ij"; csrftoken="a\\000b"'})
+    assert response.status_code == 302 and response.url.startswith("/login/")
 
 
 def test_other_exceptions_are_left_alone():

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -18,48 +17,7 @@ from tests.services import processes, valkey
 from tests.services.missing import missing
 from tests.services.ports import free_port
 from tests.services.processes import wait_until
-
-
-class Served:
-    def __init__(self, home: Path, port: int) -> None:
-        self.home, self.port = home, port
-        self.log = home.parent / f"serve-{port}.log"
-        with self.log.open("wb") as stream:
-            self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "serve", "--port", str(port)],
-                cwd=settings.BASE_DIR,
-                env=environment(home),
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-            )
-
-    @property
-    def words(self) -> str:
-        return self.log.read_text()
-
-    def get(self, path: str) -> tuple[int, str]:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as response:
-                return response.status, response.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-
-    def wait_until_ready(self) -> None:
-        wait_until(lambda: "Touchstone is at" in self.words, seconds=60, what=self.words)
-        wait_until(lambda: self.get("/readyz")[0] == 200, seconds=60, what=f"{self.get('/readyz')} {self.words}")
-
-    def descendants(self) -> list[int]:
-        lines = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True).stdout.splitlines()
-        pairs = [tuple(map(int, line.split())) for line in lines]
-        found = [self.process.pid]
-        for parent in found:
-            found += [pid for pid, of in pairs if of == parent]
-        return found[1:]
-
-
-def environment(home: Path) -> dict[str, str]:
-    ours = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "DJANGO_SETTINGS_MODULE")}
-    return ours | {"TOUCHSTONE_HOME": str(home)}
+from tests.services.served import Served, environment
 
 
 @pytest.fixture
@@ -74,12 +32,7 @@ def serve(tmp_path):
 
     yield start
     for served in started:
-        served.process.send_signal(signal.SIGTERM)
-        try:
-            served.process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            served.process.kill()
-            served.process.wait()
+        served.stop()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")

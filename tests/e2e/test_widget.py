@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core.signals import request_started
+from django.core.signing import TimestampSigner
 from playwright.sync_api import expect
 
 from feedback.core.origins import LOCAL
@@ -15,7 +17,9 @@ from feedback.models import CurrentVerdict, FeedbackEvent, ImplicitEvent, Widget
 from feedback.services.intake import record_feedback
 from feedback.services.keys import create_widget_key
 from feedback.services.scripts import newest
+from tests.factories import make_project, make_user
 from tests.feedback.conftest import make_prediction, token_of
+from tests.services.processes import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,6 +68,20 @@ def host(touchstone: str) -> Iterator[Host]:
 
 
 @pytest.fixture
+def asked() -> Iterator[dict[str, str]]:
+    """By method, the last address that was asked of the interface for programs; in the order in which they came."""
+    found: dict[str, str] = {}
+
+    def note(environ: dict[str, Any], **kwargs: Any) -> None:
+        if environ["PATH_INFO"].startswith("/api/"):
+            found[environ["REQUEST_METHOD"]] = environ["PATH_INFO"]
+
+    request_started.connect(note)
+    yield found
+    request_started.disconnect(note)
+
+
+@pytest.fixture
 def key(project: Any, owner: Any) -> WidgetKey:
     return create_widget_key(project=project, origins=LOCAL, actor=owner, notice="Used to improve suggestions.")
 
@@ -92,13 +110,12 @@ def widget_events(page: Any) -> None:
     )
 
 
-def test_a_user_says_it_takes_it_back_and_says_more(host, touchstone, key, project, page, axe):
+def test_a_user_says_it_takes_it_back_and_says_more(host, touchstone, key, project, page, axe, asked):
     prediction = make_prediction(project)
     host.page = page_with(touchstone, key, token_of(prediction))
-    preflights = []
-    page.on("request", lambda request: preflights.append(request.method))
     page.goto(host.url)
     widget_events(page)
+    assert "/api/v1/feedback/" not in asked.values(), "nothing is sent before a click"
     yes, no = page.get_by_role("button", name="Yes"), page.get_by_role("button", name="No", exact=True)
     status = page.get_by_role("status")
     expect(page.get_by_role("button", name="Wrong")).to_be_hidden()
@@ -106,6 +123,7 @@ def test_a_user_says_it_takes_it_back_and_says_more(host, touchstone, key, proje
     expect(status).to_have_text("Thanks, recorded.")
     expect(no).to_have_attribute("aria-pressed", "true")
     assert FeedbackEvent.objects.count() == 1, "a double click is one click"
+    assert list(asked) == ["OPTIONS", "POST"], "the browser asked whether this page may"
     page.get_by_role("button", name="Undo").click()
     expect(status).to_have_text("Taken back.")
     expect(no).to_have_attribute("aria-pressed", "false")
@@ -154,11 +172,73 @@ def test_a_lost_network_is_said_and_tried_again(host, touchstone, key, project, 
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("status")).to_have_text("Thanks, recorded.")
     assert FeedbackEvent.objects.count() == 1
-    # What can never be taken offers no second try.
-    page.evaluate("document.querySelector('touchstone-feedback').setAttribute('token', 'tampered')")
-    no.click()
-    expect(page.get_by_role("status")).to_have_text("This can no longer be rated.")
-    assert page.evaluate("heard") == [["error", "network"], ["feedback", "down"], ["error", "bad_token"]]
+    assert page.evaluate("heard") == [["error", "network"], ["feedback", "down"]]
+
+
+def test_what_can_never_be_taken_offers_no_second_try(host, touchstone, key, project, page, monkeypatch):
+    good = token_of(make_prediction(project))
+    monkeypatch.setattr(TimestampSigner, "timestamp", lambda self: "1tXXXX")
+    expired = token_of(make_prediction(project))
+    monkeypatch.undo()
+    bad = {
+        "token_expired": expired,
+        "bad_token": good[:-4] + ("AAAA" if not good.endswith("AAAA") else "BBBB"),
+        "foreign_token": token_of(make_prediction(make_project(make_user("oscar"), slug="others"))),
+        "foreign_subject": token_of(make_prediction(project), "somebody else"),
+    }
+    host.page = page_with(touchstone, key, good, subject="alice", recall="")
+    page.goto(host.url)
+    widget_events(page)
+    status = page.get_by_role("status")
+    for token in bad.values():
+        page.evaluate("token => document.querySelector('touchstone-feedback').setAttribute('token', token)", token)
+        page.get_by_role("button", name="Yes").click()
+        expect(status).to_have_text("This can no longer be rated.")
+        expect(page.get_by_role("button", name="Yes")).to_have_attribute("aria-pressed", "false")
+        expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+    assert page.evaluate("heard") == [["error", code] for code in bad]
+    assert not FeedbackEvent.objects.exists()
+
+
+def test_by_keyboard_alone_and_recalled_on_the_next_visit(host, touchstone, key, project, page):
+    host.page = page_with(touchstone, key, token_of(make_prediction(project)), recall="", lang="en")
+    page.goto(host.url)
+    no = page.get_by_role("button", name="No", exact=True)
+    expect(no).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Yes")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Thanks, recorded.")
+    expect(no).to_be_focused()
+    # What a screen reader is told.
+    expect(page.get_by_role("group", name="Was this right?")).to_match_aria_snapshot("""
+        - group "Was this right?":
+          - text: Was this right?
+          - button "Yes"
+          - button "No" [pressed]
+          - status: Thanks, recorded.
+          - button "Undo"
+          - button "Tell us more"
+    """)
+    for _ in ("Undo", "Tell us more"):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    for _ in range(5):  # the reasons
+        page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.type("neg")
+    page.keyboard.press("Tab")
+    page.keyboard.type("not at all")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("In your words")).to_be_hidden()
+    assert CurrentVerdict.objects.get().event.correction == "negative"
+    page.reload()
+    expect(no).to_have_attribute("aria-pressed", "true")
+    no.click()  # once more takes it back
+    expect(page.get_by_role("status")).to_have_text("Taken back.")
+    assert CurrentVerdict.objects.get().verdict == "undo"
 
 
 def test_other_languages_directions_and_colours(host, touchstone, key, project, page):
@@ -172,7 +252,9 @@ def test_other_languages_directions_and_colours(host, touchstone, key, project, 
     assert boxes[0]["x"] > boxes[1]["x"] and min(box["height"] for box in boxes) >= 32
 
 
-def test_signals_are_sent_when_the_page_is_left(host, touchstone, key, project, page):
+@pytest.mark.parametrize("end", ["left", "closed"])
+def test_signals_are_sent_when_the_page_is_left(host, touchstone, key, project, context, end):
+    page = context.new_page()
     prediction = make_prediction(project)
     host.page = page_with(touchstone, key, token_of(prediction), script_tag(touchstone, "signals"), watch="#answer")
     page.goto(host.url)
@@ -180,11 +262,11 @@ def test_signals_are_sent_when_the_page_is_left(host, touchstone, key, project, 
     page.wait_for_timeout(1_300)  # half of it on the screen for a second
     page.evaluate("touchstoneSignals.track(document.querySelector('touchstone-feedback'), 'edited', 0.5)")
     assert not ImplicitEvent.objects.exists()
-    page.goto("about:blank")
-    for _ in range(50):
-        if ImplicitEvent.objects.count() >= 3:
-            break
-        page.wait_for_timeout(100)
+    if end == "left":
+        page.goto("about:blank")
+    else:
+        page.close(run_before_unload=True)
+    wait_until(lambda: ImplicitEvent.objects.count() >= 3, seconds=5, what="the beacon")
     assert set(ImplicitEvent.objects.values_list("name", flat=True)) == {"shown", "edited", "dwell"}
 
 

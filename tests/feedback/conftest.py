@@ -11,11 +11,16 @@ from active_learning.core.ids import time_ordered_id
 from active_learning.models import Prediction
 from active_learning.services.tokens import feedback_token
 from feedback.models import WidgetKey
-from feedback.services.keys import create_widget_key
+from feedback.services.keys import create_widget_key, forget_origins
 from labeling.models import Project
 from tests.factories import make_user
 
 PAGE = "https://shop.example"
+
+
+@pytest.fixture(autouse=True)
+def _no_origins_of_the_test_before() -> None:
+    forget_origins()
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from tests.feedback.conftest import PAGE, token_of
 # What was published stays as it was: pages name it by this hash. A change of a script is a new file and a new line.
 PUBLISHED = {
     "widget-1.0.0.js": "sha384-raxk1G65WdraoZRqLKn8wHmiqumpEydDvBhuEjIJRAji7TYpmahNwRAui4Cv14Nc",
+    "widget-1.1.0.js": "sha384-ii0vpAnREKnMA5Zkre4RSjiPwPRcOwVq2j9BU7slC/ZJJ5TpFdD87NkmfYJIpTYc",
     "signals-1.0.0.js": "sha384-qEKVOkGPLKadhfbW/v93o/LR53lWIERPmamGXQ1czvVyCHLSGmhJzEVfiboF3P3j",
 }
 
@@ -85,6 +86,9 @@ def test_a_form_that_cannot_be_taken_says_why(prediction, key):
         ({"verdict": "maybe"}, 422),
         ({"verdict": ""}, 422),
         ({"correction": "happy"}, 422),
+        ({"subject": "x" * 10_000}, 422),
+        ({"comment": "x" * 1_001}, 422),
+        ({"comment": "x" * 64_000}, 413),
     ):
         response = client.post("/feedback/form/", good | change)
         assert response.status_code == status, change

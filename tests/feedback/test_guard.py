@@ -4,11 +4,14 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
+from rest_framework.test import APIClient
 
-from active_learning.models import Prediction
+from active_learning.models import Dataset, ModelVersion, Prediction
+from active_learning.services import files
 from active_learning.services.prediction_archive import archive_predictions, purge_predictions
 from feedback.core.statements import Statement
 from feedback.core.subjects import signature_of
@@ -19,6 +22,7 @@ from feedback.services.intake import record_feedback
 from feedback.services.privacy import KEEP_SIGNALS, forget, purge_signals
 from labeling.models import AuditEntry, ReviewItem
 from labeling.services.review import decide
+from tests.factories import make_key
 from tests.feedback.conftest import make_prediction, token_of
 
 pytestmark = pytest.mark.django_db
@@ -71,6 +75,24 @@ def test_a_mob_is_set_aside_and_an_owner_may_count_it_again(complain, project, c
     assert feedback_report(project=project).complaints.n == 65
 
 
+def test_what_users_write_is_text_in_the_quarantine_and_the_administration_too(
+    send, project, prediction, client, owner
+):
+    send(prediction, "down", comment="<img src=x onerror=alert(1)>", subject="<b>")
+    verdict = CurrentVerdict.objects.get()
+    quarantine(project=project, chosen={verdict.pk: "<i>mob</i>"}, now=NOW)
+    get_user_model().objects.filter(pk=owner.pk).update(is_staff=True, is_superuser=True)
+    client.force_login(owner)
+    for url in (
+        reverse("feedback:quarantine", args=[project.slug]),
+        reverse("admin:feedback_feedbackevent_change", args=[verdict.event_id]),
+        reverse("admin:feedback_currentverdict_changelist"),
+    ):
+        page = client.get(url).content.decode()
+        assert "<img src=x" not in page and "<i>mob" not in page, url
+        assert "&lt;i" in page, url
+
+
 def test_many_who_complain_once_are_no_mob(complain, settings):
     settings.FEEDBACK_PER_MINUTE = dict.fromkeys(settings.FEEDBACK_PER_MINUTE, 10**6)
     for place in range(60):
@@ -90,7 +112,7 @@ def test_a_subject_is_forgotten_with_their_effect(send, project, prediction, key
     kept = json.loads(capsys.readouterr().out)
     assert {event["comment"] for event in kept["feedback"]} == {"my words", ""}
     call_command("feedback_subject", project.slug, "alice", forget=True)
-    assert json.loads(capsys.readouterr().out) == {"verdicts": 3, "feedback": 3, "events": 0}
+    assert json.loads(capsys.readouterr().out).items() >= {"verdicts": 3, "feedback": 3, "events": 0}.items()
     assert FeedbackEvent.objects.get().comment == "not hers"
     assert "my words" not in str(list(ReviewItem.objects.values_list("evidence", flat=True)))
     assert ReviewItem.objects.filter(state="open").count() == 1
@@ -114,6 +136,64 @@ def test_a_complaint_outlives_its_prediction_and_can_be_taken_back_all_the_same(
     assert (facts["value"], facts["source"], facts["n"]) == ("positive", "rules", 1)
     forget(project=project, subject="user 1", actor=None)
     assert list(ReviewItem.objects.filter(state="open").values_list("item_id", flat=True)) == [verdicts[0].item_id]
+
+
+def make_version(project, number, rows, **documents):
+    """A version that learned from these rows of items: (id, value, weight)."""
+    path = files.datasets_folder(project.pk) / f"{number}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"rows": rows} | documents))
+    data = Dataset.objects.create(
+        project=project, number=number, sha256=f"{number:064}", path=files.relative(path), n_items=9, schema_version=1
+    )
+    return ModelVersion.objects.create(project=project, number=number, sha256=f"{number:064}", path="", dataset=data)
+
+
+def test_whoever_is_forgotten_leaves_a_mark_on_what_learned_from_them(
+    send, project, prediction, owner, annotator, client, settings, tmp_path
+):
+    settings.STORAGE_ROOT = tmp_path
+    make_version(project, 1, [])
+    send(prediction, "down", correction="negative", comment="my words", subject="a user/7")
+    item = CurrentVerdict.objects.get().item_id
+    make_version(project, 2, [[item, "positive", 1.0]])  # before anybody had decided on it
+    decide(review=ReviewItem.objects.get(), value="negative", user=owner)
+    make_version(project, 3, [[item, "negative", 1.0], [item + 1, "positive", 1.0]])
+    make_version(project, 4, [[item + 1, "positive", 1.0]], weak=[[item, "negative", 0.3]])
+    make_version(project, 5, [[item + 1, "positive", 1.0]])
+    url = f"/api/v1/projects/{project.slug}/feedback/subject/"
+    call = APIClient(headers={"Authorization": f"Bearer {make_key(owner, scopes=['manage'])}"})
+    kept = call.get(url, {"subject": "a user/7"}).json()
+    assert [one["comment"] for one in kept["feedback"]] == ["my words"] and kept["events"] == []
+    for bad in ({}, {"subject": ""}, {"subject": "x" * 201}):
+        assert call.get(url, bad).status_code == 422
+    for key, status in ((make_key(owner, scopes=["predict"]), 403), (make_key(annotator), 403)):
+        assert APIClient(headers={"Authorization": f"Bearer {key}"}).delete(f"{url}?subject=x").status_code == status
+    forgotten = call.delete(f"{url}?subject=a%20user/7").json()
+    assert {name: forgotten[name] for name in ("verdicts", "feedback", "models")} == {
+        "verdicts": 1, "feedback": 1, "models": [3, 4],
+    }  # fmt: skip
+    assert call.delete(f"{url}?subject=a%20user/7").json()["models"] == []
+    assert call.get(url, {"subject": "a user/7"}).json() == {"feedback": [], "events": []}
+    marks = {one["number"]: len(one["erasures"]) for one in call.get(url[:-17] + "models/").json()["models"]}
+    assert marks == {1: 0, 2: 0, 3: 1, 4: 1, 5: 0}
+    client.force_login(owner)
+    page = client.get(reverse("active_learning:version", args=[project.slug, 3])).content.decode()
+    assert "Somebody was forgotten on" in page
+    card = client.get(reverse("active_learning:card", args=[project.slug, 3])).content.decode()
+    assert "Somebody was forgotten on" in card
+
+
+def test_an_owner_reads_hands_out_and_forgets_on_a_page(send, project, prediction, owner, client):
+    send(prediction, "down", comment="<b>mine</b>", subject="alice")
+    client.force_login(owner)
+    url = reverse("feedback:subject", args=[project.slug])
+    shown = client.post(url, {"subject": "alice"}).content.decode()
+    assert "&lt;b&gt;mine&lt;/b&gt;" in shown and "Forget alice" in shown
+    file = client.post(url, {"subject": "alice", "act": "export"})
+    assert "attachment" in file["Content-Disposition"] and file.json()["feedback"][0]["comment"] == "<b>mine</b>"
+    assert "Forgotten: 1 thing" in client.post(url, {"subject": "alice", "act": "forget"}).content.decode()
+    assert "Nothing is kept of them" in client.post(url, {"subject": "alice"}).content.decode()
 
 
 def test_old_signals_are_forgotten(project, prediction):

@@ -25,6 +25,8 @@ PAGES = [
     ("latest", "get", 200, 200, 403),
     ("quarantine", "get", 200, 403, 403),
     ("quarantine", "post", 409, 403, 403),
+    ("subject", "get", 200, 403, 403),
+    ("subject", "post", 422, 403, 403),
     ("keys", "get", 200, 403, 403),
     ("keys", "post", 422, 403, 403),
     ("change-key", "get", 200, 403, 403),
@@ -114,6 +116,42 @@ def test_figures_are_raw_corrected_and_of_what_is_judged(send, project, owner):
     assert call.get("/api/v1/projects/others/feedback/").status_code == 404
 
 
+def test_parts_have_figures_of_their_own_and_small_ones_have_none(client, send, project, owner):
+    for place in range(75):
+        segment = "mail" if place < 40 else "phone" if place < 72 else "<b>fax</b>"
+        made = make_prediction(project, text=f"text {place % 70}", segment=segment)
+        if place % 4 == 0:
+            correction = {} if place % 8 else {"correction": "negative"}
+            send(made, "down", subject=f"user {place}", reasons=["wrong"], **correction)
+        elif place % 4 == 1:
+            send(made, "up")
+    send(make_prediction(project, text="text 0", segment="mail"), "down", subject="one more", correction="negative")
+    call = APIClient(headers={"Authorization": f"Bearer {make_key(owner)}"})
+    url = f"/api/v1/projects/{project.slug}/feedback/"
+    body = call.get(url).json()
+    by_name = {row["name"]: row for row in body["segments"]["rows"]}
+    assert set(by_name) == {"mail", "phone"}
+    mail = by_name["mail"]
+    assert (mail["n_predictions"], mail["up"], mail["down"], mail["spoken"]["n"]) == (41, 10, 11, 41)
+    assert mail["complained"]["low"] < 11 / 41 < mail["complained"]["high"] and mail["corrected"] is None
+    assert (body["segments"]["n_small"], body["segments"]["n_in_small"]) == (1, 3)
+    assert sum(week["n_predictions"] for week in body["weeks"]) == 76
+    top = body["top"][0]
+    assert (top["words"], top["n"], top["corrections"], top["settled"]) == ("text 0", 2, [["negative", 2]], None)
+    assert top["review"] is not None and body["senders"]["subjects"] == 20
+    of_phone = call.get(url, {"segment": "phone", "model": "rules"}).json()
+    assert sum(week["n_predictions"] for week in of_phone["weeks"]) == 32
+    assert of_phone["segments"] == body["segments"], "another one can be chosen"
+    assert all(one["words"] != "text 0" for one in of_phone["top"])
+    assert call.get(url, {"model": "7"}).json()["weeks"] == []
+    client.force_login(owner)
+    page = client.get(reverse("feedback:feedback", args=[project.slug]), {"segment": "<i>x</i>"}).content.decode()
+    assert "1 more segment with 3 predictions is not told apart" in page
+    assert "segment &lt;i&gt;x" in page and "<i>x" not in page
+    page = client.get(reverse("feedback:feedback", args=[project.slug])).content.decode()
+    assert "waits for a reviewer" in page and "not true ×" in page
+
+
 def test_the_page_shows_words_as_text_and_says_what_is_not_known(client, send, project, prediction, owner):
     client.force_login(owner)
     url = reverse("feedback:feedback", args=[project.slug])
@@ -136,7 +174,9 @@ def test_the_page_shows_words_as_text_and_says_what_is_not_known(client, send, p
     assert (report.senders.subjects, report.senders.claimed, report.senders.unnamed) == (1, 1, 1)
 
 
-def test_a_reviewer_reads_the_users_words_and_takes_their_correction(client, send, project, prediction, reviewer):
+def test_a_reviewer_reads_the_users_words_and_takes_their_correction(client, send, project, reviewer):
+    marked = [{"field": "text", "start": 2, "end": 6, "weight": 0.4}]
+    prediction = make_prediction(project, words=marked)
     send(prediction, "down", correction="negative", reasons=["wrong"], comment="<i>sad</i>", subject="a")
     ImplicitEvent.objects.create(
         project=project,
@@ -155,6 +195,7 @@ def test_a_reviewer_reads_the_users_words_and_takes_their_correction(client, sen
         "Take what users say",
         "not true",
         "undone × 1",
+        "I <mark>like</mark> it",  # what its user saw marked
     ):
         assert words in page, words
     review = ReviewItem.objects.get()

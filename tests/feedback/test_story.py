@@ -26,6 +26,9 @@ def test_what_users_correct_is_answered_right_afterwards(owner, settings, tmp_pa
     def ask(text):
         return call.post(f"{url}/predict/", {"text": text}).json()
 
+    def used():
+        return anybody.post("/api/v1/feedback/standing/", {"key": key.key, "token": token}).json()["used"]
+
     first = ask("zorp grundle zorp")
     right = next(label for label in ("food", "money", "sport") if label != first["value"])
     wrong = 0
@@ -33,7 +36,7 @@ def test_what_users_correct_is_answered_right_afterwards(owner, settings, tmp_pa
         said = ask(f"zorp grundle zorp {'very ' * place}")
         if said["value"] == right:
             continue
-        wrong += 1
+        wrong, token = wrong + 1, said["token"]
         body = {"key": key.key, "token": said["token"], "verdict": "down", "correction": right}
         assert anybody.post("/api/v1/feedback/", body | {"client_id": f"click-{place}"}).status_code == 201
     assert wrong > 5
@@ -43,6 +46,7 @@ def test_what_users_correct_is_answered_right_afterwards(owner, settings, tmp_pa
         assert row["evidence"]["complaint"]["corrections"][0]["value"] == right
         assert call.post(f"/api/v1/review/{row['id']}/resolve/", {"value": right}).status_code == 200
     assert not ReviewItem.objects.filter(state="open", evidence__has_key="complaint").exists()
+    assert used() is None, "nobody has learned it yet"
     before = project.model_versions.count()
     run_training(project, reason="users")
     assert project.model_versions.count() == before + 1
@@ -50,6 +54,7 @@ def test_what_users_correct_is_answered_right_afterwards(owner, settings, tmp_pa
     if newest.state != "live":
         body = {"reason": "Users corrected it.", "ticked": [], "note": ""}
         assert call.post(f"{url}/models/{newest.number}/promote/", body).status_code == 200
+    assert used()["model"] == newest.number
     again = ask("zorp grundle zorp")
     assert (again["model"], again["value"]) == (newest.number, right)
     complaints = call.get(f"{url}/feedback/").json()["complaints"]

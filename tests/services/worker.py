@@ -21,7 +21,7 @@ class Worker:
         self.log.write_bytes(b"")
         env = os.environ | {
             "DJANGO_SETTINGS_MODULE": "config.settings",
-            "DATABASE_URL": _database_url(),
+            "DATABASE_URL": database_url(),
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
         }
@@ -66,7 +66,7 @@ class Worker:
             broker.close()
 
 
-def _database_url() -> str:
+def database_url() -> str:
     """The address of the database that this test runs on."""
     of = connection.settings_dict
     if connection.vendor == "sqlite":

@@ -198,7 +198,7 @@ def _plan(home: Path, host: str, port: int, broker: list[str] | None) -> dict[st
 def _add_demo_host(plan: dict[str, Any], home: Path, touchstone: str, port: int) -> None:
     """Puts the demo's own product into the plan; its pages are for this machine alone."""
     argv = demo_host.command(home=home, port=port, touchstone=touchstone)
-    plan["parts"].append({"name": "demo", "argv": argv, "after": ["web"]})
+    plan["parts"].append({"name": "demo", "argv": argv})
     for part in plan["parts"]:
         if part["name"] == "web":
             part["env"] = part["env"] | {"DEMO_HOST_PORT": str(port)}

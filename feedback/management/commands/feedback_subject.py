@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -20,7 +21,7 @@ class Command(BaseCommand):
         if project is None:
             raise CommandError(f"There is no project {options['project']}.")
         found: Any = (
-            forget(project=project, subject=options["subject"], actor=None)
+            asdict(forget(project=project, subject=options["subject"], actor=None))
             if options["forget"]
             else kept_of(project=project, subject=options["subject"])
         )

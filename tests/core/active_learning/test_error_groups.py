@@ -1,6 +1,7 @@
 """Mistakes in groups: counted by hand, tested against the rest, and silent where they are few."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,17 @@ from scipy.stats import fisher_exact
 
 from active_learning.core.costs import cost_table
 from active_learning.core.diagnosis import diagnose
-from active_learning.core.error_groups import CLUSTER, CONFUSION, LENGTH, SEGMENT, Cases, find_groups, listed, measure
+from active_learning.core.error_groups import (
+    CLUSTER,
+    CONFUSION,
+    LENGTH,
+    SEGMENT,
+    Cases,
+    clearness,
+    find_groups,
+    listed,
+    measure,
+)
 from active_learning.core.error_words import group_words, guideline_section
 from active_learning.core.telling import telling_words
 from labeling.core.guidelines import render_guidelines
@@ -49,6 +60,22 @@ def test_a_segment_is_counted_and_tested(two_channels):
     assert mail.q_value == pytest.approx(mail.p_value) and mail.verdict == "worse"
     assert mail.cost.value == pytest.approx(12 / 60)
     assert json.loads(json.dumps(mail.to_json(), allow_nan=False))["verdict"] == "worse"
+
+
+def test_what_people_are_torn_about_is_less_worth_mending(two_channels):
+    """Mails are 12 mistakes of 20, all torn but three; calls 4 of 40, all clear."""
+    cases, metas = two_channels
+    shares = np.array([0.6] * 9 + [1.0] * 51)
+    cases = replace(cases, clear=clearness(shares))
+    groups, measured = grouped(cases, metas)
+    of = {g.definition.get("group"): m for g, m in zip(groups, measured, strict=True) if g.kind == SEGMENT}
+    assert of["mail"].fixable.value == pytest.approx((9 * 0.2 + 3) / 12) and of["mail"].fixable.n == 12
+    assert of["mail"].fixable.low < of["mail"].fixable.value < of["mail"].fixable.high
+    assert of["call"].fixable.value == 1.0
+    assert of["mail"].priority == pytest.approx(12 / 60 * 0.4)
+    assert clearness(np.array([0.3, 0.5, 0.75])).tolist() == [0.0, 0.0, 0.5]
+    # Each judged once: nobody knows.
+    assert grouped(two_channels[0], metas)[1][0].fixable is None
 
 
 def test_labeled_items_of_the_pool_never_enter_a_rate(two_channels):

@@ -108,7 +108,9 @@ def test_a_small_segment_is_told_and_holds_nothing_up():
     assert verdict.state == State.PASSED
     assert states(verdict)["segment:language: fr"] == State.UNDECIDED
     assert verdict.checks[-1].figure is None
-    assert "3 of 20" in verdict.checks[-1].words
+    assert verdict.checks[-1].words == "insufficient data on language: fr: fewer than 10 audit items"
+    some = judge(evidence(segments={"language: fr": Figure(-1.0, -1.0, -1.0, 14)}))
+    assert "14 of 20" in some.checks[-1].words
 
 
 def test_every_reason_is_told_when_several_fail():

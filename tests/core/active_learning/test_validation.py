@@ -9,6 +9,7 @@ from active_learning.core.validation import (
     check_columns,
     check_features,
     check_repeats,
+    check_width,
     refusal,
     told_by_column,
 )
@@ -225,6 +226,21 @@ def test_items_that_all_look_the_same_are_refused():
     assert check_features(block([[0, 1], [1, 0]], np.zeros((2, 0))), FeaturizerSpec()) == []
     assert check_features(block([[0, 1], [1, 1]], np.zeros((2, 0))), FeaturizerSpec()) == []
     assert check_features(block([[0, 1], [0, 2]], np.zeros((2, 0))), FeaturizerSpec()) == []
+
+
+def test_labeled_items_that_are_one_and_the_same_are_told_as_that_and_not_as_repeats():
+    found = check_repeats([b"k"] * 40, ["a", "b"] * 20, [b"k"])
+    assert codes(found.findings) == [("no_features", "refuse")]
+    assert "All 40 labeled items look the same" in found.findings[0].words
+    assert codes(check_repeats([None] * 40, ["a", "b"] * 20, [None]).findings) == []
+
+
+def test_fields_that_no_model_looks_at_are_told():
+    wide = RawItem({f"f{number}": 0 for number in range(10_000)})
+    [finding] = check_width([RawItem({"text": "a"}), wide], FeaturizerSpec())
+    assert (finding.code, finding.severity) == ("too_many_fields", "warn")
+    assert "10,000 fields; the model looks at the first 200" in finding.words
+    assert check_width([RawItem({"a": {"b": 1}, "c": [1] * 500})], FeaturizerSpec()) == []
 
 
 def test_a_vector_that_says_nothing_is_a_warning_beside_words_that_do():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedback.core.evidence import QUORUM, Vote, WeakLabel, p_wrong, proposed_label, soft_rows, weights_of
+from feedback.core.evidence import QUORUM, Said, Vote, p_wrong, weak_label
 from feedback.core.guard import burst, trust
 from feedback.core.rates import corrected_rate
 from feedback.core.reliability import MIN_PAIRS, Pairs, reliability_of
@@ -18,7 +18,7 @@ def test_reliability_alone_is_laplace():
     assert found.sensitivity.value == pytest.approx(21 / 52)
     assert found.false_alarm.value == pytest.approx(11 / 202)
     assert found.log_ratio == pytest.approx(math.log((21 / 52) / (11 / 202)))
-    assert found.is_known and found.weight == found.log_ratio
+    assert found.is_known and found.weight(against=True) == found.log_ratio
 
 
 def test_a_project_without_pairs_is_like_the_others_and_counts_for_nothing():
@@ -26,7 +26,7 @@ def test_a_project_without_pairs_is_like_the_others_and_counts_for_nothing():
     found = reliability_of(Pairs(), others)
     assert found.sensitivity.value == pytest.approx(0.4)
     assert found.false_alarm.value == pytest.approx(0.05)
-    assert not found.is_known and found.weight == 0
+    assert not found.is_known and found.weight(against=True) == 0
 
 
 def test_below_thirty_pairs_a_signal_is_for_looking_at_only():
@@ -132,57 +132,64 @@ def test_a_subject_is_heard_once_and_only_so_loud(confidence, said):
     assert abs(odds - math.log(base / (1 - base))) <= 3 + 1e-6
 
 
-def test_a_label_needs_a_quorum():
-    two = [("a", "negative"), ("b", "negative")]
-    assert proposed_label(two) is None
-    assert proposed_label(two + two) is None, "the same subjects again"
-    assert proposed_label([*two, ("c", "negative")]) == "negative"
-    assert proposed_label([*two, ("c", "negative"), ("c", "neutral")]) is None, "their last word counts"
-    split = [(n, "x" if n < QUORUM else "y") for n in range(2 * QUORUM)]
-    assert proposed_label(split) is None
+def said(subject, *signals, correction=None):
+    return Said(subject, f"net {subject}", signals or ("thumbs_down",), correction)
 
 
-def test_soft_rows_share_the_weight():
-    assert soft_rows(0.75, 0.2) == ((1, pytest.approx(0.15)), (0, pytest.approx(0.05)))
+def label_of(*about, answered="positive", confidence=0.6, trust=1.0, right=0.9, other=None, weights=None):
+    known = {"thumbs_down": 2.0, "thumbs_up": -1.0, "correction": 2.0} if weights is None else weights
+    return weak_label(
+        answered, confidence, about, weights=known, trust=lambda _: trust, corrections_right=right, other=other
+    )
 
 
-weak_labels = st.lists(
-    st.builds(
-        WeakLabel,
-        value=st.sampled_from("ab"),
-        certainty=st.floats(0, 1),
-        subject=st.integers(0, 5),
-        network=st.one_of(st.none(), st.integers(0, 2)),
-        propensity=st.floats(0.001, 1),
-    ),
-    max_size=60,
-)
+def test_thumbs_down_alone_is_no_label_among_many():
+    assert label_of(*(said(who) for who in "abcdef")) is None
 
 
-@given(weak_labels, st.floats(0, 1_000), st.floats(0, 1_000))
-def test_weak_weights_keep_every_cap(labels, gold_a, gold_b):
-    gold = {"a": gold_a, "b": gold_b}
-    weights = weights_of(labels, gold)
-    budget = (gold_a + gold_b) * 0.3 / 0.7
-    assert all(0 <= weight <= 0.3 for weight in weights)
-    for value in "ab":
-        weak = sum(weight for weight, label in zip(weights, labels, strict=True) if label.value == value)
-        assert weak <= 0.3 * (weak + gold[value]) + 1e-6
-    for subject in range(6):
-        mine = sum(weight for weight, label in zip(weights, labels, strict=True) if label.subject == subject)
-        assert mine <= 0.01 * budget + 1e-6
-    for network in range(3):
-        theirs = sum(weight for weight, label in zip(weights, labels, strict=True) if label.network == network)
-        assert theirs <= 0.05 * budget + 1e-6
+def test_a_correction_needs_a_quorum_of_subjects_and_a_signal_that_has_earned_belief():
+    two = [said(who, "thumbs_down", "correction", correction="negative") for who in "ab"]
+    third = said("c", "thumbs_down", "correction", correction="negative")
+    assert QUORUM == 3 and label_of(*two) is None
+    assert label_of(*two, *two) is None, "the same subjects again"
+    found = label_of(*two, third)
+    assert (found.value, found.other) == ("negative", None)
+    assert found.backers == (("a", "net a"), ("b", "net b"), ("c", "net c"))
+    assert found.certainty == pytest.approx(0.9 * p_wrong(0.6, [Vote(who, 2.0) for who in "abc"]))
+    split = [said(who, "thumbs_down", "correction", correction="neutral") for who in "def"]
+    assert label_of(*two, third, *split) is None, "two values have a quorum"
+    assert label_of(*two, third, weights={"thumbs_down": 2.0}) is None, "nobody knows what corrections are worth"
+    several = [said(who, "thumbs_down", "correction", correction=["a", "b"]) for who in "abc"]
+    assert label_of(*several, answered=["a"]).value == ["a", "b"]
 
 
-def test_weak_weights_by_hand():
-    gold = {"a": 700.0, "b": 7_000.0}
-    certain = WeakLabel("a", 1.0, "s")
-    assert weights_of([certain], gold) == [pytest.approx(0.3)]
-    assert weights_of([WeakLabel("a", 0.5, "s")], gold) == [0.0], "a coin is no label"
-    assert weights_of([WeakLabel("a", 0.6, "s", propensity=0.1)], gold) == [pytest.approx(0.3)]
-    assert weights_of([WeakLabel("c", 1.0, "s")], gold) == [0.0], "no gold, no weak weight"
+def test_of_two_labels_the_other_one_is_right_and_softly():
+    found = label_of(*(said(who) for who in "abc"), answered="yes", other="no")
+    assert (found.value, found.other) == ("no", "yes")
+    assert 0.5 < found.certainty < 1
+    assert label_of(*(said(who) for who in "ab"), answered="yes", other="no") is None, "no quorum"
+
+
+def test_thumbs_up_back_what_was_answered_and_silence_is_nothing():
+    found = label_of(said("a", "thumbs_up"), confidence=0.7)
+    assert (found.value, [who for who, _ in found.backers]) == ("positive", ["a"])
+    assert found.certainty > 0.7
+    assert label_of(confidence=0.99) is None
+    assert label_of(said("a", "thumbs_up"), weights={}) is None
+
+
+def test_a_subject_nobody_knows_yet_says_less():
+    new, old = (label_of(said("a", "thumbs_up"), trust=trust) for trust in (0.25, 0.9))
+    assert 0.6 < new.certainty < old.certainty
+
+
+def test_a_signal_weighs_only_what_it_means():
+    """Thumbs down that come of right answers are not read as praise: who turned the sign may turn it again."""
+    inverted = reliability_of(Pairs(n_wrong=200, on_wrong=10, n_right=200, on_right=120))
+    assert inverted.is_known and inverted.tells
+    assert inverted.weight(against=True) == 0 and inverted.weight(against=False) < 0
+    useless = reliability_of(Pairs(n_wrong=100, on_wrong=31, n_right=100, on_right=29))
+    assert useless.weight(against=True) == 0
 
 
 def test_a_burst_is_told_from_a_busy_day():
