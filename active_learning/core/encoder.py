@@ -21,7 +21,7 @@ from threadpoolctl import ThreadpoolController
 
 Rows = NDArray[np.float32]
 
-# Pieces whose products are kept: 13 kB each, taken as they come.
+# Pieces whose products are kept: 15 kB each, taken as they come. More than one text has (LONGEST).
 MAX_PIECES = 4_096
 MAX_WORDS = 20_000
 # Longer ones are rarely words, and would fill the memory for words.
@@ -31,6 +31,8 @@ _AT_ONCE = 384
 # A matrix product of fewer rows may take another way to other last digits.
 _FEWEST_ROWS = 8
 _EMBEDDING, _WIDTH = 512, 256
+# Of a text of 2,000 characters there are fewer, but for signs that stand for a whole phrase each (U+FDFA).
+LONGEST = 2_048
 # Of each convolution how many pieces it covers, and how many of them stand before its own.
 _ORDERS = ((2, 0), (3, 1), (5, 2))
 # Rows of zeros before, between and behind texts: no convolution looks further.
@@ -101,10 +103,10 @@ class RememberingEncoder:
         return found
 
     def pieces(self, text: str) -> list[int]:
-        """The numbers of a text's word pieces, between the marks of its beginning and end."""
+        """The numbers of a text's first LONGEST word pieces, between the marks of its beginning and end."""
         words = [self._pieces_of(word) if len(word) <= MAX_WORD else self._cut(word) for word in text.split(" ")]
         found = list(chain.from_iterable(words))
-        return [self._first, *found, self._last] if found else self._of_nothing
+        return [self._first, *found[:LONGEST], self._last] if found else self._of_nothing
 
     def _cut(self, word: str) -> tuple[int, ...]:
         """The pieces of a word; none of what is space of some kind only."""
@@ -115,10 +117,6 @@ class RememberingEncoder:
         """The vectors of texts that are given as pieces."""
         network = self._network
         lengths = np.array([len(pieces) for pieces in group])
-        if lengths.max() > MAX_PIECES:  # alone then, as it is longer than _AT_ONCE
-            found: Rows = np.empty((len(group), network.d3.shape[1]), dtype=np.float32)
-            network._encode_batch(group, int(lengths.sum()), found)
-            return found
         starts = np.cumsum(lengths + _GAP) - lengths
         pieces = np.full(int(starts[-1] + lengths[-1]) + _GAP, -1, dtype=np.int64)
         for start, of_text in zip(starts.tolist(), group, strict=True):

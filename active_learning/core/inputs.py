@@ -119,7 +119,7 @@ def check_input(data: object, schema: InputSchema) -> Checked:
         for name in schema.fields:
             value = row.get(name)
             place = prefix + name
-            if is_blank(value):
+            if is_blank(value) or (isinstance(value, str) and name in schema.texts and not value.strip()):
                 if any(other.startswith(f"{name}.") for other in row):
                     errors.append((place, "is an object, where a single value belongs"))
                 missing.append(place)

@@ -29,6 +29,7 @@ from active_learning.services.serving_policy import EdgeRule, edge_rules_of, rou
 from active_learning.services.tokens import feedback_token
 from labeling.core.drafts import MAX_DATA_SIZE, BadValueError, canonical, pack_features
 from labeling.core.errors import Invalid, TooLarge
+from labeling.core.formats.rows import size_text
 from labeling.core.schema import SchemaRules, Value
 from labeling.models import Project
 from labeling.services.routed import Routed
@@ -213,7 +214,7 @@ def _readable(data: object, place: str) -> Input:
     try:
         encoded = canonical(data, place or "The body")
         if len(encoded) > MAX_DATA_SIZE:
-            raise BadValueError(place, f"{place or 'The body'} is larger than {MAX_DATA_SIZE // 2**20} MB.")
+            raise BadValueError(place, f"{place or 'The body'} is larger than {size_text(MAX_DATA_SIZE)}.")
     except BadValueError as error:
         raise Invalid(error.message, fields={place: error.message}) from None
     return Input(data, hashlib.sha256(encoded).digest(), len(encoded))

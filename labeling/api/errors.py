@@ -58,14 +58,19 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
             status=status.HTTP_422_UNPROCESSABLE_ENTITY,
         )
     code = error.get_codes() if isinstance(error.get_codes(), str) else "invalid"
-    return Response(error_body(code, str(error.detail)), status=error.status_code, headers=headers)
+    words = str(error.detail)
+    if isinstance(error, exceptions.ParseError) and "integer string conversion" in words:
+        # Python's own words go on to advise a setting of the server.
+        words = "JSON parse error - A number has more digits than can be read."
+    return Response(error_body(code, words), status=error.status_code, headers=headers)
 
 
 def _flatten(detail: Any, prefix: str = "") -> dict[str, str]:
     if isinstance(detail, dict):
         flat: dict[str, str] = {}
         for name, inner in detail.items():
-            flat |= _flatten(inner, f"{prefix}.{name}" if prefix else str(name))
+            part = f"[{name}]" if isinstance(name, int) else f".{name}"
+            flat |= _flatten(inner, f"{prefix}{part}".removeprefix("."))
         return flat
     if isinstance(detail, list):
         if detail and isinstance(detail[0], dict | list):

@@ -1,8 +1,11 @@
 """The predict door: what comes in, what is answered, who decides."""
 
 import json
+import time
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from active_learning.models import ModelVersion, Prediction
@@ -126,6 +129,7 @@ UNREADABLE = [
     ([{"text": "x"}], 422, ""),
     ({}, 422, "text"),
     ({"text": ""}, 422, "text"),
+    ({"text": " \n\t\u3000"}, 422, "text"),
 ]
 
 
@@ -177,6 +181,35 @@ def test_a_version_whose_files_are_gone_or_that_fails_is_stood_in_for(owner, tra
     monkeypatch.setattr(serving.ServedModel, "answer", fail)
     said = call.post(url(trained), body).json()
     assert (said["source"], said["notice"]) == ("rules", "model 1 failed")
+
+
+def test_a_clock_that_jumps_takes_nothing_along(owner, trained, monkeypatch):
+    """A day back, then two years ahead: answers, tokens, log, decisions and the inbox go on."""
+    manage = client_of(owner, scopes=["manage"])
+    manage.patch(url(trained, "serving"), {"review_below": 1.0, "auto_above": 1.0, "exploration_share": 0.0})
+    call, time_now, now = client_of(owner), time.time, timezone.now
+    said = []
+    for place, days in enumerate((0, -1, 730, 0)):
+        monkeypatch.setattr(time, "time", lambda days=days: time_now() + 86_400 * days)
+        monkeypatch.setattr(timezone, "now", lambda days=days: now() + timedelta(days=days))
+        answer = call.post(url(trained), {"text": f"a stew of unknown things {place}"})
+        assert (answer.status_code, answer.json()["decision"]) == (200, "review")
+        said.append(answer.json())
+        read_feedback_token(token=answer.json()["token"])
+        inbox = manage.get(url(trained, "review")).json()
+        assert inbox["total"] == place + 1
+        assert all(one["standing"]["score"] > 0 for one in inbox["items"])
+        for one in said:
+            assert call.get(url(trained, f"predictions/{one['id']}")).status_code == 200
+    assert len({one["id"] for one in said}) == Prediction.objects.count() == 4
+    for one in inbox["items"]:  # some of them came in what is now the future
+        assert manage.post(f"/api/v1/review/{one['id']}/resolve/", {"value": "food"}).status_code == 200
+    decisions = call.get(url(trained, "decisions")).json()["decisions"]
+    assert {one["prediction"] for one in decisions} == {one["id"] for one in said}
+    assert read_feedback_token(token=said[1]["token"]).project_id == trained.pk, "made by a clock that was late"
+    with pytest.raises(Invalid, match="expired"):
+        monkeypatch.setattr(time, "time", lambda: time_now() + 86_400 * 730)
+        read_feedback_token(token=said[0]["token"])
 
 
 def test_what_must_not_be_logged_is_not(owner, trained):

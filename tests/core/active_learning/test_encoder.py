@@ -66,11 +66,14 @@ def test_what_is_remembered_changes_nothing(package: USE, monkeypatch: pytest.Mo
     assert np.array_equal(narrow.encode(texts), first)
 
 
-def test_a_text_of_more_pieces_than_there_is_room_for(package: USE, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_PIECES", 400)
-    encoder = RememberingEncoder(package._model, package._tokenizer)
-    texts = ["short", "漢字 " * 500, "and short"]
-    assert np.abs(encoder.encode(texts) - package.encode(texts)).max() < CLOSE
+def test_what_a_text_may_cost_is_bounded(package: USE, encoder: RememberingEncoder) -> None:
+    """One sign can stand for a phrase of eighteen letters."""
+    texts = ["short", "漢字 " * 500, "ﷺ" * 2_000, "and short"]
+    assert [len(encoder.pieces(text)) <= module.LONGEST + 2 for text in texts] == [True] * 4
+    assert len(package._tokenizer.encode(texts[2])) > 10_000
+    found = encoder.encode(texts)
+    assert np.abs(found[[0, 1, 3]] - package.encode([texts[0], texts[1], texts[3]])).max() < CLOSE
+    assert np.isfinite(found).all()
 
 
 def test_threads_share_it(package: USE) -> None:
