@@ -17,6 +17,7 @@ from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 
 from active_learning.core import weak
 from active_learning.core.audit import MIN_AUDITED
+from active_learning.core.loop import Loop, loop_of
 from active_learning.core.review_figures import (
     Agreement,
     DayChart,
@@ -65,6 +66,11 @@ from labeling.models import (
 
 LEARNING_JOBS = ("train", "score", "features")
 ACCURACY_CHECK = "accuracy_check"
+# So far back the monitors of the loop look, and at so many of the newest answers.
+LOOP_WINDOW = timedelta(days=30)
+MOST_LOOKED_AT = 20_000
+# Versions that may have learned from the same data, after an upgrade or a change of settings.
+SAME_DATA_LOOKED_AT = 20
 # The field of an input that holds the owner's own vector, where the project has one.
 VECTOR_FIELD = "features"
 
@@ -172,6 +178,44 @@ def weak_labels(*, project: Project, rules: SchemaRules) -> dict[int, weak.WeakL
         for row in rows.prefetch_related("backers")
         if _is_legal(rules, row.value) and (row.other is None or _is_legal(rules, row.other))
     }
+
+
+def in_view(*, project: Project, ids: Sequence[int]) -> list[float]:
+    """Of each of these items which share of what people said of it was said with a model's answer in view: on the
+    annotator's screen, or in the review that settled it."""
+    shown: dict[int, list[bool]] = {}
+    decided: set[int] = set()
+    for start in range(0, len(ids), 500):
+        chunk = ids[start : start + 500]
+        answers = Annotation.objects.live().filter(item_id__in=chunk)
+        for item_id, was_shown in answers.values_list("item_id", "assignment__suggestion_shown"):
+            shown.setdefault(item_id, []).append(bool(was_shown))
+        reviews = ReviewItem.objects.filter(item_id__in=chunk, state=ReviewItem.State.DECIDED)
+        current = reviews.filter(resolution__superseded_at__isnull=True, resolution__isnull=False)
+        decided |= {pk for pk, facts in current.values_list("item_id", "evidence") if _shows_an_answer(facts)}
+    return [1.0 if pk in decided else sum(own) / len(own) if (own := shown.get(pk)) else 0.0 for pk in ids]
+
+
+def _shows_an_answer(evidence: dict[str, Any]) -> bool:
+    """Whether a review told what a model had said: blind ones do not."""
+    return any(isinstance(facts, dict) and "value" in facts and "source" in facts for facts in evidence.values())
+
+
+def loop(*, project: Project, now: datetime) -> Loop:
+    """What the project's model shows, and what the newest version learned from: of the last 30 days."""
+    answers = Prediction.objects.filter(project=project, created_at__gte=now - LOOP_WINDOW).order_by("-created_at")
+    scoring, newest = latest_scoring(project=project), newest_version(project=project)
+    _, rules = current_rules(project)
+    _, serving = serving_state(project=project)
+    return loop_of(
+        shown=answers.values_list("value", "segment", "is_explored")[:MOST_LOOKED_AT],
+        labels=rules.labels,
+        wanted=serving.exploration_share,
+        sources=scoring.composition if scoring else {},
+        random_source=QueueEntry.Reason.RANDOM.value,
+        wanted_in_queue=policy_of(project).exploration_share,
+        learned=(newest.metrics.get("loop") if newest else None) or {},
+    )
 
 
 def audit_labels(*, project: Project, rules: SchemaRules) -> LabelSet:
@@ -481,23 +525,37 @@ class MeasuredVersion:
     high: float
 
 
-def measured_before(*, project: Project, labels: Sequence[str], most: int = 200) -> list[MeasuredVersion]:
-    """The newest versions with enough audit items that chose among these labels, oldest first."""
+def measured_before(
+    *, project: Project, labels: Sequence[str], seed: int | None = None, most: int = 200
+) -> list[MeasuredVersion]:
+    """The newest versions with enough audit items that chose among these labels, oldest first: one of each data set,
+    and none of the data that `seed` was drawn from."""
     schemas = LabelSchema.objects.filter(project=project)
     alike = [one.version for one in schemas if rules_of(one.kind, one.config).labels == tuple(labels)]
     versions = ModelVersion.objects.filter(project=project, dataset__schema_version__in=alike)
-    rows = versions.order_by("-number").values_list("dataset__n_items", "metrics__audit__accuracy")[:most]
-    return [
-        MeasuredVersion(n_labels, accuracy["value"], accuracy["low"], accuracy["high"])
-        for n_labels, accuracy in reversed(rows)
-        if accuracy and accuracy["n"] >= MIN_AUDITED
-    ]
+    rows = versions.order_by("-number").values_list(
+        "dataset_id", "dataset__n_items", "parameters__seed", "metrics__audit__accuracy"
+    )[:most]
+    found: dict[int, MeasuredVersion] = {}
+    for dataset, n_labels, drawn, accuracy in rows:
+        if accuracy and accuracy["n"] >= MIN_AUDITED and (seed is None or drawn != seed):
+            found.setdefault(dataset, MeasuredVersion(n_labels, accuracy["value"], accuracy["low"], accuracy["high"]))
+    return list(reversed(found.values()))
 
 
-def last_kappas(*, project: Project, n: int) -> list[float | None]:
-    """Of the newest `n` versions the kappa with the one before each, newest first; the first version has none."""
-    rows = ModelVersion.objects.filter(project=project).order_by("-number").values_list("metrics__stability", flat=True)
-    return [stability["kappa"] for stability in rows[:n] if stability]
+def version_of_other_data(*, project: Project, seed: int) -> ModelVersion | None:
+    """The newest version that learned from other data than those that `seed` was drawn from."""
+    numbers = ModelVersion.objects.filter(project=project).order_by("-number").values_list("number", "parameters__seed")
+    number = next((number for number, drawn in numbers.iterator(chunk_size=50) if drawn != seed), None)
+    return None if number is None else version_numbered(project=project, number=number)
+
+
+def last_kappas(*, project: Project, n: int, seed: int) -> list[float | None]:
+    """Of the newest `n` versions the kappa with the one before each, newest first; the first version has none. Left out
+    are those that learned from the very data that `seed` was drawn from: of course they say the same."""
+    rows = ModelVersion.objects.filter(project=project).order_by("-number")
+    told = rows.values_list("parameters__seed", "metrics__stability")[: n + SAME_DATA_LOOKED_AT]
+    return [stability["kappa"] for drawn, stability in told if stability and drawn != seed][:n]
 
 
 def version_numbered(*, project: Project, number: int) -> ModelVersion:
@@ -616,6 +674,25 @@ def rare_labels(*, rules: SchemaRules, version: ModelVersion) -> list[RareLabel]
     counts = version.dataset.class_counts
     rare = [RareLabel(label, int(counts.get(label, 0))) for label in rules.labels]
     return sorted((label for label in rare if label.n < ENOUGH_PER_LABEL), key=lambda label: label.n)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedLabels:
+    """Labels that a version may still say and people no longer can, and labels that came after it."""
+
+    gone: list[str]
+    new: list[str]
+
+
+def changed_labels(*, rules: SchemaRules, version: ModelVersion) -> ChangedLabels | None:
+    """What has changed in the labels since the version learned; None where nothing has."""
+    schema = LabelSchema.objects.filter(project_id=version.project_id, version=version.dataset.schema_version).first()
+    then = rules_of(schema.kind, schema.config).labels if schema is not None else rules.labels
+    found = ChangedLabels(
+        gone=[label for label in then if label not in rules.labels],
+        new=[label for label in rules.labels if label not in then],
+    )
+    return found if found.gone or found.new else None
 
 
 def n_queued(*, project: Project) -> int:

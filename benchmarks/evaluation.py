@@ -27,7 +27,7 @@ import numpy as np
 from joblib import Memory
 from scipy import stats
 
-from active_learning.core.acquisition import Search, best_of_shard, order_candidates, strategy_named
+from active_learning.core.acquisition import Search, best_of_shard, geometry, order_candidates, strategy_named
 from active_learning.core.calibration import calibration, undo_temperature
 from active_learning.core.learners import Model, calibrate, pool_leads_of
 from active_learning.core.linear import LinearLearner
@@ -106,7 +106,7 @@ def campaign(data: TextSet, order: str, n_labels: int, seed: int) -> tuple[Any, 
         rest = np.setdiff1d(pool, picked)
         wanted = min(BATCH, n_labels - len(picked))
         n_random = max(1, round(0.1 * wanted))
-        picked += _ordered(data, model, rest, wanted, len(picked), seed)[: wanted - n_random]
+        picked += _ordered(data, model, rest, wanted, picked, seed)[: wanted - n_random]
         picked += list(rng.permutation(np.setdiff1d(pool, picked))[:n_random])
     return population, _fit(data, picked, seed, pool)
 
@@ -127,7 +127,7 @@ def _fit(data: TextSet, rows: list[Any], seed: int, pool: Any = None) -> Model:
     return calibrate(LinearLearner(), model, material, np.random.default_rng(seed), leads)
 
 
-def _ordered(data: TextSet, model: Model, rest: Any, n: int, n_labels: int, seed: int) -> list[Any]:
+def _ordered(data: TextSet, model: Model, rest: Any, n: int, picked: list[Any], seed: int) -> list[Any]:
     block = data.block.take(rest)
     search = Search(
         strategy=strategy_named("recommended"),
@@ -135,11 +135,12 @@ def _ordered(data: TextSet, model: Model, rest: Any, n: int, n_labels: int, seed
         is_multilabel=False,
         seed=seed,
         batch=n,
-        n_labels=n_labels,
+        n_labels=len(picked),
     )
     eligible = np.ones(len(rest), dtype=bool)
     best = best_of_shard(search, block, rest, model.predict_proba(block), eligible)
-    return [] if best is None else list(order_candidates(search, best, None).ids[:n])
+    labeled = geometry(data.block.take(np.array(picked)))
+    return [] if best is None else list(order_candidates(search, best, labeled).ids[:n])
 
 
 def _errors(p: Any, truth: Any, temperature: float) -> tuple[float, float]:

@@ -56,7 +56,8 @@ def main() -> None:
     _coverage(options.runs)
     for name, texts, labels in text_sets(options.files, demo=options.demo):
         data = prepared(name, texts, labels, most=3_000, seed=0, features=features_of)
-        _weak(data, options.seeds)
+        for n_users in USERS_AN_ANSWER:
+            _weak(data, options.seeds, n_users)
         _attack(data, options.seeds)
     if options.seconds > 0:
         with data_folder(options.database) as env:
@@ -117,7 +118,7 @@ def _coverage(n_runs: int) -> None:
 GOLD_SIZES = (60, 80, 100, 125, 160, 200, 250, 320)
 N_AUDIT = 400
 N_JUDGED = 400
-USERS_AN_ITEM = 8
+USERS_AN_ANSWER = (8, 3, 1)
 # P(complains | wrong), P(complains | right), P(approves | wrong), P(approves | right), P(the correction is right).
 INFORMATIVE = (0.6, 0.04, 0.03, 0.5, 0.85)
 USELESS = (0.3, 0.3, 0.3, 0.3, 0.0)
@@ -131,7 +132,7 @@ USERS = {
 }
 
 
-def _weak(data: TextSet, n_seeds: int) -> None:
+def _weak(data: TextSet, n_seeds: int, n_users: int) -> None:
     curves: dict[str, list[list[float]]] = {
         name: [] for name in ("without", *USERS, *(f"{one} gated" for one in USERS))
     }
@@ -147,7 +148,7 @@ def _weak(data: TextSet, n_seeds: int) -> None:
             rows["without"].append(_f1(data, base, exam))
             for name, (before, now) in USERS.items():
                 rng = np.random.default_rng((seed, n_gold))
-                weak = _weak_labels(data, base, pool, audit, before, now, rng)
+                weak = _weak_labels(data, base, pool, audit, before, now, n_users, rng)
                 both = _fit(_with(data, people, weak), seed)
                 rows[name].append(_f1(data, both, exam))
                 is_kept = _is_kept(data, both, base, audit, seed)
@@ -163,6 +164,7 @@ def _weak(data: TextSet, n_seeds: int) -> None:
                 "benchmark": "feedback.weak",
                 "data": data.name,
                 "users": name,
+                "users_an_answer": n_users,
                 "gated": bool(gate),
                 "labels": GOLD_SIZES,
                 "macro_f1_without": [round(float(one), 4) for one in means["without"]],
@@ -182,6 +184,7 @@ def _weak_labels(
     judged: NDArray[Any],
     before: Sequence[float],
     now: Sequence[float],
+    n_users: int,
     rng: np.random.Generator,
 ) -> dict[int, WeakLabel]:
     """What the product makes of what users of the model say of its answers, by row. What their signals are worth is
@@ -196,7 +199,7 @@ def _weak_labels(
         answered, true = int(p.argmax()), int(truth[row])
         on = 0 if answered != true else 1
         said = []
-        for _ in range(USERS_AN_ITEM):
+        for _ in range(n_users):
             user, draw = str(rng.integers(100_000)), rng.random()
             if draw < now[on]:
                 is_right = answered != true and rng.random() < now[4]

@@ -63,6 +63,39 @@ def signals_on(*, predictions: Iterable[UUID]) -> dict[str, int]:
     return dict(events.values_list("name").order_by("name").annotate(n=Count("pk")))
 
 
+def signals_by_subject(*, item_id: int) -> dict[Any, set[str]]:
+    """The names of the signals that stand about an item, by who gave them; those who are not named count as one for
+    each prediction."""
+    found: dict[Any, set[str]] = defaultdict(set)
+    said = _standing(CurrentVerdict.objects.filter(item_id=item_id)).exclude(verdict=Verdict.UNDO)
+    rows = list(said.values_list("subject", "prediction", "channel", "verdict", "event__correction"))
+    for subject, prediction, channel, verdict, correction in rows:
+        found[subject or prediction] |= {f"{channel}_{verdict}"} | ({"correction"} if correction is not None else set())
+    predictions = list({prediction for _, prediction, *_ in rows})[:_AT_ONCE]
+    done = ImplicitEvent.objects.filter(prediction__in=predictions).exclude(name__in=("shown", "dwell"))
+    for subject, prediction, name in _far_edits(done).values_list("subject", "prediction", "name"):
+        found[subject or prediction].add(name)
+    return found
+
+
+def known_ratios(*, project_id: int) -> dict[str, float]:
+    """The logarithm of each signal whose reliability in the project is known, as it was counted last; none after a
+    while in which nobody did."""
+    return cache.get(_ratios_key(project_id)) or {}
+
+
+def count_ratios(*, project: Project) -> None:
+    """Counts them anew, unless that was done in the last minutes."""
+    if cache.get(_ratios_key(project.pk)) is None:
+        rows = signal_rows({}, pairs(project=project), whole_pairs())
+        known = {row.name: row.reliability.log_ratio for row in rows if row.reliability.is_known}
+        cache.set(_ratios_key(project.pk), known, WHOLE_SECONDS)
+
+
+def _ratios_key(project_id: int) -> str:
+    return f"feedback.ratios:{project_id}"
+
+
 def correction_choices(*, project: Project, said: Any = None) -> tuple[list[dict[str, Any]], bool]:
     """What a correction may say, as {value, name}, and whether it is a list of these. One query.
 

@@ -39,7 +39,7 @@ def ablate(
     gain = macro_f1_gain(truth, said_with, said_without, n_labels, rng)
     if gain is None:
         return Ablation(False, "macro-F1 is not defined on these audit items", n)
-    why = f"better in {gain.sure:.0%} of the resamples"
+    why = f"better in {100 * gain.sure:.0f} % of the resamples"
     if gain.sure < LEAST_SURE:
-        return Ablation(False, f"not shown to help: {why}, {LEAST_SURE:.0%} are asked for", n, gain)
+        return Ablation(False, f"not shown to help: {why}, {100 * LEAST_SURE:.0f} % are asked for", n, gain)
     return Ablation(True, why, n, gain)

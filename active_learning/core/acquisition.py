@@ -15,20 +15,23 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.stats import entropy as shannon_entropy
+from threadpoolctl import threadpool_limits
 
 from active_learning.core.blocks import FeatureBlock, stack_blocks
 from active_learning.core.committee import disagreement
-from active_learning.core.diversity import near_duplicates, spread
+from active_learning.core.design import Weighted, most_telling
+from active_learning.core.diversity import as_points, near_duplicates
 from active_learning.core.strategies import RANDOM, RECOMMENDED
 
-# A batch is spread over the ten times as many items that the model is least sure of: fewer was measured to be worse,
-# more to be no better (docs/learning.md).
-BREADTH = 10
-# How many batches are spread before the rest follows in plain order: far more than is labeled before the next model.
-SPREAD_BATCHES = 5
-# From so many labels on, the most torn items are taken as they come: beside an embedding a spread of them was measured
-# to gain nothing any more (docs/learning.md).
-SPREAD_UP_TO = 200
+# A batch is chosen from the twenty times as many items that the model is least sure of, at most from MOST_OFFERED.
+BREADTH = 20
+MOST_OFFERED = 1_000
+# How many batches are chosen so before the rest follows in plain order: more than is labeled before the next model.
+CHOSEN_BATCHES = 3
+# So many random items stand for the whole pool.
+POOL_SAMPLE = 1_000
+# A label that the model gives hardly anything counts at most so many times what it would.
+MOST_RARITY = 1_000.0
 FLOOR_PER_LABEL = 5
 # Every so many places, one goes to a label that has too few examples.
 FLOOR_EVERY = 8
@@ -49,8 +52,9 @@ class Strategy:
     """A way to order the pool. `narrow` picks the best of many cheaply; `query` puts those in order.
 
     `is_ordered` says that `query` returns the best first; otherwise its order is found by asking for ever more.
-    `narrowest` bounds what `query` sees where its cost grows faster than its input. `asks_committee` says that the
-    probabilities it sees are to be the shares of a committee's votes (active_learning.core.committee).
+    `narrowest` bounds what `query` sees where its cost grows faster than its input. `sees_labeled` says that it looks
+    at what is labeled already, `asks_committee` that the probabilities it sees are to be the shares of a committee's
+    votes (active_learning.core.committee).
     """
 
     name: str
@@ -58,6 +62,7 @@ class Strategy:
     narrow: Query
     is_ordered: bool = True
     narrowest: int | None = None
+    sees_labeled: bool = False
     asks_committee: bool = False
 
 
@@ -107,7 +112,7 @@ class PoolEstimator:
         self.n_labels = n_labels
         self.floor_labels = tuple(floor_labels)
         self.classes_ = np.arange(candidates.probabilities.shape[1])
-        # modAL's ranked batch keeps away from what is labeled already.
+        # Some of what is labeled already, of `n_labels` in all: strategies keep away from it.
         self.X_training = labeled
         self._probabilities = candidates.probabilities
 
@@ -200,31 +205,65 @@ def random_query(estimator: PoolEstimator, X: Any, n_instances: int = 1, **_: An
 def recommended_query(
     estimator: PoolEstimator, X: Any, n_instances: int = 1, *, batch: int = 20, **_: Any
 ) -> NDArray[np.intp]:
-    """Margin; with few labels spread by k-means over ever the ten batches the model is least sure of.
+    """Of the torn items first those whose answers would tell most of the whole pool; near-duplicates last.
 
-    Near-duplicates come last.
+    Told of the pool is what A-optimal design says (active_learning.core.design), on a random sample of it in which all
+    labels count the same, as they do in macro-F1.
 
     Labels in `estimator.floor_labels` get every eighth place, by the probability that an item has them: a rare
     label that the model hardly knows is never torn, so margin alone would not find it.
     """
     p = estimator.predict_proba(X)
-    utility = margins(p, is_multilabel=estimator.is_multilabel)
-    order = top(utility, len(p))
-    repeats = near_duplicates(estimator.block, order[: BREADTH * batch * 2])
+    order = top(margins(p, is_multilabel=estimator.is_multilabel), len(p))
+    repeats = near_duplicates(estimator.block, order[: BREADTH * batch])
     is_repeat = np.zeros(len(p), dtype=bool)
     is_repeat[repeats] = True
     fresh = order[~is_repeat[order]]
-    rng = np.random.default_rng(estimator.seed)
-    chosen: list[NDArray[np.intp]] = []
-    for _batch in range(SPREAD_BATCHES if estimator.n_labels < SPREAD_UP_TO else 0):
-        if len(fresh) <= batch:
-            break
-        wide = fresh[: BREADTH * batch]
-        picked = wide[spread(X[wide], batch, rng, prefer=np.arange(len(wide)))]
-        chosen.append(picked)
-        fresh = fresh[~np.isin(fresh, picked)]
-    line = np.concatenate([*chosen, fresh, order[is_repeat[order]]])
+    torn = fresh[: min(BREADTH * batch, MOST_OFFERED)]
+    first = torn[_most_telling(estimator, X, p, torn, min(n_instances, CHOSEN_BATCHES * batch))]
+    line = np.concatenate([first, fresh[~np.isin(fresh, first)], order[is_repeat[order]]])
     return _with_floor(line, p, estimator.floor_labels)[:n_instances]
+
+
+def _most_telling(
+    estimator: PoolEstimator, X: Any, p: NDArray[np.floating], torn: NDArray[np.intp], n: int
+) -> NDArray[np.intp]:
+    """Positions in `torn`, best first."""
+    sample = _pool_sample(estimator.ids, estimator.seed)
+    rows = np.concatenate([torn, sample])
+    labeled = X[:0] if estimator.X_training is None else estimator.X_training
+    stack = sp.vstack if sp.issparse(X) else np.concatenate
+    with threadpool_limits(limits=1):
+        points = as_points(stack([X[rows], labeled]), np.random.default_rng(estimator.seed))
+        offered, pool, known = np.split(points, [len(torn), len(rows)])
+        doubt = _doubts(p[rows], is_multilabel=estimator.is_multilabel)
+        of_torn, of_pool = np.split(doubt, [len(torn)])
+        # The labeled ones that are seen stand for all of them. What the model says of them, having learned them by
+        # heart, tells nothing: each counts as much as a random item.
+        of_known = np.full(len(known), of_pool.mean() * max(estimator.n_labels, len(known)) / max(len(known), 1))
+        aim = Weighted(pool, of_pool * _rarities(p[sample]))
+        return most_telling(Weighted(offered, of_torn), Weighted(known, of_known), aim, n)
+
+
+def torn_and_random_query(estimator: PoolEstimator, X: Any, n_instances: int = 1, **_: Any) -> NDArray[np.intp]:
+    """The most torn items, and the random ones that stand for the pool: the same few in whatever parts it comes."""
+    torn = margin_query(estimator, X, n_instances)
+    return np.union1d(torn, _pool_sample(estimator.ids, estimator.seed))
+
+
+def _pool_sample(ids: NDArray[np.int64], seed: int) -> NDArray[np.intp]:
+    return top(random_keys(ids, seed), POOL_SAMPLE)
+
+
+def _doubts(p: NDArray[np.floating], *, is_multilabel: bool) -> NDArray[np.float64]:
+    """The variance of the label under the model (Gini impurity); of several labels the mean over them."""
+    wide = p.astype(np.float64)
+    return (2.0 * wide * (1.0 - wide)).mean(axis=1) if is_multilabel else 1.0 - np.square(wide).sum(axis=1)
+
+
+def _rarities(p: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Weights with which all labels have the same share of these rows, by what the model says."""
+    return np.asarray(p @ np.minimum(1.0 / np.maximum(p.mean(axis=0), 1e-9), MOST_RARITY)) / p.shape[1]
 
 
 def _with_floor(line: NDArray[np.intp], p: NDArray[np.floating], labels: Sequence[int]) -> NDArray[np.intp]:
@@ -270,7 +309,7 @@ def _modal(module: str, function: str, **options: Any) -> Strategy:
 STRATEGIES: dict[str, Strategy] = {
     strategy.name: strategy
     for strategy in (
-        Strategy(RECOMMENDED, recommended_query, margin_query),
+        Strategy(RECOMMENDED, recommended_query, torn_and_random_query, sees_labeled=True),
         Strategy("margin", margin_query, margin_query),
         Strategy("entropy", entropy_query, entropy_query),
         Strategy("uncertainty", least_confidence_query, least_confidence_query),
@@ -279,7 +318,14 @@ STRATEGIES: dict[str, Strategy] = {
         _modal("uncertainty", "entropy_sampling"),
         _modal("uncertainty", "uncertainty_sampling"),
         # Its cost grows with candidates x picks, so it sees the 500 most torn.
-        _modal("batch", "uncertainty_batch_sampling", narrow=margin_query, is_ordered=True, narrowest=500),
+        _modal(
+            "batch",
+            "uncertainty_batch_sampling",
+            narrow=margin_query,
+            is_ordered=True,
+            narrowest=500,
+            sees_labeled=True,
+        ),
         Strategy("modal:vote_entropy", committee_query, committee_query, asks_committee=True),
         _modal("multilabel", "min_confidence"),
         _modal("multilabel", "avg_confidence"),
@@ -327,7 +373,7 @@ class Search:
     @property
     def keep(self) -> int:
         """How many candidates the reduce step holds on to."""
-        wanted = max(self.n, BREADTH * self.batch * 2)
+        wanted = max(self.n, BREADTH * self.batch)
         return min(wanted, self.strategy.narrowest) if self.strategy.narrowest else wanted
 
     def estimator(self, candidates: Candidates, labeled: NDArray[Any] | None = None) -> PoolEstimator:
@@ -359,7 +405,7 @@ def best_of_shard(
 
 
 def reduce_candidates(search: Search, kept: Candidates | None, more: Candidates | None) -> Candidates | None:
-    """The best of two sets, at most `search.keep` of them: memory does not grow with the pool."""
+    """The best of two sets, hardly more than `search.keep` of them: memory does not grow with the pool."""
     parts = [part for part in (kept, more) if part is not None]
     if not parts:
         return None

@@ -24,7 +24,7 @@ from active_learning.core.start import floor_labels, is_cold
 from active_learning.core.strategies import RANDOM, RECOMMENDED
 from active_learning.core.targets import Targets, decide
 
-# Labeled items that a strategy which measures distances keeps away from.
+# Labeled items that stand for all of them where a strategy keeps away from those.
 MAX_COVERED = 500
 
 
@@ -137,7 +137,10 @@ def _pick(
             floor_labels=floor_labels(counts) if strategy.name == RECOMMENDED else (),
         )
         candidates = Candidates(rest, probabilities[rest], pool.block.take(rest))
-        covered = geometry(pool.block.take(np.array(labeled[-MAX_COVERED:])))
+        covered = None
+        if strategy.sees_labeled:
+            seen = rng.permutation(np.array(labeled))[:MAX_COVERED]
+            covered = geometry(pool.block.take(seen))
         chosen += order_candidates(search, candidates, covered).ids.tolist()
     return chosen[:n]
 

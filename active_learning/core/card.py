@@ -9,6 +9,7 @@ from typing import Any
 
 from active_learning.core.checklist import Line
 from active_learning.core.choice import choice_words, tried_rows
+from active_learning.core.loop import influence_words
 from active_learning.core.weak_words import weak_words
 
 # Labels listed in a table; a schema may have thousands.
@@ -71,6 +72,7 @@ def card_markdown(facts: CardFacts) -> str:
         "## What it learned from",
         f"{facts.n_items:,} items, {_line(facts.dataset)}, schema version {facts.schema_version}.",
         _table(("label", "items"), _counts(facts.class_counts)),
+        *([words] if (words := influence_words(facts.metrics.get("loop") or {})) else []),
         *_said_by_users(facts.metrics.get("weak") or {}),
         *(
             f"Somebody was forgotten on {day} from whose words labels had come (items: {n:,}). What they said is gone."

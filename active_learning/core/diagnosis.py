@@ -29,21 +29,27 @@ class Cause:
 
 
 def diagnose(
-    *, learned: Share | None, audit: Share | None, worse: Sequence[str], n_suspects: int, n_labels: int
+    *,
+    learned: Share | None,
+    audit: Share | None,
+    n_audited: int,
+    worse: Sequence[str],
+    n_suspects: int,
+    n_labels: int,
 ) -> list[Cause]:
     """The causes in the order bias, variance, coverage, noise.
 
-    `learned` and `audit`: the shares of mistakes on what the model learned from, and on the audit split; `worse`: the
+    `learned` and `audit`: the shares of mistakes on what the model learned from, and on the `n_audited` items of the
+    audit split (None under MIN_AUDITED); `worse`: the
     groups that err surely more often than the rest, the costliest first; `n_suspects` of `n_labels` labels are probably
     wrong.
     """
-    return [*_bias_and_variance(learned, audit), _coverage(audit, worse), _noise(n_suspects, n_labels)]
+    return [*_bias_and_variance(learned, audit, n_audited), _coverage(audit, worse), _noise(n_suspects, n_labels)]
 
 
-def _bias_and_variance(learned: Share | None, audit: Share | None) -> list[Cause]:
+def _bias_and_variance(learned: Share | None, audit: Share | None, n_audited: int) -> list[Cause]:
     if audit is None or audit.n < MIN_AUDITED or learned is None:
-        n = audit.n if audit else 0
-        few = f"{n} of {MIN_AUDITED} audit items are answered: its error cannot be told yet."
+        few = f"{n_audited} of {MIN_AUDITED} audit items are answered: its error cannot be told yet."
         return [Cause("bias", None, few), Cause("variance", None, few)]
     both = f"{_percent(learned.value)} wrong on what it learned from, {_percent(audit.value)} on audit items"
     if audit.low <= HIGH_ERROR:

@@ -32,19 +32,6 @@ class Typical:
     group_size: int
 
 
-def spread(X: Any, n: int, rng: np.random.Generator, *, prefer: NDArray[Any]) -> NDArray[np.intp]:
-    """`n` rows from `n` clusters of `X`, one each: the one with the lowest `prefer`. In order of `prefer`."""
-    if X.shape[0] <= n:
-        return np.argsort(prefer, kind="stable")
-    clusters = _cluster(_points(X, rng), n, rng)
-    best_first = np.argsort(prefer, kind="stable")
-    _, first = np.unique(clusters[best_first], return_index=True)
-    chosen = best_first[np.sort(first)]
-    if len(chosen) < n:  # equal points make fewer clusters than asked for
-        chosen = np.concatenate([chosen, best_first[~np.isin(best_first, chosen)][: n - len(chosen)]])
-    return chosen
-
-
 def near_duplicates(block: FeatureBlock, order: NDArray[np.intp]) -> NDArray[np.intp]:
     """Those rows of `order` that repeat an earlier one of it."""
     if len(order) < 2:
@@ -79,7 +66,7 @@ def typical_of_clusters(
     open_rows = int((~covered).sum())
     if open_rows == 0:
         return []
-    points = _points(X, rng)
+    points = as_points(X, rng)
     n_clusters = max(1, min(int(covered.sum()) + n, MAX_CLUSTERS, len(points)))
     clusters = _cluster(points, n_clusters, rng)
     sizes = np.bincount(clusters, minlength=n_clusters)
@@ -125,7 +112,7 @@ def _cluster(points: NDArray[np.float32], n_clusters: int, rng: np.random.Genera
         return method.fit_predict(points)
 
 
-def _points(X: Any, rng: np.random.Generator) -> NDArray[np.float32]:
+def as_points(X: Any, rng: np.random.Generator) -> NDArray[np.float32]:
     """Rows as centred dense points; hashed words are reduced to at most 64 directions."""
     if sp.issparse(X):
         columns = np.unique(X.indices)
@@ -141,7 +128,7 @@ def _points(X: Any, rng: np.random.Generator) -> NDArray[np.float32]:
 
 def clusters_of(X: Any, n: int, rng: np.random.Generator) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """The cluster of each row of `X`, of `n`, and its distance to the middle of its cluster."""
-    points = _points(X, rng)
+    points = as_points(X, rng)
     clusters = _cluster(points, min(n, len(points)), rng)
     distance = np.zeros(len(points))
     for cluster in np.unique(clusters):

@@ -118,9 +118,11 @@ def evaluate(truth: NDArray[Any], predicted: NDArray[Any], labels: Sequence[str]
 def f1_intervals(
     truth: NDArray[Any], predicted: NDArray[Any], n_labels: int, rng: np.random.Generator, n_resamples: int = 1_000
 ) -> tuple[tuple[float, float] | None, list[tuple[float, float] | None]]:
-    """The 95 % percentile bootstrap intervals of macro-F1 and of each label's F1; None where there are no cases.
+    """The 95 % intervals of macro-F1 and of each label's F1 by the percentile bootstrap; None where there are no cases.
 
-    Each resample is judged by the labels that occur in it.
+    Each resample is judged by the labels that occur in it. Where a label is always right, or never, resamples all say
+    the same, as if nothing were in doubt: its interval is then Wilson's of so many hits or misses, and what that leaves
+    open is added to the interval of macro-F1 (squares of the distances add up: Zou and Donner 2008).
     """
     if not len(truth):
         return None, [None] * n_labels
@@ -135,7 +137,36 @@ def f1_intervals(
     macro = np.where(present, each, 0.0).sum(axis=1)[judged] / n_present[judged]
     seen = np.asarray(np.isfinite(each).any(axis=0))
     by_label = [percentiles(each[:, label]) if seen[label] else None for label in range(n_labels)]
-    return percentiles(macro) if len(macro) else None, by_label
+    n_true, n_said, n_right = (cells.sum(axis=0).astype(int).tolist() for cells in (true, said, true & said))
+    open_low = open_high = 0.0
+    occurs = [label for label in range(n_labels) if n_true[label]]
+    for label in range(n_labels):
+        without_doubt = _without_doubt(n_true[label], n_said[label], n_right[label])
+        if without_doubt is None:
+            continue
+        by_label[label] = without_doubt
+        if n_true[label]:
+            open_low += ((1.0 if n_right[label] else 0.0) - without_doubt[0]) ** 2
+            open_high += (without_doubt[1] - (1.0 if n_right[label] else 0.0)) ** 2
+    if not len(macro):
+        return None, by_label
+    low, high = percentiles(macro)
+    value = sum(2 * n_right[label] / (n_true[label] + n_said[label]) for label in occurs) / len(occurs)
+    return (
+        max(0.0, value - math.hypot(value - min(value, low), math.sqrt(open_low) / len(occurs))),
+        min(1.0, value + math.hypot(max(value, high) - value, math.sqrt(open_high) / len(occurs))),
+    ), by_label
+
+
+def _without_doubt(n_true: int, n_said: int, n_right: int) -> tuple[float, float] | None:
+    """The interval of an F1 of 1 or 0; None of any other."""
+    if n_right and n_right == n_true == n_said:
+        share = wilson(n_right, n_right)
+    elif not n_right:
+        share = wilson(0, n_true or n_said)
+    else:
+        share = None
+    return (share.low, share.high) if share else None
 
 
 def macro_f1_interval(

@@ -55,7 +55,7 @@ class Goal:
     """Labels beyond those there are until the curve reaches `accuracy`: the fit's, and the resamples' middle 95 %.
 
     `high` is None when the slowest of them do not get there within the horizon. `gain_after`: what the next 100 labels
-    after it add.
+    after it add; 97.5 % of the resamples add at most `gain_after_high`.
     """
 
     accuracy: float
@@ -63,13 +63,15 @@ class Goal:
     low: int
     high: int | None
     gain_after: float
+    gain_after_high: float
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """`ceiling` is a, where the fitted curve ends. `goal` is None when the next one is beyond the horizon.
 
-    `gain_next`: what the next 100 labels add. `n_labels`: from where it looks ahead.
+    `gain_next`: what the next 100 labels add, with the middle 95 % of the resamples. `n_labels`: from where it looks
+    ahead.
     """
 
     n_labels: int
@@ -78,6 +80,8 @@ class Forecast:
     exponent: float
     now: float
     gain_next: float
+    gain_low: float
+    gain_high: float
     goal: Goal | None
     ahead: tuple[Ahead, ...]
 
@@ -105,6 +109,8 @@ def forecast(points: Sequence[Measured], rng: np.random.Generator) -> Forecast |
     resampled = _fit(n, y + noise * error, weight)
     today = float(n[-1])
     goal = _goal(today, (a, b, c), resampled)
+    gain = float(_gain(today, a, b, c))
+    gain_low, gain_high = (float(q) for q in np.quantile(_gain(today, *resampled), [0.025, 0.975]))
     end = min(HORIZON * today, max(2 * today, 1.15 * (today + goal.n_more) if goal else 0.0))
     ahead = [_ahead(at, (a, b, c), resampled) for at in np.linspace(today, end, _N_DRAWN).round()]
     return Forecast(
@@ -113,7 +119,9 @@ def forecast(points: Sequence[Measured], rng: np.random.Generator) -> Forecast |
         ceiling=a,
         exponent=c,
         now=float(_curve(today, a, b, c)),
-        gain_next=float(_curve(today + 100, a, b, c) - _curve(today, a, b, c)),
+        gain_next=gain,
+        gain_low=min(gain, gain_low),
+        gain_high=max(gain, gain_high),
         goal=goal,
         ahead=tuple(ahead),
     )
@@ -133,6 +141,11 @@ def _too_little(points: Sequence[Measured]) -> str:
 
 def _curve(n: Any, a: Any, b: Any, c: Any) -> Any:
     return a - b * np.power(n, -c)
+
+
+def _gain(n: Any, a: Any, b: Any, c: Any) -> Any:
+    """What 100 labels add to `n` of them."""
+    return _curve(n + 100, a, b, c) - _curve(n, a, b, c)
 
 
 def _fit(
@@ -188,12 +201,13 @@ def _goal(today: float, fit: tuple[float, float, float], resampled: tuple[NDArra
             return None
         more = np.maximum(_labels_to(goal, *resampled) - today, 0.0)
         low, high = np.quantile(np.minimum(more, HORIZON * today), [0.025, 0.975])
-        after = float(_curve(needed + 100, *fit) - _curve(needed, *fit))
+        after = float(_gain(needed, *fit))
         return Goal(
             goal,
             max(1, round(needed - today)),
             round(low),
             None if high >= (HORIZON - 1) * today else round(high),
             after,
+            max(after, float(np.quantile(_gain(needed, *resampled), 0.975))),
         )
     return None

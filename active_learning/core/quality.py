@@ -157,8 +157,12 @@ def forecast_words(forecast: Mapping[str, Any], seconds_per_label: float | None,
     goal = forecast["goal"]
     if goal is None:
         gain = 100 * forecast["gain_next"]
+        likely = ""
+        if "gain_high" in forecast:  # versions measured before it was told have none
+            low, high = (f"{100 * forecast[name]:.1f}" for name in ("gain_low", "gain_high"))
+            likely = f" (95 % of the resampled curves: {low} to {high})"
         return [
-            f"100 more labels add {_less_than(gain)}.",
+            f"100 more labels add {_less_than(gain)}{likely}.",
             f"The fitted curve ends near {_percent(forecast['ceiling'])}; the next goal lies further ahead than can be "
             "told from here.",
         ]
@@ -166,10 +170,13 @@ def forecast_words(forecast: Mapping[str, Any], seconds_per_label: float | None,
     if seconds_per_label is not None:
         pace = f" ({_hours(goal['n_more'] * seconds_per_label)} at {whose} pace)"
     highest = f"{goal['high']:,}" if goal["high"] is not None else f"more than {4 * forecast['n_labels']:,}, or never"
+    after = ""
+    if "gain_after_high" in goal:
+        after = f" From there on they add at most {100 * goal['gain_after_high']:.1f} points for each 100."
     return [
         f"About {_about(goal['n_more']):,} more labels{pace} to reach {_percent(goal['accuracy'])}; after that "
         f"{_less_than(100 * goal['gain_after'])} for each 100.",
-        f"95 % of the resampled curves get there after {goal['low']:,} to {highest}.",
+        f"95 % of the resampled curves get there after {goal['low']:,} to {highest}.{after}",
     ]
 
 

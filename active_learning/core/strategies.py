@@ -4,7 +4,7 @@ RECOMMENDED = "recommended"
 RANDOM = "random"
 
 TITLES = {
-    RECOMMENDED: "Recommended: typical items first, then torn ones, spread out",
+    RECOMMENDED: "Recommended: typical items first, then torn ones that tell most",
     "margin": "Margin: the smallest lead of the likeliest label",
     "entropy": "Entropy: the least certain over all labels",
     "uncertainty": "Least confidence: the lowest best probability",

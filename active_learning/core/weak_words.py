@@ -14,7 +14,9 @@ def weak_words(found: Mapping[str, Any]) -> list[str]:
     )
     offered += f"{'is' if n == 1 else 'are'} that no person has judged"
     taken = (
-        f"It learned from that: {found['share']:.1%} of all weight." if found["is_kept"] else "It did not learn from it"
+        f"It learned from that: {100 * found['share']:.1f} % of all weight."
+        if found["is_kept"]
+        else "It did not learn from it"
     )
     words = [f"{offered}.", taken if found["is_kept"] else f"{taken}: {found['why']}."]
     gain = found["gain"]
@@ -23,7 +25,7 @@ def weak_words(found: Mapping[str, Any]) -> list[str]:
         interval = f"95 % interval {_signed(figure['low'])} to {_signed(figure['high'])}"
         words.append(
             f"Macro-F1 on the same {found['n']:,} audit items: {gain['first']:.3f} with, {gain['second']:.3f} without; "
-            f"difference {_signed(figure['value'])}, {interval}; better in {gain['sure']:.0%} of the resamples."
+            f"difference {_signed(figure['value'])}, {interval}; better in {100 * gain['sure']:.0f} % of the resamples."
         )
     return words
 

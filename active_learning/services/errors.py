@@ -136,6 +136,7 @@ def _analyse(job: RunningJob) -> dict[str, Any]:
     causes = diagnose(
         learned=train,
         audit=error,
+        n_audited=n_audit,
         worse=[group_words(named[group.key(version.number)]) for group in parts_of_data],
         n_suspects=n_probable,
         n_labels=len(picked.ids),

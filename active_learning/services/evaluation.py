@@ -138,13 +138,13 @@ def outlook_of(
     """How far it agrees with the version before it, the forecast of its learning curve, and whether to stop."""
     accuracy = (metrics.get("audit") or {}).get("accuracy")
     share = Share(**accuracy) if accuracy and accuracy["n"] >= MIN_AUDITED else None
-    earlier = selectors.measured_before(project=project, labels=rules.labels)
+    earlier = selectors.measured_before(project=project, labels=rules.labels, seed=seed)
     points = [Measured(one.n_labels, one.accuracy, one.low, one.high) for one in earlier]
     if share is not None:
         points.append(Measured(metrics["n_labels"], share.value, share.low, share.high))
     ahead = forecast(points, np.random.default_rng(seed)) if share is not None else "too few audit items"
-    stability, n_said = _against_the_last(project, spec, rules, model)
-    previous = selectors.last_kappas(project=project, n=N_PAIRS - 1) if stability else []
+    stability, n_said = _against_the_last(project, spec, rules, model, seed)
+    previous = selectors.last_kappas(project=project, n=N_PAIRS - 1, seed=seed) if stability else []
     kappas = [stability["kappa"], *previous] if stability else []
     n_learned = {label: int(class_counts.get(label, 0)) for label in rules.labels}
     found = {
@@ -156,10 +156,10 @@ def outlook_of(
 
 
 def _against_the_last(
-    project: Project, spec: FeaturizerSpec, rules: SchemaRules, model: Model
+    project: Project, spec: FeaturizerSpec, rules: SchemaRules, model: Model, seed: int
 ) -> tuple[dict[str, Any] | None, dict[str, int]]:
-    """Kappa with the version before on a fixed sample of unlabeled items (None for the first version), and how often
-    each label is said there."""
+    """Kappa with the version before that learned from other data, on a fixed sample of unlabeled items (None for the
+    first version), and how often each label is said there. `seed` was drawn from the data of this one."""
     sample = _unlabeled_sample(project, spec)
     found = features.features_of(shards=features.open_shards(project=project, fingerprint=spec.fingerprint), ids=sample)
     said: NDArray[Any] | None = None
@@ -168,7 +168,7 @@ def _against_the_last(
         said = decide(model.predict_proba(found.block), is_multilabel=model.is_multilabel)
         counts = said.sum(axis=0) if model.is_multilabel else np.bincount(said, minlength=len(rules.labels))
         n_said = dict(zip(rules.labels, counts.tolist(), strict=True))
-    last = selectors.newest_version(project=project)
+    last = selectors.version_of_other_data(project=project, seed=seed)
     if last is None:
         return None, n_said
     stability: dict[str, Any] = {"kappa": None, "n": len(found.places), "previous": last.number}

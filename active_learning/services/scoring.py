@@ -48,7 +48,7 @@ log = structlog.get_logger(__name__)
 Reason = QueueEntry.Reason
 # Clusters cost time: no more than people answer before the next order.
 MAX_TYPICAL = 100
-# Labeled items that the cluster start keeps away from: more of them would change little.
+# Labeled items that stand for all of them where others are to differ from those: more would change little.
 MAX_COVERED = 500
 # Probabilities that are stored with a suggestion: of all labels, or of the likeliest where there are very many.
 MAX_PROBABILITIES = 20
@@ -296,9 +296,10 @@ def _acquired(
     if version is None or pool.candidates is None:
         return []
     labeled: Any = None
-    if search.strategy.narrowest:  # only strategies that measure distances look at what is labeled
+    if search.strategy.sees_labeled:
         shards = features.open_shards(project=project, fingerprint=spec.fingerprint)
-        found = features.features_of(shards=shards, ids=taken[-MAX_COVERED:])
+        seen = np.random.default_rng(search.seed).permutation(taken)[:MAX_COVERED]
+        found = features.features_of(shards=shards, ids=np.sort(seen))
         labeled = None if found.block is None else geometry(found.block)
     ordered = order_candidates(search, pool.candidates, labeled)
     if search.strategy.name == RANDOM:

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -18,6 +18,7 @@ from active_learning.core.baselines import majority_prediction, random_predictio
 from active_learning.core.evaluation import compare, evaluate, is_right, macro_f1_interval
 from active_learning.core.featurize import FeaturizerSpec, flatten, sides, text_of
 from active_learning.core.learners import Model, pool_leads_of
+from active_learning.core.loop import influence
 from active_learning.core.manifest import canonical_json
 from active_learning.core.material import Material
 from active_learning.core.rules import parse_rules, rule_predictions
@@ -149,6 +150,9 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
         "temperature": round(model.temperature, 4),
         "search": search,
         "weak": taught.found,
+        "loop": influence(
+            _kept_weights(labels), selectors.in_view(project=project, ids=labels.ids), taught.weak.weights
+        ),
         "audit_sample": selectors.audit_sample_number(project=project),
     }
     with watch.part("outlook"):
@@ -192,7 +196,7 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
         measured = found.measured | registry.try_loading(version=version)
         version = promotion.judge_version(version=version, evidence=found.evidence, measured=measured)
     run.version = version
-    run.outcome = _outcome(version, labels)
+    run.outcome = _outcome(version, labels, taught.found)
     return version
 
 
@@ -203,12 +207,15 @@ def _is_refused(run: TrainingRun, findings: list[Finding]) -> bool:
     return bool(run.outcome)
 
 
-def _outcome(version: ModelVersion, labels: LabelSet) -> str:
+def _outcome(version: ModelVersion, labels: LabelSet, weak: Mapping[str, Any]) -> str:
     text = f"model {version.number}: {version.state}"
     if version.state_reason:
         text += f", {version.state_reason}"
     if labels.n_dropped:
         text += f"; {labels.n_dropped} item{'s' if labels.n_dropped != 1 else ''} left out: answers tied or outdated"
+    if weak and not weak["is_kept"]:
+        # A version that was there before keeps its figures: this run alone tells what became of them.
+        text += f"; users' words on {weak['n_items']} items left out: {weak['why']}"
     return text[:300]
 
 

@@ -17,7 +17,7 @@ from active_learning.core.curves import Ahead, Baseline, CurvePoint, draw_curve
 from active_learning.core.start import ENOUGH_PER_LABEL
 from active_learning.core.strategies import TITLES
 from active_learning.forms import PolicyForm
-from active_learning.models import ModelVersion, TrainingRun
+from active_learning.models import LearningPolicy, ModelVersion, TrainingRun
 from active_learning.selectors import VersionOnCurve
 from active_learning.services.audit import start_fresh_audit
 from active_learning.services.policy import change_policy
@@ -180,6 +180,7 @@ def _now(membership: Membership) -> dict[str, Any]:
         "chart": _chart(selectors.curve_versions(project=project), newest),
         "is_owner": membership.role == Membership.Role.OWNER,
         "live": live,
+        "changed": _changed(project, live) if live else None,
         "live_now": selectors.accuracy_now(version=live) if live else None,
         "newest": _row(newest) if newest else None,
         "versions": [_row(version) for version in versions],
@@ -194,6 +195,7 @@ def _now(membership: Membership) -> dict[str, Any]:
         "may_find": membership.role != Membership.Role.ANNOTATOR,
         "jobs": [_job(job) for job in jobs],
         "is_busy": any(job.is_under_way for job in jobs),
+        "is_automatic": policy.promotion == LearningPolicy.Promotion.AUTOMATIC,
         "no_worker": not labeling_selectors.worker_alive(),
         "min_audited": MIN_AUDITED,
     }
@@ -204,6 +206,16 @@ def _rare(project: Project, newest: ModelVersion) -> list[dict[str, Any]]:
     schema, rules = selectors.current_rules(project)
     rare = selectors.rare_labels(rules=rules, version=newest)
     return [{"words": value_words(schema.kind, schema.config, label.value), "n": label.n} for label in rare]
+
+
+def _changed(project: Project, live: ModelVersion) -> dict[str, list[LabelWord]] | None:
+    """Labels by their names that came and went since the live version learned."""
+    schema, rules = selectors.current_rules(project)
+    found = selectors.changed_labels(rules=rules, version=live)
+    if found is None:
+        return None
+    then = _words_of(LabelSchema.objects.filter(project=project, version=live.dataset.schema_version).first())
+    return {"gone": [then(label) for label in found.gone], "new": [_words_of(schema)(label) for label in found.new]}
 
 
 def _share(n: int, of: int) -> str:

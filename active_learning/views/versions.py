@@ -16,6 +16,7 @@ from active_learning.core.card import CardFacts, card_markdown
 from active_learning.core.checklist import BY_PERSON, Line, fill
 from active_learning.core.choice import choice_words, tried_rows
 from active_learning.core.gate import State
+from active_learning.core.loop import influence_words
 from active_learning.core.manifest import ArtifactRefused, read_sealed
 from active_learning.core.versus import Common, Versus, compare_reports, compare_words
 from active_learning.core.weak_words import weak_words
@@ -175,6 +176,7 @@ def _page(membership: Membership, number: int, user: Any) -> dict[str, Any]:
         "events": selectors.alias_events(version=found),
         "acts": selectors.acts_on(version=found),
         "weak": weak_words(found.metrics.get("weak") or {}),
+        "influence": influence_words(found.metrics.get("loop") or {}),
         "choice": choice_words(search) if search else "",
         "tried": tried_rows(search) if search else [],
         "parameters": sorted(found.parameters.items()),

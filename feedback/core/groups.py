@@ -11,6 +11,7 @@ from labeling.core.shares import Share, wilson
 # Of fewer predictions a figure says more of single users than of the model.
 MIN_GROUP = 30
 MAX_GROUPS = 50
+_TOO_SMALL = Corrected(None, f"fewer than {MIN_GROUP} predictions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class GroupRow:
     spoken: Share | None = None
     raw: Share | None = None
     complained: Share | None = None
-    corrected: Corrected = Corrected(None, f"fewer than {MIN_GROUP} predictions")
+    corrected: Corrected = _TOO_SMALL
 
     @property
     def is_small(self) -> bool:

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 from uuid import UUID
 
 from django.conf import settings
@@ -18,7 +17,7 @@ from feedback.core.errors import Gone, TooMany
 from feedback.core.subjects import is_signed, network_of
 from feedback.models import WidgetKey
 from labeling.core.errors import Forbidden, Invalid
-from labeling.services.limits import count_hit
+from labeling.services.limits import count_hit, count_hits
 
 # Another process writes a prediction within PREDICTION_LOG_SECONDS after it was answered; so much later it is there.
 _LATE = 1.0
@@ -129,15 +128,12 @@ def count_act(*, door: str, sender: Sender, prediction: UUID) -> None:
 def count_events(*, acts: Sequence[tuple[Sender, UUID]]) -> list[float | None]:
     """Counts events, of a sender about a prediction each, against the limits of both: for each the seconds to wait, or
     None when it is within them."""
-    whose = [
-        [("prediction", prediction.hex), *([("subject", sender.subject)] if sender.subject else [])]
-        for sender, prediction in acts
-    ]
-    waits = {
-        (kind, who): count_hit(f"feedback.{kind}", f"events:{who}", settings.FEEDBACK_PER_MINUTE[f"{kind}_events"], n)
-        for (kind, who), n in Counter(chain.from_iterable(whose)).items()
-    }
-    return [max((wait for one in names if (wait := waits[one]) is not None), default=None) for names in whose]
+    predictions = Counter(prediction.hex for _, prediction in acts)
+    subjects = Counter(sender.subject for sender, _ in acts if sender.subject)
+    limits = settings.FEEDBACK_PER_MINUTE
+    of_prediction = count_hits("feedback.prediction_events", predictions, limits["prediction_events"])
+    of_subject = count_hits("feedback.subject_events", subjects, limits["subject_events"])
+    return [of_prediction[prediction.hex] or of_subject.get(sender.subject) for sender, prediction in acts]
 
 
 def _count(door: str, counted: dict[str, str]) -> None:

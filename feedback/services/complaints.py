@@ -1,6 +1,5 @@
 """Complaints in the reviewers' inbox: one entry an item, with what its users say of it now."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,8 +9,9 @@ from active_learning.models import Prediction
 from active_learning.selectors import VECTOR_FIELD
 from active_learning.services.decisions import ask_a_person
 from feedback import selectors
+from feedback.core.complaints import chance_wrong
 from feedback.core.statements import REASONS
-from feedback.models import CurrentVerdict
+from feedback.models import CurrentVerdict, FeedbackEvent
 from labeling.models import Item, Project, ReviewItem
 from labeling.services.inbox import restate_reason
 from labeling.services.routed import Routed, route_to_review
@@ -49,7 +49,7 @@ def restate(*, item_ids: Iterable[int], now: datetime) -> None:
             item_id=item.pk,
             reason=REASON,
             evidence=_evidence(complaints) if complaints else None,
-            priority=_priority(complaints),
+            priority=_priority(item, complaints),
             now=now,
         )
 
@@ -102,11 +102,7 @@ def _evidence(complaints: list[CurrentVerdict]) -> dict[str, Any]:
         "n": len(complaints),
         "n_verified": sum(complaint.is_verified for complaint in complaints),
         "n_predictions": len({complaint.prediction for complaint in complaints}),
-        "comments": [
-            {"text": event.comment, "at": event.created_at.isoformat(), "is_verified": event.is_verified}
-            for event in events
-            if event.comment
-        ][:MAX_SHOWN],
+        "comments": _by_cause(events)[:MAX_SHOWN],
         "corrections": [{"value": value_of[text], "n": n} for text, n in corrections.most_common(MAX_SHOWN)],
         "reasons": [
             {"words": REASONS[code], "n": n}
@@ -116,9 +112,28 @@ def _evidence(complaints: list[CurrentVerdict]) -> dict[str, Any]:
     }
 
 
-def _priority(complaints: list[CurrentVerdict]) -> float:
-    """The less sure the answer was and the more people complain, the sooner: above what is merely unsure."""
+def _by_cause(events: list[FeedbackEvent]) -> list[dict[str, Any]]:
+    """What they wrote, that of the commonest cause first."""
+    causes = Counter(reason for event in events for reason in event.reasons)
+    written = [event for event in events if event.comment]
+    # The sort keeps the newest first among equals.
+    written.sort(key=lambda event: -max((causes[reason] for reason in event.reasons), default=0))
+    return [
+        {
+            "text": event.comment,
+            "at": event.created_at.isoformat(),
+            "is_verified": event.is_verified,
+            "why": ", ".join(REASONS[reason] for reason in event.reasons).lower(),
+        }
+        for event in written
+    ]
+
+
+def _priority(item: Item, complaints: list[CurrentVerdict]) -> float:
+    """What a look is expected to mend: how likely the answer is wrong."""
     if not complaints:
         return 0.0
-    doubt = 1 - min(complaint.confidence or 0.0 for complaint in complaints)
-    return round(doubt + math.log2(1 + len({complaint.subject for complaint in complaints})) / 4, 4)
+    signals = selectors.signals_by_subject(item_id=item.pk)
+    sure = [complaint.confidence for complaint in complaints if complaint.confidence is not None]
+    known = selectors.known_ratios(project_id=item.project_id)
+    return round(chance_wrong(min(sure, default=None), signals, known), 4)

@@ -39,6 +39,8 @@ def check_bursts(*, now: datetime | None = None) -> dict[str, int]:
     n = 0
     for project in Project.objects.filter(pk__in=lately.order_by().values("project_id").distinct()):
         n += _check(project, now)
+        # Complaints are put in order by what their signals are worth: counted here, and not while somebody complains.
+        selectors.count_ratios(project=project)
     if n:
         log.warning("feedback_quarantined", verdicts=n)
     return {"quarantined": n}

@@ -7,9 +7,11 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from active_learning.selectors import loop
 from feedback import access, selectors
 from feedback.core.statements import REASONS
 from feedback.forms import KeyForm, SubjectForm, part_of
@@ -43,6 +45,7 @@ def feedback(request: HttpRequest, slug: str) -> HttpResponse:
         "grievances": _in_words(membership.project, report.grievances),
         "has_keys": bool(selectors.keys_of(project=membership.project)),
         "reasons": REASONS,
+        "loop": loop(project=membership.project, now=timezone.now()),
         "arrivals": selectors.latest(project=membership.project),
         "product": _product_of_the_demo(request, membership.project),
     }

@@ -80,12 +80,16 @@ def restate_reason(
 ) -> None:
     """What is known of one reason, told anew; None when the reason has gone. The caller holds the item's row.
 
-    A review that was open for nothing else is closed then; one that stays has the highest priority it was given.
+    A review that was open for nothing else is closed then; one that stays has the highest priority it was given. One
+    that is open for this alone has the priority that is told now, be it lower than before.
     """
     if evidence is not None:
-        open_review(
+        review = open_review(
             project_id=project_id, item_id=item_id, reason=reason, evidence=evidence, priority=priority, now=now
         )
+        if set(review.evidence) == {reason} and priority < review.priority:
+            review.priority = priority
+            review.save(update_fields=["priority"])
         return
     found = ReviewItem.objects.filter(item_id=item_id, state=ReviewItem.State.OPEN, evidence__has_key=reason)
     for review in found:

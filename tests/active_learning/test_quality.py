@@ -151,6 +151,14 @@ def test_successive_versions_are_compared_and_a_curve_is_forecast(client, owner)
     assert b'class="forecast"' in response.content
     assert "Dotted: the forecast" in words(response)
     assert re.search(r"more labels (\(.* at your pace\) to reach|add less than)", words(response))
+    # Another version of the same data is no further point of the curve, and no proof that models have settled.
+    change_policy(project=project, actor=owner, learner="naive_bayes")
+    run_training(project)
+    again = newest(project)
+    assert (again.number, again.dataset_id) == (7, version.dataset_id)
+    assert again.metrics["stability"]["previous"] == 5
+    assert again.metrics["forecast"]["n_points"] == 6
+    assert again.metrics["stop"]["conditions"][0]["kappas"][1:] == stable["kappas"][1:]
 
 
 # Bad input
@@ -203,6 +211,10 @@ def test_a_schema_change_between_versions_is_no_comparison(client, owner, projec
     change_policy(project=project, actor=owner, favourable="food", protected=["region"])
     run_features(project)
     run_training(project)
+    change_schema(project=project, actor=owner, config={"labels": ["food", "money", "chess"]})
+    client.force_login(owner)
+    said = words(client.get(f"/projects/{project.slug}/model/"))
+    assert "It may still say “sport”, which people no longer can. It cannot say “chess”. Train now" in said
     change_schema(project=project, actor=owner, config={"labels": ["food", "money"]})
     answer(pool_items(project, 20, offset=40), "food")
     run_training(project)

@@ -1,7 +1,9 @@
 import pytest
 from django.core.cache import cache
+from django.core.cache.backends.locmem import LocMemCache
 
 from config.cache import ForgivingRedisCache
+from labeling.services import limits
 
 
 @pytest.fixture
@@ -22,6 +24,16 @@ def test_values_come_back_and_can_be_counted(broker):
         cache.incr("never-set")
 
 
+def test_many_are_counted_at_once_with_whatever_cache_there_is(broker, monkeypatch, still_minute):
+    assert cache.incr_many({"a": 2, "b": 1}, 30) == {"a": 2, "b": 1}
+    assert cache.incr_many({"b": 5, "c": 1}, 30) == {"b": 6, "c": 1}
+    for backend in (cache, LocMemCache("limits", {})):
+        monkeypatch.setattr(limits, "cache", backend)
+        waits = limits.count_hits("test", {"busy": 4, "quiet": 3}, 3)
+        assert waits["quiet"] is None and 0 < waits["busy"] <= 60
+        assert limits.count_hit("test", "quiet", 3) is not None
+
+
 def test_nothing_is_ever_pickled(broker):
     with pytest.raises(TypeError):
         cache.set("object", object())
@@ -33,6 +45,7 @@ def test_a_lost_cache_is_an_empty_one(lost):
     assert lost.get("a", "fallback") == "fallback"
     assert lost.add("a", 1) is True
     assert lost.incr("a") == 1
+    assert lost.incr_many({"a": 1}, 30) == {}
     assert lost.get_many(["a"]) == {}
     assert lost.set_many({"a": 1}) == []
     assert not lost.has_key("a")

@@ -6,11 +6,13 @@ from datetime import timedelta
 from threading import Thread
 
 import pytest
+from django.core.cache import cache
 from django.core.management import call_command
 from django.core.signing import TimestampSigner
 from django.db import connections
 from rest_framework.test import APIClient
 
+from active_learning.models import Prediction
 from feedback.core.reliability import Pairs
 from feedback.core.subjects import signature_of
 from feedback.models import CurrentVerdict, FeedbackEvent, WidgetKey
@@ -18,6 +20,7 @@ from feedback.selectors import pairs
 from feedback.services import keys
 from feedback.services.keys import revoke_widget_key, rotate_widget_key
 from labeling.models import Item, ReviewItem
+from labeling.selectors import ReviewFilter, open_reviews
 from labeling.services import review as reviewing
 from tests.factories import make_key
 from tests.feedback.conftest import PAGE, make_prediction, token_of
@@ -80,6 +83,30 @@ def test_complaints_of_the_same_content_are_one_entry(send, project):
     assert (facts["n"], facts["n_verified"], facts["n_predictions"]) == (3, 0, 3)
     assert facts["corrections"] == [{"value": "negative", "n": 2}]
     assert Item.objects.filter(origin="prediction").count() == 1
+
+
+def test_complaints_stand_in_line_by_how_likely_the_answer_is_wrong(send, project, has_valkey):
+    def complain(text, confidence, *subjects, **body):
+        for subject in subjects:
+            send(make_prediction(project, text=text, confidence=confidence), "down", subject=subject, **body)
+        return ReviewItem.objects.get(item__data__text=text)
+
+    torn, sure = complain("torn", 0.5, "a"), complain("sure", 0.95, "a")
+    crowd = complain("crowd", 0.95, "a", "b", "c", "d", comment="no", reasons=["wrong"])
+    found = list(open_reviews(project=project, wanted=ReviewFilter()))
+    assert [one.pk for one in found] == [crowd.pk, torn.pk, sure.pk]
+    assert torn.priority == 0.75, "even odds, three times"
+    facts = crowd.evidence["complaint"]
+    assert {(one["text"], one["why"]) for one in facts["comments"]} == {("no", "not true")}
+    for subject in "abc":
+        send(
+            Prediction.objects.filter(input__text="crowd").order_by("pk")["abc".index(subject)], "undo", subject=subject
+        )
+    crowd.refresh_from_db()
+    assert crowd.priority == sure.priority, "taken back, it is as likely as before"
+    # Once it is known how users complain, that counts.
+    cache.set(f"feedback.ratios:{project.pk}", {"thumbs_down": 0.0}, 60)
+    assert complain("sure as well", 0.95, "a").priority == (pytest.approx(0.05) if has_valkey else sure.priority)
 
 
 def test_a_reviewer_decides_and_later_complaints_ask_nobody_again(send, project, prediction, owner):

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,18 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from active_learning.models import ModelVersion, Prediction, WeakLabel
+from active_learning.models import ModelVersion, Prediction, TrainingRun, WeakLabel
 from active_learning.services import files
 from active_learning.services.policy import change_policy
 from active_learning.services.reproduce import rebuild_version
 from active_learning.services.tokens import subject_digest
 from feedback.core.subjects import signature_of
 from feedback.models import CurrentVerdict, FeedbackEvent, WidgetKey
-from feedback.services.guard import quarantine, release
+from feedback.services.guard import check_bursts, quarantine, release
 from feedback.services.keys import create_widget_key
 from feedback.services.privacy import forget
 from feedback.services.weak import refresh_weak_labels
-from labeling.models import Item, Project, ReviewItem
+from labeling.models import AuditEntry, Item, Project, ReviewItem
 from labeling.services.review import decide
 from tests.active_learning.pools import answer, audit_items, make_pool, pool_items, run_training
 from tests.feedback.conftest import make_prediction, token_of
@@ -65,19 +66,24 @@ def make_hard_pool(owner: Any, n_labels: int = 30, **options: Any) -> Project:
     return project
 
 
-def bulk(project: Project, key: WidgetKey, rows: list[tuple[Prediction, str, str, Any]], **fields: Any) -> None:
+def bulk(project: Project, key: WidgetKey, rows: list[tuple[Prediction, str, str, Any]], *, days_ago: int = 0) -> None:
     """Verified subjects (prediction, subject, verdict, correction) have said it, as if through the door."""
-    now = timezone.now()
-    for prediction, subject, verdict, correction in rows:
-        same = {"project": project, "prediction": prediction.pk, "subject": subject, "channel": "thumbs"}
-        event = FeedbackEvent.objects.create(
-            **same, key=key, verdict=verdict, correction=correction, is_verified=True, revision=1,
+    now = timezone.now() - timedelta(days=days_ago)
+    same = [{"project": project, "prediction": one.pk, "subject": who, "channel": "thumbs"} for one, who, _, _ in rows]
+    events = FeedbackEvent.objects.bulk_create(
+        FeedbackEvent(
+            **about, key=key, verdict=verdict, correction=correction, is_verified=True, revision=1,
             client_id=f"bulk-{next(_acts)}", digest="0" * 64, created_at=now,
-        )  # fmt: skip
-        CurrentVerdict.objects.create(
-            **same, event=event, verdict=verdict, revision=1, said=prediction.value, confidence=prediction.confidence,
-            item_id=prediction.item_id, is_verified=True, created_at=now, changed_at=now, **fields,
-        )  # fmt: skip
+        )
+        for about, (_, _, verdict, correction) in zip(same, rows, strict=True)
+    )  # fmt: skip
+    CurrentVerdict.objects.bulk_create(
+        CurrentVerdict(
+            **about, event=event, verdict=verdict, revision=1, said=one.value, confidence=one.confidence,
+            item_id=one.item_id, is_verified=True, created_at=now, changed_at=now,
+        )
+        for about, event, (one, _, verdict, _) in zip(same, events, rows, strict=True)
+    )  # fmt: skip
 
 
 def other_than(topic: str) -> str:
@@ -95,7 +101,7 @@ def earn(project: Project, key: WidgetKey, *, on_wrong: int = 28, on_right: int 
         if place // 2 < (on_wrong if wrong else on_right):
             subject = f"known {place % 10}"
             rows.append((said, subject, "down", topic if wrong else other_than(topic)))
-    bulk(project, key, rows)
+    bulk(project, key, rows, days_ago=2)
 
 
 def correct(key: WidgetKey, items: list[Item], *, lie: bool = False) -> None:
@@ -161,9 +167,12 @@ def test_what_users_correct_teaches_the_next_model_until_a_person_says_what_it_i
     assert rebuild_version(version=version).is_same
     client.force_login(owner)
     page = client.get(f"/projects/{project.slug}/model/{version.number}/").content.decode()
-    assert "61 items" in page and "What users say" in page
+    assert "61 items" in page and "What users say" in page and "of its weight comes of" in page
+    assert version.metrics["loop"]["weak"] == found["share"] and version.metrics["loop"]["in_view"] == 0
     card = client.get(f"/projects/{project.slug}/model/{version.number}/card.md").content.decode()
-    assert "What users say" in card and "without" in card
+    assert "What users say" in card and "without" in card and "of its weight comes of" in card
+    watched = client.get(f"/projects/{project.slug}/feedback/").content.decode()
+    assert "Does the model learn from itself?" in watched and "learned from what users say" in watched
     # A person's word takes the place of the users'.
     review = ReviewItem.objects.get(state="open", item__weak_label__isnull=False)
     decide(review=review, value="food", user=owner)
@@ -243,3 +252,37 @@ def test_before_it_is_known_what_a_signal_is_worth_nothing_is_offered(owner, set
     earn(project, key, on_wrong=2, on_right=30)
     complain(key, *hard_texts(2, seed=9)[1])
     assert refresh_weak_labels() == {"labels": 0}
+
+
+def test_twenty_accounts_that_complain_of_one_class_are_contained_alarmed_and_taken_back(hard, owner, client):
+    """A hundred complaints each, all about right answers."""
+    project = hard.project
+    food = [item for item in pool_items(project, 90, offset=30) if item.meta["topic"] == "food"]
+    answers = [
+        make_prediction(project, value="food", text="fine", item=food[place % len(food)], confidence=0.6,
+                        content_hash=f"{place % len(food):032x}")
+        for place in range(100)
+    ]  # fmt: skip
+    bulk(project, hard, [(said, f"account {n}", "down", "money") for said in answers for n in range(20)])
+    assert refresh_weak_labels() == {"labels": len(food)}
+    # Contained: what it would do to the model is measured, and the labels are dropped.
+    run_training(project)
+    version = newest(project)
+    found = version.metrics["weak"]
+    assert "weak" not in stored(version) and found["gain"]["figure"]["value"] <= 0
+    assert f"users' words on {len(food)} items left out" in TrainingRun.objects.get().outcome
+    assert (found["n_items"], found["n_subjects"], found["is_kept"]) == (len(food), 20, False)
+    assert found["share"] < 0.1, "twenty subjects, a hundredth each"
+    # Alarmed: a burst unlike the hours before is set aside, and everybody is told.
+    assert check_bursts()["quarantined"] == 2_000
+    client.force_login(owner)
+    assert "2,000 verdicts are in quarantine" in client.get(f"/projects/{project.slug}/feedback/").content.decode()
+    assert AuditEntry.objects.filter(action="feedback.quarantine").count() == 1
+    # Taken back: nothing rests on it any more, until an owner has looked and says otherwise.
+    assert not WeakLabel.objects.exists()
+    assert refresh_weak_labels() == {"labels": 0}
+    run_training(project)
+    assert newest(project) == version, "the model of what people said alone, made again"
+    set_aside = CurrentVerdict.objects.filter(quarantined_at__isnull=False)
+    release(project=project, verdict_ids=list(set_aside.values_list("pk", flat=True)), actor=owner)
+    assert refresh_weak_labels() == {"labels": len(food)}

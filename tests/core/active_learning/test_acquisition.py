@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from active_learning.core import acquisition
 from active_learning.core.acquisition import (
     STRATEGIES,
     Candidates,
@@ -152,8 +153,8 @@ def test_only_eligible_rows_are_candidates(pool):
     assert reduce_candidates(search("margin"), None, None) is None
 
 
-def test_recommended_spreads_the_front_and_keeps_the_torn_ones(pool):
-    # Six tight groups: plain margin may take one group only, the spread front has all of them.
+def test_recommended_begins_with_what_tells_of_the_whole_pool_and_keeps_away_from_what_is_labeled():
+    # Six tight groups: plain margin takes one group only, one item of each tells of all.
     rng = np.random.default_rng(1)
     groups = np.repeat(np.arange(6), 20)
     dense = (np.eye(6)[groups] * 10 + rng.normal(scale=0.05, size=(120, 6))).astype(np.float16)
@@ -162,13 +163,38 @@ def test_recommended_spreads_the_front_and_keeps_the_torn_ones(pool):
     p[:, 1] = 1 - p[:, 0]
     texts = [f"item{i} word{i * 3} other{i * 7}" for i in range(120)]
     candidates = Candidates(np.arange(120), p, FeatureBlock(block_of(texts).sparse, dense))
-    front = order_candidates(search("recommended", 60, batch=6), candidates).ids[:6]
-    assert sorted(groups[front].tolist())[0] != sorted(groups[front].tolist())[-1]
-    assert len(set(groups[front].tolist())) >= 3
-    plain = order_candidates(search("margin", 60, batch=6), candidates).ids[:6]
-    assert set(groups[plain].tolist()) == {0}
-    known = order_candidates(search("recommended", 60, batch=6, n_labels=200), candidates).ids[:6]
-    assert known.tolist() == plain.tolist()
+    wanted = search("recommended", 60, batch=6)
+    assert sorted(groups[order_candidates(wanted, candidates).ids[:6]].tolist()) == [0, 1, 2, 3, 4, 5]
+    assert set(groups[order_candidates(search("margin", 60, batch=6), candidates).ids[:6]].tolist()) == {0}
+    labeled = np.repeat(dense[[0, 20, 40]], 10, axis=0)
+    assert set(groups[order_candidates(wanted, candidates, labeled).ids[:3]].tolist()) == {3, 4, 5}
+
+
+def test_recommended_favours_items_of_labels_that_the_pool_has_little_of():
+    # Two groups as torn as one another, between the common pair of labels and between a rare and a common one.
+    dense = np.repeat(np.eye(2), [90, 10], axis=0).astype(np.float16)
+    dense += np.random.default_rng(0).normal(scale=0.01, size=(100, 2)).astype(np.float16)
+    p = np.repeat(np.array([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5]], dtype=np.float32), [90, 10], axis=0)
+    texts = [f"item{i} word{i * 3} other{i * 7}" for i in range(100)]
+    front = order_candidates(
+        search("recommended", 100, batch=10), Candidates(np.arange(100), p, FeatureBlock(block_of(texts).sparse, dense))
+    ).ids[:10]
+    assert (front >= 90).sum() >= 3
+
+
+@pytest.mark.parametrize("is_multilabel", [False, True])
+def test_recommended_from_shards_is_recommended_from_the_whole_pool(pool, monkeypatch, is_multilabel):
+    monkeypatch.setattr(acquisition, "POOL_SAMPLE", 60)
+    wanted = search("recommended", 20, batch=5, is_multilabel=is_multilabel)
+    kept = None
+    for start in range(0, 400, 64):
+        rows = slice(start, start + 64)
+        block = FeatureBlock(pool.block.sparse[rows], pool.block.dense[rows])
+        best = best_of_shard(wanted, block, pool.ids[rows], pool.probabilities[rows], np.ones(len(block), dtype=bool))
+        kept = reduce_candidates(wanted, kept, best)
+    assert wanted.keep < len(kept) <= wanted.keep + 60
+    labeled = pool.block.dense[:9]
+    assert set(order_candidates(wanted, kept, labeled).ids) == set(order_candidates(wanted, pool, labeled).ids)
 
 
 def test_near_duplicates_of_a_torn_item_go_to_the_end():

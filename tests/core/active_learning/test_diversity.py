@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from active_learning.core.blocks import FeatureBlock
-from active_learning.core.diversity import near_duplicates, spread, typical_of_clusters
+from active_learning.core.diversity import near_duplicates, typical_of_clusters
 from tests.core.active_learning.synthetic import block_of, topic_texts
 
 
@@ -43,16 +43,6 @@ def test_hashed_words_cluster_by_topic():
     texts, topics = topic_texts(150, np.random.default_rng(0))
     found = typical_of_clusters(block_of(texts).sparse, 9, np.random.default_rng(0))
     assert {topics[t.row] for t in found} == {"sport", "money", "food"}
-
-
-def test_spread_takes_the_preferred_row_of_each_cluster():
-    points, groups = blobs([10, 10, 10, 10], np.random.default_rng(3))
-    prefer = np.tile(np.arange(10), 4)
-    rows = spread(points, 4, np.random.default_rng(0), prefer=prefer)
-    assert sorted(groups[rows].tolist()) == [0, 1, 2, 3]
-    assert (prefer[rows] == 0).all()
-    assert spread(points[:3], 9, np.random.default_rng(0), prefer=np.array([2, 0, 1])).tolist() == [1, 2, 0]
-    assert len(set(spread(np.ones((12, 3)), 5, np.random.default_rng(0), prefer=np.arange(12)).tolist())) == 5
 
 
 @pytest.mark.parametrize("width", [0, 6])

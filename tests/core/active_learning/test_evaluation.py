@@ -79,7 +79,9 @@ def test_the_interval_of_macro_f1_holds_it_and_narrows_with_more_cases():
 
 def test_the_interval_of_macro_f1_without_cases_or_doubt():
     several = np.array([[1, 0], [0, 1]] * 20, dtype=bool)
-    assert macro_f1_interval(several, several, 2, np.random.default_rng(0)) == (1.0, 1.0)
+    # No mistake among forty is no proof that there are none.
+    low, high = macro_f1_interval(several, several, 2, np.random.default_rng(0))
+    assert (low, high) == (pytest.approx(1 - (1 - wilson(20, 20).low) / 2**0.5), 1.0)
     assert macro_f1_interval(several[:0], several[:0], 2, np.random.default_rng(0)) is None
     assert macro_f1_interval(~several & several, several, 2, np.random.default_rng(0)) is None
 
@@ -116,6 +118,12 @@ def test_f1_intervals_of_labels():
     for score, (low, high) in zip(evaluate(truth, said, ("a", "b", "c", "d")).classes, by_label[:3]):
         assert low < score.f1 < high
     assert by_label[3] is None  # neither there nor said
+    # Three of three, and none of three: the resamples would all say the same.
+    truth, said = np.array([0] * 3 + [1] * 3 + [2] * 60), np.array([0] * 3 + [2] * 63)
+    (low, high), (first, second, _) = f1_intervals(truth, said, 3, np.random.default_rng(1))
+    assert first == (wilson(3, 3).low, 1.0) and second == (0.0, wilson(0, 3).high)
+    value = evaluate(truth, said, ("a", "b", "c")).macro_f1
+    assert low < value - (1 - first[0]) / 3 and high > value + second[1] / 3
     assert f1_intervals(truth[:0], said[:0], 2, rng) == (None, [None, None])
 
 

@@ -23,6 +23,8 @@ def test_an_exact_curve_is_found_again():
     # 0.92 - 1.2 * n^-0.6 = 0.9 at n = 919.
     assert found.goal.n_more == pytest.approx(919 - 400, rel=0.1)
     assert found.goal.gain_after < found.gain_next < 0.01
+    assert found.gain_low <= found.gain_next <= found.gain_high
+    assert found.goal.gain_after <= found.goal.gain_after_high < found.gain_high
     assert found.ahead[0].n_labels == 400
     assert all(one.low <= one.accuracy <= one.high for one in found.ahead)
 
@@ -57,6 +59,9 @@ def test_a_flat_or_falling_curve_promises_nothing():
     falling = forecast(campaign(b=-1.0, a=0.6), np.random.default_rng(0))
     assert falling.goal is None
     assert falling.gain_next == 0
+    # What looks flat on noisy points may yet rise.
+    noisy = forecast(campaign(b=0.0, noise=0.03, half=0.07, sizes=[60, 100, 160, 250, 400]), np.random.default_rng(0))
+    assert noisy.gain_low == 0 and noisy.gain_high > 0.001
 
 
 def test_nothing_is_promised_beyond_one():
