@@ -57,12 +57,9 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
             error_body("invalid", message, fields),
             status=status.HTTP_422_UNPROCESSABLE_ENTITY,
         )
-<<<<<<< HEAD
-=======
     if isinstance(error, exceptions.ParseError) and "integer string conversion" in str(error.detail):
         # Python's own words go on to advise a setting of the server.
         return Response(error_body("parse_error", "A number has more digits than can be read."), status=400)
->>>>>>> serve
     code = error.get_codes() if isinstance(error.get_codes(), str) else "invalid"
     return Response(error_body(code, str(error.detail)), status=error.status_code, headers=headers)
 
