@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.cache import cache
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Case, Count, Exists, Min, OuterRef, Q, Value, When
 from django.db.models.functions import TruncDate, TruncWeek
 from django.utils import timezone
 
@@ -46,15 +46,36 @@ WINDOW = timedelta(days=30)
 MAX_JUDGED = 20_000
 WHOLE_SECONDS = 600
 MOST_GRIEVANCES = 6
+# So many verdicts of one item are read while its row is held; beyond them they are only counted.
+MOST_HEARD = 200
 _AT_ONCE = 500
 
 
-def complaints_about(*, item_id: int) -> list[CurrentVerdict]:
-    """Those who say now that the answer to this item is wrong, the newest first; left out are the quarantined, and
-    those about predictions that are judged blind."""
+@dataclass(frozen=True, slots=True)
+class About:
+    """Those who say now that the answer to an item is wrong: how many verdicts, and the `newest` of them.
+
+    `confidence` is the least that the model had in what they complain of; None: no model said it.
+    """
+
+    n: int
+    n_verified: int
+    n_predictions: int
+    confidence: float | None
+    newest: list[CurrentVerdict]
+
+
+def complaints_about(*, item_id: int) -> About:
+    """Left out are the quarantined, and those about predictions that are judged blind."""
     drawn = Prediction.objects.filter(pk=OuterRef("prediction"), is_explored=True)
     found = _standing(CurrentVerdict.objects.filter(~Exists(drawn), item_id=item_id, verdict=Verdict.DOWN))
-    return list(found.select_related("event").order_by("-changed_at"))
+    counts = found.aggregate(
+        n=Count("pk"),
+        n_verified=Count("pk", filter=Q(is_verified=True)),
+        n_predictions=Count("prediction", distinct=True),
+        confidence=Min("confidence"),
+    )
+    return About(**counts, newest=list(found.select_related("event").order_by("-changed_at")[:MOST_HEARD]))
 
 
 def signals_on(*, predictions: Iterable[UUID]) -> dict[str, int]:
@@ -64,16 +85,21 @@ def signals_on(*, predictions: Iterable[UUID]) -> dict[str, int]:
 
 
 def signals_by_subject(*, item_id: int) -> dict[Any, set[str]]:
-    """The names of the signals that stand about an item, by who gave them; those who are not named count as one for
-    each prediction."""
+    """The names of the signals that stand about an item, by who gave them, verified subjects before others.
+
+    All whom nobody vouches for count as one for each prediction: whoever holds its token may claim to be anybody.
+    """
     found: dict[Any, set[str]] = defaultdict(set)
     said = _standing(CurrentVerdict.objects.filter(item_id=item_id)).exclude(verdict=Verdict.UNDO)
-    rows = list(said.values_list("subject", "prediction", "channel", "verdict", "event__correction"))
-    for subject, prediction, channel, verdict, correction in rows:
-        found[subject or prediction] |= {f"{channel}_{verdict}"} | ({"correction"} if correction is not None else set())
-    predictions = list({prediction for _, prediction, *_ in rows})[:_AT_ONCE]
-    done = ImplicitEvent.objects.filter(prediction__in=predictions).exclude(name__in=("shown", "dwell"))
-    for subject, prediction, name in _far_edits(done).values_list("subject", "prediction", "name"):
+    columns = ("is_verified", "subject", "prediction", "channel", "verdict", "event__correction")
+    rows = list(said.order_by("-is_verified", "-changed_at").values_list(*columns)[:MOST_HEARD])
+    for is_verified, subject, prediction, channel, verdict, correction in rows:
+        names = {f"{channel}_{verdict}"} | ({"correction"} if correction is not None else set())
+        found[subject if is_verified else prediction] |= names
+    done = ImplicitEvent.objects.filter(prediction__in={row[2] for row in rows}).exclude(name__in=("shown", "dwell"))
+    who = Case(When(is_verified=True, then="subject"), default=Value(""))
+    acts = _far_edits(done).annotate(who=who).values_list("is_verified", "who", "prediction", "name").distinct()
+    for _, subject, prediction, name in acts.order_by("-is_verified")[:MAX_JUDGED]:
         found[subject or prediction].add(name)
     return found
 
