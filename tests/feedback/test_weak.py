@@ -18,6 +18,7 @@ from active_learning.services.reproduce import rebuild_version
 from active_learning.services.tokens import subject_digest
 from feedback.core.subjects import signature_of
 from feedback.models import CurrentVerdict, FeedbackEvent, WidgetKey
+from feedback.selectors import agreement_of_subjects, pairs, signal_weights
 from feedback.services.guard import check_bursts, quarantine, release
 from feedback.services.keys import create_widget_key
 from feedback.services.privacy import forget
@@ -252,6 +253,27 @@ def test_before_it_is_known_what_a_signal_is_worth_nothing_is_offered(owner, set
     earn(project, key, on_wrong=2, on_right=30)
     complain(key, *hard_texts(2, seed=9)[1])
     assert refresh_weak_labels() == {"labels": 0}
+
+
+def test_belief_is_earned_once_an_item_and_by_verified_subjects_alone(hard):
+    project, item = hard.project, audit_items(hard.project)[0]
+    topic = item.meta["topic"]
+    judged = pairs(project=project)["thumbs_down"]
+    assert (judged.n_wrong, judged.n_right) == (40, 40)
+
+    def answered(value: str) -> Prediction:
+        return make_prediction(project, value=value, item=item, is_explored=True)
+
+    bulk(project, hard, [(answered(other_than(topic)), "diligent", "down", topic) for _ in range(50)])
+    rows = [(answered(other_than(topic)), "turned", "down", topic), (answered(topic), "turned", "down", None)]
+    bulk(project, hard, rows)
+    agreed = agreement_of_subjects(project=project)
+    assert (agreed["diligent"], agreed["turned"]) == ((1, 1), (0, 1))
+    assert pairs(project=project)["thumbs_down"] == judged, "the oldest of an item speaks for it"
+    assert signal_weights(project=project)["thumbs_down"] > 0
+    CurrentVerdict.objects.update(is_verified=False)
+    assert signal_weights(project=project)["thumbs_down"] == 0
+    assert pairs(project=project)["thumbs_down"] == judged, "for looking at it stays"
 
 
 def test_twenty_accounts_that_complain_of_one_class_are_contained_alarmed_and_taken_back(hard, owner, client):
