@@ -443,28 +443,33 @@ def _done(ids: Collection[UUID]) -> dict[tuple[UUID, str], set[str]]:
     return found
 
 
-def agreement_of_subjects(*, project: Project) -> dict[str, tuple[int, int]]:
-    """Of each verified subject: on how many judged items they only said what people found, and on how many anything."""
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """How far verified subjects proved right; what one said of an item counts once, and as wrong if any of it was.
+
+    `agreement`: of each subject on how many judged items they said what people found, and on how many anything.
+    `corrections_right`: the share of corrections that people found right too, where the answer was wrong (Laplace: a
+    half of none).
+    """
+
+    agreement: dict[str, tuple[int, int]]
+    corrections_right: float
+
+
+def belief_earned(*, project: Project) -> Belief:
+    """What verified subjects have earned by verdicts of items that people settled."""
     agrees: dict[tuple[str, int], bool] = defaultdict(lambda: True)
+    right: dict[tuple[str, int], bool] = defaultdict(lambda: True)
     for said, subject, verdict, correction, item_id, settled in _judged_verdicts(project):
         is_wrong = settled == correction if correction is not None else said != settled
         agrees[subject, item_id] &= is_wrong == (verdict == Verdict.DOWN)
-    found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for (subject, _), agreed in agrees.items():
-        n_right, n = found[subject]
-        found[subject] = (n_right + agreed, n + 1)
-    return found
-
-
-def corrections_right(*, project: Project) -> float:
-    """The share of corrections that people found right too, where the answer was wrong (Laplace: a half of none).
-
-    Those of one subject about one item count once, and as right when all are."""
-    right: dict[tuple[str, int], bool] = defaultdict(lambda: True)
-    for said, subject, _, correction, item_id, settled in _judged_verdicts(project):
         if correction is not None and said != settled:
             right[subject, item_id] &= correction == settled
-    return (sum(right.values()) + 1) / (len(right) + 2)
+    agreement: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for (subject, _), agreed in agrees.items():
+        n_right, n = agreement[subject]
+        agreement[subject] = (n_right + agreed, n + 1)
+    return Belief(agreement, (sum(right.values()) + 1) / (len(right) + 2))
 
 
 def _judged_verdicts(project: Project) -> list[tuple[Any, str, str, Any, int, Any]]:

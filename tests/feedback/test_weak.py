@@ -18,7 +18,7 @@ from active_learning.services.reproduce import rebuild_version
 from active_learning.services.tokens import subject_digest
 from feedback.core.subjects import signature_of
 from feedback.models import CurrentVerdict, FeedbackEvent, WidgetKey
-from feedback.selectors import agreement_of_subjects, pairs, signal_weights
+from feedback.selectors import belief_earned, pairs, signal_weights, spoken_about
 from feedback.services.guard import check_bursts, quarantine, release
 from feedback.services.keys import create_widget_key
 from feedback.services.privacy import forget
@@ -182,6 +182,16 @@ def test_what_users_correct_teaches_the_next_model_until_a_person_says_what_it_i
     assert review.item_id in {pk for pk, _, _ in stored(newest(project))["rows"]}
 
 
+def test_the_trouble_of_one_project_keeps_no_other_from_being_weighed(other_project, hard):
+    item = Item.objects.create(project=other_project, content_hash="f" * 32, data={"text": "x"})
+    now = timezone.now()
+    WeakLabel.objects.create(project=other_project, item=item, value="x", certainty=0.9, made_at=now)
+    other_project.schemas.all().delete()
+    complain(hard, *hard_texts(1, seed=9)[0])
+    assert [one.pk for one in spoken_about(now=now)] == [other_project.pk, hard.project_id]
+    assert refresh_weak_labels() == {"labels": 1}
+
+
 def test_who_may_not_teach(hard, owner):
     project = hard.project
     texts = hard_texts(6, seed=9)
@@ -267,7 +277,7 @@ def test_belief_is_earned_once_an_item_and_by_verified_subjects_alone(hard):
     bulk(project, hard, [(answered(other_than(topic)), "diligent", "down", topic) for _ in range(50)])
     rows = [(answered(other_than(topic)), "turned", "down", topic), (answered(topic), "turned", "down", None)]
     bulk(project, hard, rows)
-    agreed = agreement_of_subjects(project=project)
+    agreed = belief_earned(project=project).agreement
     assert (agreed["diligent"], agreed["turned"]) == ((1, 1), (0, 1))
     assert pairs(project=project)["thumbs_down"] == judged, "the oldest of an item speaks for it"
     assert signal_weights(project=project)["thumbs_down"] > 0
