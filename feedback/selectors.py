@@ -64,17 +64,22 @@ def signals_on(*, predictions: Iterable[UUID]) -> dict[str, int]:
 
 
 def signals_by_subject(*, item_id: int) -> dict[Any, set[str]]:
-    """The names of the signals that stand about an item, by who gave them; those who are not named count as one for
-    each prediction."""
+    """The names of the signals that stand about an item, by who gave them; those whom nobody vouches for count as one
+    for each prediction: they may be one and the same, under as many names as they like."""
     found: dict[Any, set[str]] = defaultdict(set)
     said = _standing(CurrentVerdict.objects.filter(item_id=item_id)).exclude(verdict=Verdict.UNDO)
-    rows = list(said.values_list("subject", "prediction", "channel", "verdict", "event__correction"))
-    for subject, prediction, channel, verdict, correction in rows:
-        found[subject or prediction] |= {f"{channel}_{verdict}"} | ({"correction"} if correction is not None else set())
-    predictions = list({prediction for _, prediction, *_ in rows})[:_AT_ONCE]
+    columns = ("subject", "is_verified", "prediction", "channel", "verdict", "event__correction")
+    rows = list(said.values_list(*columns))
+    for subject, is_verified, prediction, channel, verdict, correction in rows:
+        found[subject if is_verified else prediction] |= {f"{channel}_{verdict}"} | (
+            {"correction"} if correction is not None else set()
+        )
+    predictions = list({prediction for _, _, prediction, *_ in rows})[:_AT_ONCE]
     done = ImplicitEvent.objects.filter(prediction__in=predictions).exclude(name__in=("shown", "dwell"))
-    for subject, prediction, name in _far_edits(done).values_list("subject", "prediction", "name"):
-        found[subject or prediction].add(name)
+    for subject, is_verified, prediction, name in _far_edits(done).values_list(
+        "subject", "is_verified", "prediction", "name"
+    ):
+        found[subject if is_verified else prediction].add(name)
     return found
 
 
@@ -582,9 +587,11 @@ def _days(standing: Any) -> dict[Any, tuple[int, int]]:
 def complaints_by_window(
     *, project: Project, now: datetime, window: timedelta, n_windows: int
 ) -> list[list[dict[str, Any]]]:
-    """The complaints of each window before now, the latest first: {pk, subject, value, project}.
+    """The complaints of each window before now, the latest first: {pk, subject, value, project, is_aside}.
 
-    Those that are in quarantine, or that an owner has released, are in none: they say nothing of what is usual.
+    `subject` is whoever is vouched for; for all others it is their network: a name that nobody vouches for is made up
+    as easily as the next one. Those that an owner has released are in none. Those in quarantine say nothing of what is
+    usual, and are in the latest window alone: a mob that goes on is no smaller for being set aside.
     """
     found: list[list[dict[str, Any]]] = [[] for _ in range(n_windows + 1)]
     rows = CurrentVerdict.objects.filter(
@@ -592,12 +599,16 @@ def complaints_by_window(
         verdict=Verdict.DOWN,
         changed_at__gt=now - (n_windows + 1) * window,
         changed_at__lte=now,
-        quarantined_at__isnull=True,
         released_at__isnull=True,
     )
-    for pk, subject, said, at in rows.values_list("pk", "subject", "said", "changed_at"):
+    columns = ("pk", "subject", "is_verified", "network", "said", "changed_at", "quarantined_at")
+    for pk, subject, is_verified, network, said, at, aside in rows.values_list(*columns):
         place = min(int((now - at) / window), n_windows)
-        found[place].append({"pk": pk, "subject": subject, "value": str(said), "project": str(project.pk)})
+        if aside is not None and place:
+            continue
+        who = subject if is_verified and subject else f"network {network}"
+        same = {"value": str(said), "project": str(project.pk), "is_aside": aside is not None}
+        found[place].append({"pk": pk, "subject": who} | same)
     return found
 
 

@@ -29,8 +29,8 @@ def check_bursts(*, now: datetime | None = None) -> dict[str, int]:
     """Quarantines the complaints of the last hour wherever they are a burst: how many. Doing it twice does no harm.
 
     Looked at are the project as a whole, each of its subjects and each answered value. Set aside are the complaints of
-    subjects who gave several of them: many people who complain once each are no mob, but a bad answer. Nothing is
-    deleted.
+    subjects who gave several of them: many people who complain once each are no mob, but a bad answer. Those whom
+    nobody vouches for are one for each network. Nothing is deleted.
     """
     now = now or timezone.now()
     lately = CurrentVerdict.objects.filter(
@@ -52,14 +52,14 @@ def _check(project: Project, now: datetime) -> int:
     chosen: dict[int, str] = {}
     of_subject = Counter(row["subject"] for row in latest)
     for of, words in (("subject", "one subject"), ("value", "one answer"), ("project", "the project")):
-        for name in {row[of] for row in latest} - {""}:
+        for name in {row[of] for row in latest if not row["is_aside"]}:
             before = [sum(row[of] == name for row in window) for window in history[1:]]
             mine = [row for row in latest if row[of] == name]
             found = burst(before if any(before) else [], len(mine))
             if found is not None:
                 reason = _reason(found, words)
-                several = [row for row in mine if row["subject"] and of_subject[row["subject"]] >= MIN_OF_A_SUBJECT]
-                chosen |= {row["pk"]: chosen.get(row["pk"], reason) for row in several}
+                several = [row for row in mine if of_subject[row["subject"]] >= MIN_OF_A_SUBJECT]
+                chosen |= {row["pk"]: chosen.get(row["pk"], reason) for row in several if not row["is_aside"]}
     return quarantine(project=project, chosen=chosen, now=now)
 
 
