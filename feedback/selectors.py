@@ -136,11 +136,14 @@ class Complaints:
 
 @dataclass(frozen=True, slots=True)
 class Funnel:
-    """Predictions that were answered, seen on a screen, and about which a user said or did something."""
+    """Predictions that were answered, seen on a screen, and about which a user said or did something. `seen`: of those
+    that were answered, `acted_on`: of those that were seen."""
 
     answered: int
     shown: int
     acted: int
+    seen: Share | None = None
+    acted_on: Share | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,11 +230,7 @@ def feedback_report(*, project: Project, part: Part = Part(), now: datetime | No
         versions=_versions(project, standing, main, since),
         signals=signal_rows(_given(standing, signals), own, whole_pairs()),
         complaints=_complaints(project, standing),
-        funnel=Funnel(
-            answered=answered.count(),
-            shown=signals.filter(name="shown").aggregate(n=Count("prediction", distinct=True))["n"],
-            acted=_acted(standing, signals),
-        ),
+        funnel=_funnel(answered, standing, signals),
         senders=_senders(standing),
         n_quarantined=verdicts.filter(quarantined_at__isnull=False).count(),
         days=draw_days(_days(said), last=now.date()),
@@ -554,10 +553,25 @@ def _complaints(project: Project, standing: Any) -> Complaints:
     )
 
 
-def _acted(standing: Any, signals: Any) -> int:
-    said = standing.order_by().values_list("prediction", flat=True)
-    done = signals.exclude(name__in=("shown", "dwell")).order_by().values_list("prediction", flat=True)
-    return int(said.union(done).count())
+def _funnel(answered: Any, standing: Any, signals: Any) -> Funnel:
+    acts = signals.exclude(name__in=("shown", "dwell"))
+    shown = signals.filter(name="shown").order_by()
+    same = {"prediction": OuterRef("prediction")}
+    acted_on = shown.filter(Exists(standing.filter(**same)) | Exists(acts.filter(**same)))
+    n_answered, n_shown = answered.count(), _n_predictions(shown)
+    either = standing.order_by().values_list("prediction", flat=True)
+    return Funnel(
+        n_answered,
+        n_shown,
+        acted=int(either.union(acts.order_by().values_list("prediction", flat=True)).count()),
+        # The log knows of fewer when older predictions were put away; and where no page tells, none is known.
+        seen=wilson(n_shown, max(n_answered, n_shown)) if n_shown else None,
+        acted_on=wilson(_n_predictions(acted_on), n_shown),
+    )
+
+
+def _n_predictions(signals: Any) -> int:
+    return int(signals.aggregate(n=Count("prediction", distinct=True))["n"])
 
 
 def _senders(standing: Any) -> Senders:
@@ -614,5 +628,12 @@ def complaints_by_window(
 
 def quarantined(*, project: Project, n: int = 200) -> list[CurrentVerdict]:
     """The verdicts that are set aside, the latest first."""
-    rows = CurrentVerdict.objects.filter(project=project, quarantined_at__isnull=False)
-    return list(rows.select_related("event").order_by("-quarantined_at", "-pk")[:n])
+    return list(_aside(project).select_related("event").order_by("-quarantined_at", "-pk")[:n])
+
+
+def n_quarantined(*, project: Project) -> int:
+    return int(_aside(project).count())
+
+
+def _aside(project: Project) -> Any:
+    return CurrentVerdict.objects.filter(project=project, quarantined_at__isnull=False)

@@ -51,7 +51,11 @@ def _check(project: Project, now: datetime) -> int:
     latest = history[0]
     chosen: dict[int, str] = {}
     of_subject = Counter(row["subject"] for row in latest)
-    for of, words in (("subject", "one subject"), ("value", "one answer"), ("project", "the project")):
+    for of, words in (
+        ("subject", "by one subject or network"),
+        ("value", "about one answer"),
+        ("project", "in the project"),
+    ):
         for name in {row[of] for row in latest if not row["is_aside"]}:
             before = [sum(row[of] == name for row in window) for window in history[1:]]
             mine = [row for row in latest if row[of] == name]
@@ -63,8 +67,8 @@ def _check(project: Project, now: datetime) -> int:
     return quarantine(project=project, chosen=chosen, now=now)
 
 
-def _reason(found: Burst, of: str) -> str:
-    return f"{found.count} complaints about {of} in an hour, usual are {found.usual:g} (z {found.z:.1f})"
+def _reason(found: Burst, where: str) -> str:
+    return f"{found.count} complaints {where} in an hour, usual are {found.usual:g} (z {found.z:.1f})"
 
 
 def quarantine(*, project: Project, chosen: dict[int, str], now: datetime) -> int:

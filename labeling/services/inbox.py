@@ -71,7 +71,9 @@ def open_reviews(*, project_id: int, openings: Iterable[Opening], now: datetime)
 
 def _add(review: ReviewItem, reason: str, evidence: dict[str, Any], priority: float) -> None:
     if BESIDE in evidence:
-        evidence = evidence | {BESIDE: review.evidence.get(reason, {}).get(BESIDE, review.priority)}
+        # Of a review that was open for something else, or since before this was kept.
+        others = review.priority if set(review.evidence) - {reason} else 0.0
+        evidence = evidence | {BESIDE: review.evidence.get(reason, {}).get(BESIDE, others)}
     review.evidence = {name: _beside(facts, priority) for name, facts in review.evidence.items()} | {reason: evidence}
     if priority > review.priority:
         review.reason, review.priority = reason, priority

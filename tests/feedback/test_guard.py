@@ -69,7 +69,9 @@ def test_a_mob_is_set_aside_and_an_owner_may_count_it_again(complain, project, c
     url = reverse("feedback:quarantine", args=[project.slug])
     assert "usual are" in client.get(url).content.decode()
     ids = list(CurrentVerdict.objects.filter(quarantined_at__isnull=False).values_list("pk", flat=True))
-    assert client.post(url, {"verdicts": ids}).status_code == 302
+    assert "checked" not in client.get(url).content.decode(), "one click does not count a whole mob again"
+    assert client.post(url, {"listed": ids}).status_code == 409
+    assert client.post(url, {"listed": ids, "verdicts": ids[:1], "all": "yes"}).status_code == 302
     assert client.post(url, {"verdicts": ids}).status_code == 409
     assert ReviewItem.objects.filter(state="open").count() == 65
     assert check_bursts(now=NOW) == {"quarantined": 0}, "what an owner has looked at stays"
