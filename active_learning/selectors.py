@@ -816,10 +816,19 @@ class LiveVersion:
     sha256: str
     path: str
     schema_version: int
+    newest_schema: int
+
+    @property
+    def gone_labels(self) -> frozenset[str]:
+        """What it may still say, and people no longer can."""
+        if self.schema_version == self.newest_schema:
+            return frozenset()
+        return _labels_gone(self.project_id, self.schema_version, self.newest_schema)
 
 
 _SERVING_STATE = """
-SELECT version.id, version.number, version.sha256, version.path, dataset.schema_version, policy.stamp
+SELECT version.id, version.number, version.sha256, version.path, dataset.schema_version,
+  (SELECT MAX(version) FROM labeling_labelschema WHERE project_id = project.id), policy.stamp
 FROM labeling_project AS project
 LEFT JOIN active_learning_modelversion AS version ON version.project_id = project.id AND version.state = 'live'
 LEFT JOIN active_learning_dataset AS dataset ON dataset.id = version.dataset_id
@@ -842,6 +851,15 @@ def serving_state(*, project: Project) -> tuple[LiveVersion | None, ServingPolic
     *version, stamp = row
     policy = ServingPolicy(project=project) if stamp is None else _policy_at(project.pk, stamp)
     return (None if version[0] is None else LiveVersion(project.pk, *version)), policy
+
+
+@lru_cache(maxsize=1_000)
+def _labels_gone(project_id: int, then: int, now: int) -> frozenset[str]:
+    found = {
+        schema.version: schema for schema in LabelSchema.objects.filter(project_id=project_id, version__in=[then, now])
+    }
+    before, after = (rules_of(found[version].kind, found[version].config).labels for version in (then, now))
+    return frozenset(before) - frozenset(after)
 
 
 @lru_cache(maxsize=1_000)

@@ -47,6 +47,13 @@ class RollbackInput(serializers.Serializer):
         min_value=1, required=False, help_text="A version that was live; without it the one that was live before."
     )
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        # A number under another name would go unheard, and another version than the one meant become live.
+        unknown = sorted(str(name) for name in set(self.initial_data) - set(self.fields))
+        if unknown:
+            raise serializers.ValidationError({unknown[0][:60]: "There is no such field."})
+        return attrs
+
 
 class TrainInput(serializers.Serializer):
     reason = serializers.CharField(max_length=200, required=False)

@@ -424,9 +424,13 @@ def text_places(text: str, spec: FeaturizerSpec) -> TextPlaces:
             first.append(i)
             last.append(i + n - 1)
     counts = Counter(columns)
-    share_of = {column: (1 + math.log(count)) / count for column, count in counts.items()}
-    norm = math.sqrt(sum((share_of[column] * count) ** 2 for column, count in counts.items())) or 1.0
-    units = tuple(share_of[column] / norm for column in columns)
+    # Nearly all stand there once: they count as 1.
+    repeated = {column: count for column, count in counts.items() if count > 1}
+    weights = [1 + math.log(count) for count in repeated.values()]
+    norm = math.sqrt(len(counts) - len(repeated) + sum(weight * weight for weight in weights)) or 1.0
+    unit_of = {column: weight / count / norm for (column, count), weight in zip(repeated.items(), weights, strict=True)}
+    once = 1 / norm
+    units = tuple([unit_of.get(column, once) for column in columns])
     return TextPlaces(matches, tuple(columns), tuple(first), tuple(last), units)
 
 

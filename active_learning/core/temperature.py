@@ -12,14 +12,25 @@ from active_learning.core.targets import Targets, stratified_folds
 
 # A row counts at most so many times what it would, and at least this part of it.
 MOST_WEIGHT = 10.0
+# How far from 1 a temperature is held to be before rows speak, as a difference of logarithms: the models of
+# docs/performance.md, whose best one is known, needed 0.1 to 0.7.
+USUAL_LOG = 0.3
 
 
-def fit_temperature(scores: NDArray[Any], truth: NDArray[Any], weight: NDArray[np.float64]) -> float:
-    """The T in [0.05, 20] under which `scores / T` give `truth` the highest likelihood.
+def fit_temperature(
+    scores: NDArray[Any], truth: NDArray[Any], weight: NDArray[np.float64], *, repeats: int = 1
+) -> float:
+    """The likeliest T in [0.05, 20], if `truth` was drawn by `scores / T`.
 
     `truth` holds positions for a softmax, or a boolean matrix for one sigmoid a column. Scores of minus infinity
-    stand for labels that cannot be.
+    stand for labels that cannot be. `repeats` says how often each case stands among the rows.
+
+    Few rows say little: before them log T has a Cauchy distribution around 0 (weakly informative as in Gelman et al.
+    2008: it pulls a doubtful temperature towards 1, and hardly a sure one). Rows weigh as much against it as they are
+    worth by Kish's effective number.
     """
+    n_effective = float(weight.sum() ** 2 / max(np.square(weight).sum(), 1e-12)) / repeats
+    weight = weight * (n_effective / max(float(weight.sum()), 1e-12))
 
     # As in Platt's scaling, a truth is held to be slightly less than certain: a handful of rows that are all right
     # would otherwise make every confidence 1.
@@ -27,6 +38,9 @@ def fit_temperature(scores: NDArray[Any], truth: NDArray[Any], weight: NDArray[n
     possible = np.isfinite(scores)
 
     def loss(log_t: float) -> float:
+        return misfit(log_t) + float(np.log1p((log_t / USUAL_LOG) ** 2))
+
+    def misfit(log_t: float) -> float:
         scaled = scores / np.exp(log_t)
         if truth.ndim == 2:
             wrong = np.logaddexp(0.0, np.where(truth, -scaled, scaled))
@@ -36,7 +50,11 @@ def fit_temperature(scores: NDArray[Any], truth: NDArray[Any], weight: NDArray[n
         spread = np.where(possible, log_p, 0.0).sum(axis=1) / possible.sum(axis=1)
         return float(-(weight * ((1 - doubt) * log_p[np.arange(len(truth)), truth] + doubt * spread)).sum())
 
-    best = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded", options={"xatol": 1e-3})
+    # The Cauchy makes a second valley possible: the deeper one is looked for first.
+    looks = np.linspace(np.log(0.05), np.log(20.0), 25)
+    deepest = int(np.argmin([loss(log_t) for log_t in looks]))
+    bounds = looks[max(deepest - 1, 0)], looks[min(deepest + 1, len(looks) - 1)]
+    best = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-3})
     return float(np.exp(best.x))
 
 
@@ -90,13 +108,18 @@ def out_of_fold_temperature(
     judged_scores, weight = np.concatenate(scores), np.concatenate(weights)
     if len(pool_leads):
         weight = weight * _shares_of_pool(leads(judged_scores), np.asarray(pool_leads))
-    return fit_temperature(judged_scores, np.concatenate(truths), weight)
+    return fit_temperature(judged_scores, np.concatenate(truths), weight, repeats=_times(n))
+
+
+def _times(n: int) -> int:
+    """With few rows it matters how they fall into folds: they fall thrice."""
+    return 3 if n < 500 else 1
 
 
 def _parts(targets: Targets, rng: np.random.Generator) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Rows to learn from and rows to judge by. With few rows how they fall into folds matters: they fall thrice."""
+    """Rows to learn from and rows to judge by."""
     n = len(targets)
-    for _time in range(3 if n < 500 else 1):
+    for _time in range(_times(n)):
         folds = stratified_folds(targets, 5 if n < 1_000 else 3, rng)
         # Beyond this one held-out fold says enough, and the fits would take most of the time.
         for fold in range(1 if n > 1_500 else int(folds.max()) + 1):

@@ -87,7 +87,7 @@ def routing_rules(policy: ServingPolicy, live: LiveVersion | None) -> RoutingRul
     """The policy as the routing reads it, for this version.
 
     Where a share of mistakes is promised, the model decides alone above the threshold that this version has earned, and
-    nothing before it has earned one.
+    nothing before it has earned one. Labels that people can no longer give are theirs to replace.
     """
     auto_above = policy.auto_above
     if policy.max_wrong is not None:
@@ -96,7 +96,7 @@ def routing_rules(policy: ServingPolicy, live: LiveVersion | None) -> RoutingRul
         bands=Bands(policy.review_below, auto_above),
         by_label={label: _own_bands(bands, policy, auto_above) for label, bands in policy.label_bands.items()},
         by_segment={name: _own_bands(bands, policy, auto_above) for name, bands in policy.segment_bands.items()},
-        person_labels=frozenset(map(str, policy.person_labels)),
+        person_labels=frozenset(map(str, policy.person_labels)) | (live.gone_labels if live else frozenset()),
         exploration_share=policy.exploration_share,
     )
 

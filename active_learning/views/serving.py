@@ -119,7 +119,7 @@ def _previewed(project: Project, changes: dict[str, Any]) -> dict[str, Any]:
         ],
         "rules": found["edge_rules"],
         "errors": [
-            ("Wrong of what stands alone", [found["error_now"], found["error_then"]]),
+            ("Mistakes in what stands alone", [found["error_now"], found["error_then"]]),
             *((one["name"], [one["now"], one["then"]]) for one in found["errors_of"]),
         ],
         "bars": [("Now", bar(found["now"])), ("Then", bar(found["then"]))] if n else [],

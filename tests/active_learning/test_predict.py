@@ -10,8 +10,12 @@ from rest_framework.test import APIClient
 
 from active_learning.models import ModelVersion, Prediction
 from active_learning.services import files, serving
+from active_learning.services.serving_policy import change_serving
 from active_learning.services.tokens import read_feedback_token, subject_digest
 from labeling.core.errors import Invalid
+from labeling.core.schema import rules_of
+from labeling.models import LabelSchema
+from labeling.services.projects import change_schema
 from tests.active_learning.pools import make_pool, pool_items, taught
 from tests.active_learning.remembered import remembered
 from tests.factories import make_key, make_member
@@ -278,3 +282,17 @@ def test_who_may(owner, trained, outsider):
     assert client_of(owner, scopes=["annotate"]).post(url(trained), body).status_code == 403
     assert APIClient().post(url(trained), body).status_code == 401
     assert client_of(owner).post("/api/v1/projects/nowhere/predict/", body).status_code == 404
+
+
+def test_what_people_can_no_longer_say_is_not_said_alone(owner, trained):
+    item = pool_items(trained, 1, offset=80)[0]
+    client, body = client_of(owner), {"items": [{"text": item.data["text"]}]}
+    change_serving(project=trained, actor=owner, review_below=0.0, auto_above=0.1, exploration_share=0.0)
+    topic = item.meta["topic"]
+    (said,) = client.post(url(trained), body).json()["predictions"]
+    assert (said["value"], said["decision"]) == (topic, "auto")
+    schema = LabelSchema.objects.current(trained.pk)
+    others = [label for label in rules_of(schema.kind, schema.config).labels if label != topic]
+    change_schema(project=trained, actor=owner, config={"labels": others})
+    (said,) = client.post(url(trained), body).json()["predictions"]
+    assert (said["value"], said["decision"]) == (topic, "review")

@@ -123,6 +123,7 @@ def test_who_may(waiting, owner, outsider):
     [
         ("1/promote", {}, 422, "invalid"),
         ("1/promote", {"reason": " "}, 422, "invalid"),
+        ("rollback", {"reason": "x", "number": 1}, 422, "invalid"),
         ("1/promote", {"reason": "x" * 201}, 422, "invalid"),
         ("1/promote", {"reason": "x", "ticked": ["everything"]}, 422, "invalid"),
         ("7/promote", {"reason": "x"}, 404, "not_found"),

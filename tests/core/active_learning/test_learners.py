@@ -192,6 +192,23 @@ def test_temperature_finds_the_scale_of_known_scores():
     assert fit_temperature(true_scores / 2, truth, np.ones(4_000)) == pytest.approx(0.5, rel=0.08)
 
 
+def test_few_rows_move_the_temperature_little_unless_they_are_sure_of_it():
+    def of(n, scale, **options):
+        rng = np.random.default_rng(2)
+        true_scores = rng.normal(size=(n, 3))
+        truth = (softmax(true_scores, axis=1).cumsum(axis=1) < rng.random((n, 1))).sum(axis=1)
+        return fit_temperature(true_scores * scale, truth, np.ones(n), **options)
+
+    assert of(30_000, 1.3) == pytest.approx(1.3, rel=0.03)
+    assert 1 < of(30_000, 1.3, repeats=1_000) < 1.2
+    assert of(60, 12.0) > 6
+    # The same thirty cases a hundred times are thirty cases.
+    scores, truth = np.tile(np.eye(3)[:, ::-1], (10, 1)), np.tile(np.arange(3), 10)
+    once = fit_temperature(scores, truth, np.ones(30))
+    again = fit_temperature(np.tile(scores, (100, 1)), np.tile(truth, 100), np.ones(3_000), repeats=100)
+    assert again == pytest.approx(once, rel=0.05)
+
+
 def test_what_was_picked_for_being_hard_is_weighed_like_the_pool():
     # Where the second label is close the scores say too much, where it is far too little; one temperature fits the mix.
     rng = np.random.default_rng(1)

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('active_learning', '0014_guard'),
+        ('active_learning', '0012_whole_inputs'),
     ]
 
     operations = [

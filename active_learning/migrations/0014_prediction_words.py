@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('active_learning', '0015_guard_erasures'),
+        ('active_learning', '0013_erasures'),
     ]
 
     operations = [

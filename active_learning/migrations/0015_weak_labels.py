@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('active_learning', '0015_host'),
+        ('active_learning', '0014_prediction_words'),
         ('labeling', '0014_inbox'),
     ]
 
