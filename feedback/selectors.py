@@ -157,11 +157,14 @@ class Complaints:
 
 @dataclass(frozen=True, slots=True)
 class Funnel:
-    """Predictions that were answered, seen on a screen, and about which a user said or did something."""
+    """Predictions that were answered, seen on a screen, and about which a user said or did something. `seen`: of those
+    that were answered, `acted_on`: of those that were seen."""
 
     answered: int
     shown: int
     acted: int
+    seen: Share | None = None
+    acted_on: Share | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,11 +251,7 @@ def feedback_report(*, project: Project, part: Part = Part(), now: datetime | No
         versions=_versions(project, standing, main, since),
         signals=signal_rows(_given(standing, signals), own, whole_pairs()),
         complaints=_complaints(project, standing),
-        funnel=Funnel(
-            answered=answered.count(),
-            shown=signals.filter(name="shown").aggregate(n=Count("prediction", distinct=True))["n"],
-            acted=_acted(standing, signals),
-        ),
+        funnel=_funnel(answered, standing, signals),
         senders=_senders(standing),
         n_quarantined=verdicts.filter(quarantined_at__isnull=False).count(),
         days=draw_days(_days(said), last=now.date()),
@@ -588,10 +587,25 @@ def _complaints(project: Project, standing: Any) -> Complaints:
     )
 
 
-def _acted(standing: Any, signals: Any) -> int:
-    said = standing.order_by().values_list("prediction", flat=True)
-    done = signals.exclude(name__in=("shown", "dwell")).order_by().values_list("prediction", flat=True)
-    return int(said.union(done).count())
+def _funnel(answered: Any, standing: Any, signals: Any) -> Funnel:
+    acts = signals.exclude(name__in=("shown", "dwell"))
+    shown = signals.filter(name="shown").order_by()
+    same = {"prediction": OuterRef("prediction")}
+    acted_on = shown.filter(Exists(standing.filter(**same)) | Exists(acts.filter(**same)))
+    n_answered, n_shown = answered.count(), _n_predictions(shown)
+    either = standing.order_by().values_list("prediction", flat=True)
+    return Funnel(
+        n_answered,
+        n_shown,
+        acted=int(either.union(acts.order_by().values_list("prediction", flat=True)).count()),
+        # The log knows of fewer when older predictions were put away; and where no page tells, none is known.
+        seen=wilson(n_shown, max(n_answered, n_shown)) if n_shown else None,
+        acted_on=wilson(_n_predictions(acted_on), n_shown),
+    )
+
+
+def _n_predictions(signals: Any) -> int:
+    return int(signals.aggregate(n=Count("prediction", distinct=True))["n"])
 
 
 def _senders(standing: Any) -> Senders:
@@ -621,9 +635,11 @@ def _days(standing: Any) -> dict[Any, tuple[int, int]]:
 def complaints_by_window(
     *, project: Project, now: datetime, window: timedelta, n_windows: int
 ) -> list[list[dict[str, Any]]]:
-    """The complaints of each window before now, the latest first: {pk, subject, value, project}.
+    """The complaints of each window before now, the latest first: {pk, subject, value, project, is_aside}.
 
-    Those that are in quarantine, or that an owner has released, are in none: they say nothing of what is usual.
+    `subject` is whoever is vouched for; for all others it is their network: a name that nobody vouches for is made up
+    as easily as the next one. Those that an owner has released are in none. Those in quarantine say nothing of what is
+    usual, and are in the latest window alone: a mob that goes on is no smaller for being set aside.
     """
     found: list[list[dict[str, Any]]] = [[] for _ in range(n_windows + 1)]
     rows = CurrentVerdict.objects.filter(
@@ -631,16 +647,27 @@ def complaints_by_window(
         verdict=Verdict.DOWN,
         changed_at__gt=now - (n_windows + 1) * window,
         changed_at__lte=now,
-        quarantined_at__isnull=True,
         released_at__isnull=True,
     )
-    for pk, subject, said, at in rows.values_list("pk", "subject", "said", "changed_at"):
+    columns = ("pk", "subject", "is_verified", "network", "said", "changed_at", "quarantined_at")
+    for pk, subject, is_verified, network, said, at, aside in rows.values_list(*columns):
         place = min(int((now - at) / window), n_windows)
-        found[place].append({"pk": pk, "subject": subject, "value": str(said), "project": str(project.pk)})
+        if aside is not None and place:
+            continue
+        who = subject if is_verified and subject else f"network {network}"
+        same = {"value": str(said), "project": str(project.pk), "is_aside": aside is not None}
+        found[place].append({"pk": pk, "subject": who} | same)
     return found
 
 
 def quarantined(*, project: Project, n: int = 200) -> list[CurrentVerdict]:
     """The verdicts that are set aside, the latest first."""
-    rows = CurrentVerdict.objects.filter(project=project, quarantined_at__isnull=False)
-    return list(rows.select_related("event").order_by("-quarantined_at", "-pk")[:n])
+    return list(_aside(project).select_related("event").order_by("-quarantined_at", "-pk")[:n])
+
+
+def n_quarantined(*, project: Project) -> int:
+    return int(_aside(project).count())
+
+
+def _aside(project: Project) -> Any:
+    return CurrentVerdict.objects.filter(project=project, quarantined_at__isnull=False)

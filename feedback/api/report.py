@@ -55,6 +55,8 @@ class FunnelOutput(serializers.Serializer):
     answered = serializers.IntegerField()
     shown = serializers.IntegerField()
     acted = serializers.IntegerField()
+    seen = ShareOutput(allow_null=True, help_text="Shown, of those answered; null where no page tells.")
+    acted_on = ShareOutput(allow_null=True, help_text="Of those shown, about which a user said or did something.")
 
 
 class GroupFeedback(serializers.Serializer):

@@ -13,7 +13,7 @@ from feedback.core.complaints import chance_wrong
 from feedback.core.statements import REASONS
 from feedback.models import CurrentVerdict, FeedbackEvent
 from labeling.models import Item, Project, ReviewItem
-from labeling.services.inbox import restate_reason
+from labeling.services.inbox import MAY_GO, restate_reason
 from labeling.services.routed import Routed, route_to_review
 
 REASON = ReviewItem.Reason.COMPLAINT.value
@@ -61,7 +61,7 @@ def _item_of(prediction: Prediction, project: Project, now: datetime) -> int | N
     row = Routed(
         data=data,
         reason=REASON,
-        evidence=_said(prediction),
+        evidence=_said(prediction) | MAY_GO,
         meta={"segment": prediction.segment} if prediction.segment else {},
         features=features,
     )

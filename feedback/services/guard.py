@@ -29,8 +29,8 @@ def check_bursts(*, now: datetime | None = None) -> dict[str, int]:
     """Quarantines the complaints of the last hour wherever they are a burst: how many. Doing it twice does no harm.
 
     Looked at are the project as a whole, each of its subjects and each answered value. Set aside are the complaints of
-    subjects who gave several of them: many people who complain once each are no mob, but a bad answer. Nothing is
-    deleted.
+    subjects who gave several of them: many people who complain once each are no mob, but a bad answer. Those whom
+    nobody vouches for are one for each network. Nothing is deleted.
     """
     now = now or timezone.now()
     lately = CurrentVerdict.objects.filter(
@@ -51,10 +51,14 @@ def _check(project: Project, now: datetime) -> int:
     latest = history[0]
     chosen: dict[int, str] = {}
     of_subject = Counter(row["subject"] for row in latest)
-    for of, words in (("subject", "one subject"), ("value", "one answer"), ("project", "the project")):
-        counts = Counter(row[of] for row in latest if row[of] != "")
+    for of, words in (
+        ("subject", "by one subject or network"),
+        ("value", "about one answer"),
+        ("project", "in the project"),
+    ):
+        counts = Counter(row[of] for row in latest)
         # Most said less than any burst has: what was usual for them need not be known.
-        many = {name for name, n in counts.items() if n >= MIN_BURST}
+        many = {row[of] for row in latest if not row["is_aside"] and counts[row[of]] >= MIN_BURST}
         usual = [Counter(row[of] for row in window if row[of] in many) for window in history[1:]]
         for name in many:
             before = [window[name] for window in usual]
@@ -62,13 +66,13 @@ def _check(project: Project, now: datetime) -> int:
             found = burst(before if any(before) else [], len(mine))
             if found is not None:
                 reason = _reason(found, words)
-                several = [row for row in mine if row["subject"] and of_subject[row["subject"]] >= MIN_OF_A_SUBJECT]
-                chosen |= {row["pk"]: chosen.get(row["pk"], reason) for row in several}
+                several = [row for row in mine if of_subject[row["subject"]] >= MIN_OF_A_SUBJECT]
+                chosen |= {row["pk"]: chosen.get(row["pk"], reason) for row in several if not row["is_aside"]}
     return quarantine(project=project, chosen=chosen, now=now)
 
 
-def _reason(found: Burst, of: str) -> str:
-    return f"{found.count} complaints about {of} in an hour, usual are {found.usual:g} (z {found.z:.1f})"
+def _reason(found: Burst, where: str) -> str:
+    return f"{found.count} complaints {where} in an hour, usual are {found.usual:g} (z {found.z:.1f})"
 
 
 def quarantine(*, project: Project, chosen: dict[int, str], now: datetime) -> int:

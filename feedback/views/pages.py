@@ -84,10 +84,11 @@ def latest(request: HttpRequest, slug: str) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def quarantine(request: HttpRequest, slug: str) -> HttpResponse:
-    """What was set aside and why; posted, the ticked ones count again."""
+    """What was set aside and why; posted, the ticked ones count again, or (`all`) all that the page listed."""
     membership = labeling_access.membership_for(request.user, slug, Role.OWNER)
     if request.method == "POST":
-        ids = [int(pk) for pk in request.POST.getlist("verdicts") if pk.isascii() and pk.isdigit() and len(pk) < 19]
+        asked = request.POST.getlist("listed" if "all" in request.POST else "verdicts")
+        ids = [int(pk) for pk in asked if pk.isascii() and pk.isdigit() and len(pk) < 19]
         n = guard.release(project=membership.project, verdict_ids=ids, actor=request.user)
         messages.success(request, f"{n} count{'s' if n == 1 else ''} again.")
         return redirect("feedback:quarantine", slug)
@@ -95,6 +96,7 @@ def quarantine(request: HttpRequest, slug: str) -> HttpResponse:
         "project": membership.project,
         "membership": membership,
         "verdicts": selectors.quarantined(project=membership.project),
+        "n_aside": selectors.n_quarantined(project=membership.project),
     }
     return render(request, "feedback/quarantine.html", context)
 

@@ -70,9 +70,23 @@ def open_reviews(*, project_id: int, openings: Iterable[Opening], now: datetime)
 
 
 def _add(review: ReviewItem, reason: str, evidence: dict[str, Any], priority: float) -> None:
-    review.evidence = review.evidence | {reason: evidence}
+    if BESIDE in evidence:
+        # Of a review that was open for something else, or since before this was kept.
+        others = review.priority if set(review.evidence) - {reason} else 0.0
+        evidence = evidence | {BESIDE: review.evidence.get(reason, {}).get(BESIDE, others)}
+    review.evidence = {name: _beside(facts, priority) for name, facts in review.evidence.items()} | {reason: evidence}
     if priority > review.priority:
         review.reason, review.priority = reason, priority
+
+
+# Among the facts of a reason that may be taken back: the priority that the review has without it.
+BESIDE = "beside"
+MAY_GO = {BESIDE: 0.0}
+
+
+def _beside(facts: dict[str, Any], priority: float) -> dict[str, Any]:
+    """These facts, with another reason of this priority beside them."""
+    return facts | {BESIDE: max(facts[BESIDE], priority)} if BESIDE in facts else facts
 
 
 def restate_reason(
@@ -80,15 +94,21 @@ def restate_reason(
 ) -> None:
     """What is known of one reason, told anew; None when the reason has gone. The caller holds the item's row.
 
-    A review that was open for nothing else is closed then; one that stays has the highest priority it was given. One
-    that is open for this alone has the priority that is told now, be it lower than before.
+    A review that was open for nothing else is closed then. One that stays has the priority that its other reasons gave
+    it, or what is told now where that is higher, be it lower than before.
     """
     if evidence is not None:
         review = open_review(
-            project_id=project_id, item_id=item_id, reason=reason, evidence=evidence, priority=priority, now=now
+            project_id=project_id,
+            item_id=item_id,
+            reason=reason,
+            evidence=evidence | MAY_GO,
+            priority=priority,
+            now=now,
         )
-        if set(review.evidence) == {reason} and priority < review.priority:
-            review.priority = priority
+        least = review.evidence[reason][BESIDE]
+        if max(least, priority) < review.priority:
+            review.priority = max(least, priority)
             review.save(update_fields=["priority"])
         return
     found = ReviewItem.objects.filter(item_id=item_id, state=ReviewItem.State.OPEN, evidence__has_key=reason)
@@ -122,10 +142,11 @@ def _withdraw(review: ReviewItem, reason: str, now: datetime) -> bool:
     """Takes a reason from an open review: whether that closed it, because there was no other."""
     others = {name: facts for name, facts in review.evidence.items() if name != reason}
     if others:
+        review.priority = review.evidence[reason].get(BESIDE, review.priority)
         review.evidence = others
         if review.reason == reason:
             review.reason = next(iter(others))
-        review.save(update_fields=["evidence", "reason"])
+        review.save(update_fields=["evidence", "reason", "priority"])
         return False
     # The evidence stays: it is the story of what was open.
     review.state, review.closed_at = ReviewItem.State.CLOSED, now

@@ -34,7 +34,7 @@ def complain(key, project):
     """Somebody complains at some time, verified."""
     count = iter(range(10_000))
 
-    def say(subject, *, hours_ago=0.5, value="positive", verdict="down"):
+    def say(subject, *, hours_ago=0.5, value="positive", verdict="down", is_verified=True, address=""):
         place = next(count)
         record_feedback(
             key=key,
@@ -42,7 +42,8 @@ def complain(key, project):
             statement=Statement(verdict),
             client_id=f"act-{place}",
             subject=subject,
-            signature=signature_of(subject, key.secret),
+            signature=signature_of(subject, key.secret) if is_verified else "",
+            address=address,
             now=NOW - timedelta(hours=hours_ago),
         )
 
@@ -68,7 +69,9 @@ def test_a_mob_is_set_aside_and_an_owner_may_count_it_again(complain, project, c
     url = reverse("feedback:quarantine", args=[project.slug])
     assert "usual are" in client.get(url).content.decode()
     ids = list(CurrentVerdict.objects.filter(quarantined_at__isnull=False).values_list("pk", flat=True))
-    assert client.post(url, {"verdicts": ids}).status_code == 302
+    assert "checked" not in client.get(url).content.decode(), "one click does not count a whole mob again"
+    assert client.post(url, {"listed": ids}).status_code == 409
+    assert client.post(url, {"listed": ids, "verdicts": ids[:1], "all": "yes"}).status_code == 302
     assert client.post(url, {"verdicts": ids}).status_code == 409
     assert ReviewItem.objects.filter(state="open").count() == 65
     assert check_bursts(now=NOW) == {"quarantined": 0}, "what an owner has looked at stays"
@@ -98,6 +101,26 @@ def test_many_who_complain_once_are_no_mob(complain, settings):
     for place in range(60):
         complain(f"user {place}")
     assert check_bursts(now=NOW) == {"quarantined": 0}
+
+
+def test_made_up_names_of_one_network_are_one_subject(complain, settings):
+    settings.FEEDBACK_PER_MINUTE = dict.fromkeys(settings.FEEDBACK_PER_MINUTE, 10**6)
+    for place in range(30):
+        complain(f"name {place}", is_verified=False, address=f"198.51.100.{place}")
+        complain("", is_verified=False, address="203.0.113.7")
+        complain(f"far away {place}", is_verified=False, address=f"10.0.{place}.1")
+    assert check_bursts(now=NOW)["quarantined"] == 60, "and not those who come from as many networks"
+    assert CurrentVerdict.objects.filter(quarantined_at=None).count() == 30
+
+
+def test_a_mob_that_goes_on_is_set_aside_from_its_first_complaint(complain, settings):
+    settings.FEEDBACK_PER_MINUTE = dict.fromkeys(settings.FEEDBACK_PER_MINUTE, 10**6)
+    for place in range(30):
+        complain(f"mob {place % 5}")
+    assert check_bursts(now=NOW)["quarantined"] == 30
+    for place in range(3):
+        complain(f"mob {place}", hours_ago=0.1)
+    assert check_bursts(now=NOW)["quarantined"] == 3, "they are no smaller for being set aside"
 
 
 def test_a_subject_is_forgotten_with_their_effect(send, project, prediction, key, owner, capsys):

@@ -171,6 +171,7 @@ def test_the_page_shows_words_as_text_and_says_what_is_not_known(client, send, p
     assert "not enough data yet" in page and "monitoring only" in page
     report = feedback_report(project=project)
     assert (report.funnel.answered, report.funnel.shown, report.funnel.acted) == (2, 1, 2)
+    assert [(one.value, one.n) for one in (report.funnel.seen, report.funnel.acted_on)] == [(0.5, 2), (1.0, 1)]
     assert (report.senders.subjects, report.senders.claimed, report.senders.unnamed) == (1, 1, 1)
 
 

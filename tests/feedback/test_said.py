@@ -23,6 +23,7 @@ from feedback.services.keys import revoke_widget_key, rotate_widget_key
 from labeling.models import Item, ReviewItem
 from labeling.selectors import ReviewFilter, open_reviews
 from labeling.services import review as reviewing
+from labeling.services.inbox import open_review
 from tests.factories import make_key
 from tests.feedback.conftest import PAGE, make_prediction, token_of
 
@@ -74,6 +75,31 @@ def test_undo_takes_the_complaint_out_of_the_inbox_again(send, prediction):
     review.refresh_from_db()
     assert review.state == "closed"
     assert CurrentVerdict.objects.get().verdict == "undo"
+
+
+def test_undo_takes_back_what_the_complaint_moved_in_line(send, project, has_valkey):
+    said = make_prediction(project, confidence=0.5)
+    send(said, "down")
+    review = ReviewItem.objects.get()
+    where = {"project_id": project.pk, "item_id": review.item_id, "now": timezone.now(), "evidence": {}}
+    open_review(**where, reason="flag", priority=0.2)
+    send(make_prediction(project, confidence=0.5), "down")
+    review.refresh_from_db()
+    assert (review.priority, set(review.evidence)) == (0.9, {"complaint", "flag"})
+    for one in Prediction.objects.all():
+        send(one, "undo")
+    review.refresh_from_db()
+    assert (review.state, review.reason, review.priority) == ("open", "flag", 0.2)
+    send(said, "down")
+    review.refresh_from_db()
+    assert (review.reason, review.priority) == ("complaint", 0.75)
+
+
+def test_names_that_nobody_vouches_for_move_an_answer_up_the_line_once(send, project, has_valkey):
+    said = make_prediction(project, confidence=0.5)
+    for place in range(20):
+        send(said, "down", subject=f"made up {place}")
+    assert ReviewItem.objects.get().priority == 0.75, "even odds, three times: one says it, under as many names"
 
 
 def test_complaints_of_the_same_content_are_one_entry(send, project):
