@@ -292,7 +292,7 @@ def test_twenty_accounts_that_complain_of_one_class_are_contained_alarmed_and_ta
     food = [item for item in pool_items(project, 90, offset=30) if item.meta["topic"] == "food"]
     answers = [
         make_prediction(project, value="food", text="fine", item=food[place % len(food)], confidence=0.6,
-                        content_hash=f"{place % len(food):032x}")
+                        content_hash=f"f00d{place % len(food):028x}")
         for place in range(100)
     ]  # fmt: skip
     bulk(project, hard, [(said, f"account {n}", "down", "money") for said in answers for n in range(20)])
