@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.cache import cache
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Case, Count, Exists, Min, OuterRef, Q, Value, When
 from django.db.models.functions import TruncDate, TruncWeek
 from django.utils import timezone
 
@@ -46,15 +46,36 @@ WINDOW = timedelta(days=30)
 MAX_JUDGED = 20_000
 WHOLE_SECONDS = 600
 MOST_GRIEVANCES = 6
+# So many verdicts of one item are read while its row is held; beyond them they are only counted.
+MOST_HEARD = 200
 _AT_ONCE = 500
 
 
-def complaints_about(*, item_id: int) -> list[CurrentVerdict]:
-    """Those who say now that the answer to this item is wrong, the newest first; left out are the quarantined, and
-    those about predictions that are judged blind."""
+@dataclass(frozen=True, slots=True)
+class About:
+    """Those who say now that the answer to an item is wrong: how many verdicts, and the `newest` of them.
+
+    `confidence` is the least that the model had in what they complain of; None: no model said it.
+    """
+
+    n: int
+    n_verified: int
+    n_predictions: int
+    confidence: float | None
+    newest: list[CurrentVerdict]
+
+
+def complaints_about(*, item_id: int) -> About:
+    """Left out are the quarantined, and those about predictions that are judged blind."""
     drawn = Prediction.objects.filter(pk=OuterRef("prediction"), is_explored=True)
     found = _standing(CurrentVerdict.objects.filter(~Exists(drawn), item_id=item_id, verdict=Verdict.DOWN))
-    return list(found.select_related("event").order_by("-changed_at"))
+    counts = found.aggregate(
+        n=Count("pk"),
+        n_verified=Count("pk", filter=Q(is_verified=True)),
+        n_predictions=Count("prediction", distinct=True),
+        confidence=Min("confidence"),
+    )
+    return About(**counts, newest=list(found.select_related("event").order_by("-changed_at")[:MOST_HEARD]))
 
 
 def signals_on(*, predictions: Iterable[UUID]) -> dict[str, int]:
@@ -64,16 +85,21 @@ def signals_on(*, predictions: Iterable[UUID]) -> dict[str, int]:
 
 
 def signals_by_subject(*, item_id: int) -> dict[Any, set[str]]:
-    """The names of the signals that stand about an item, by who gave them; those who are not named count as one for
-    each prediction."""
+    """The names of the signals that stand about an item, by who gave them, verified subjects before others.
+
+    All whom nobody vouches for count as one for each prediction: whoever holds its token may claim to be anybody.
+    """
     found: dict[Any, set[str]] = defaultdict(set)
     said = _standing(CurrentVerdict.objects.filter(item_id=item_id)).exclude(verdict=Verdict.UNDO)
-    rows = list(said.values_list("subject", "prediction", "channel", "verdict", "event__correction"))
-    for subject, prediction, channel, verdict, correction in rows:
-        found[subject or prediction] |= {f"{channel}_{verdict}"} | ({"correction"} if correction is not None else set())
-    predictions = list({prediction for _, prediction, *_ in rows})[:_AT_ONCE]
-    done = ImplicitEvent.objects.filter(prediction__in=predictions).exclude(name__in=("shown", "dwell"))
-    for subject, prediction, name in _far_edits(done).values_list("subject", "prediction", "name"):
+    columns = ("is_verified", "subject", "prediction", "channel", "verdict", "event__correction")
+    rows = list(said.order_by("-is_verified", "-changed_at").values_list(*columns)[:MOST_HEARD])
+    for is_verified, subject, prediction, channel, verdict, correction in rows:
+        names = {f"{channel}_{verdict}"} | ({"correction"} if correction is not None else set())
+        found[subject if is_verified else prediction] |= names
+    done = ImplicitEvent.objects.filter(prediction__in={row[2] for row in rows}).exclude(name__in=("shown", "dwell"))
+    who = Case(When(is_verified=True, then="subject"), default=Value(""))
+    acts = _far_edits(done).annotate(who=who).values_list("is_verified", "who", "prediction", "name").distinct()
+    for _, subject, prediction, name in acts.order_by("-is_verified")[:MAX_JUDGED]:
         found[subject or prediction].add(name)
     return found
 
@@ -318,22 +344,24 @@ def latest(*, project: Project, now: datetime | None = None, most: int = 8) -> l
     )
 
 
-def pairs(*, project: Project | None) -> dict[str, Pairs]:
+def pairs(*, project: Project | None, of_verified: bool = False) -> dict[str, Pairs]:
     """The pairs of each signal, of one project or of all: predictions that were given to a person when they were
-    answered, whose item is settled by now. What users said did not bring these before a person, so it does not
-    decide which of them are judged."""
+    answered, whose item is settled by now, once an item. What users said did not bring these before a person, so it
+    does not decide which of them are judged. `of_verified`: only verified subjects' signals are looked at."""
     judged = given_to_people()
     if project is not None:
         judged = judged.filter(project=project)
     rows = list(judged.order_by("-created_at").values_list("pk", "value", "item_id")[:MAX_JUDGED])
-    settled = _settled([item_id for _, _, item_id in rows])
-    right = {pk: said == settled[item_id] for pk, said, item_id in rows if item_id in settled}
-    return pairs_of(right, _signals_on(list(right)))
+    first = {item_id: (pk, said) for pk, said, item_id in rows}  # rows are the newest first: an item's oldest stays
+    settled = _settled(list(first))
+    right = {pk: said == settled[item_id] for item_id, (pk, said) in first.items() if item_id in settled}
+    return pairs_of(right, _signals_on(list(right), of_verified))
 
 
 def signal_weights(*, project: Project) -> dict[str, float]:
-    """What each signal may weigh in evidence here: 0 for one that has not earned any."""
-    rows = signal_rows(dict.fromkeys(SIGNALS, 1), pairs(project=project), whole_pairs())
+    """What each signal may weigh in evidence here: 0 for one that verified subjects have not earned any for."""
+    own, whole = pairs(project=project, of_verified=True), whole_pairs(of_verified=True)
+    rows = signal_rows(dict.fromkeys(SIGNALS, 1), own, whole)
     return {row.name: row.weight for row in rows}
 
 
@@ -418,43 +446,53 @@ def _done(ids: Collection[UUID]) -> dict[tuple[UUID, str], set[str]]:
     return found
 
 
-def agreement_of_subjects(*, project: Project) -> dict[str, tuple[int, int]]:
-    """Of each verified subject: on how many judged predictions they said what people found, and on how many any."""
-    found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for said, subject, verdict, correction, settled in _judged_verdicts(project):
-        agrees = (settled == correction if correction is not None else said != settled) == (verdict == Verdict.DOWN)
-        n_right, n = found[subject]
-        found[subject] = (n_right + agrees, n + 1)
-    return found
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """How far verified subjects proved right; what one said of an item counts once, and as wrong if any of it was.
+
+    `agreement`: of each subject on how many judged items they said what people found, and on how many anything.
+    `corrections_right`: the share of corrections that people found right too, where the answer was wrong (Laplace: a
+    half of none).
+    """
+
+    agreement: dict[str, tuple[int, int]]
+    corrections_right: float
 
 
-def corrections_right(*, project: Project) -> float:
-    """The share of corrections that people found right too, where the answer was wrong (Laplace: a half of none)."""
-    outcomes = [
-        correction == settled
-        for said, _, _, correction, settled in _judged_verdicts(project)
-        if correction is not None and said != settled
-    ]
-    return (sum(outcomes) + 1) / (len(outcomes) + 2)
+def belief_earned(*, project: Project) -> Belief:
+    """What verified subjects have earned by verdicts of items that people settled."""
+    agrees: dict[tuple[str, int], bool] = defaultdict(lambda: True)
+    right: dict[tuple[str, int], bool] = defaultdict(lambda: True)
+    for said, subject, verdict, correction, item_id, settled in _judged_verdicts(project):
+        is_wrong = settled == correction if correction is not None else said != settled
+        agrees[subject, item_id] &= is_wrong == (verdict == Verdict.DOWN)
+        if correction is not None and said != settled:
+            right[subject, item_id] &= correction == settled
+    agreement: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for (subject, _), agreed in agrees.items():
+        n_right, n = agreement[subject]
+        agreement[subject] = (n_right + agreed, n + 1)
+    return Belief(agreement, (sum(right.values()) + 1) / (len(right) + 2))
 
 
-def _judged_verdicts(project: Project) -> list[tuple[Any, str, str, Any, Any]]:
-    """(said, subject, verdict, correction, settled) of the verdicts of verified subjects whose item is settled."""
+def _judged_verdicts(project: Project) -> list[tuple[Any, str, str, Any, int, Any]]:
+    """(said, subject, verdict, correction, item, settled) of verified subjects' verdicts whose item is settled."""
     rows = _standing(CurrentVerdict.objects.filter(project=project, is_verified=True, item__isnull=False))
     rows = rows.filter(verdict__in=(Verdict.UP, Verdict.DOWN)).order_by("-changed_at")
     columns = ("said", "subject", "verdict", "event__correction", "item_id")
     judged = list(rows.values_list(*columns)[:MAX_JUDGED])
     settled = _settled([row[4] for row in judged])
-    return [(*row[:4], settled[row[4]]) for row in judged if row[4] in settled]
+    return [(*row, settled[row[4]]) for row in judged if row[4] in settled]
 
 
-def whole_pairs() -> dict[str, Pairs]:
+def whole_pairs(*, of_verified: bool = False) -> dict[str, Pairs]:
     """The pairs of all projects together, counted anew every ten minutes."""
     # As plain numbers: the shared cache holds JSON.
-    known: dict[str, dict[str, int]] | None = cache.get("feedback.whole")
+    key = "feedback.whole.verified" if of_verified else "feedback.whole"
+    known: dict[str, dict[str, int]] | None = cache.get(key)
     if known is None:
-        known = {name: asdict(counted) for name, counted in pairs(project=None).items()}
-        cache.set("feedback.whole", known, WHOLE_SECONDS)
+        known = {name: asdict(counted) for name, counted in pairs(project=None, of_verified=of_verified).items()}
+        cache.set(key, known, WHOLE_SECONDS)
     return {name: Pairs(**counted) for name, counted in known.items()}
 
 
@@ -476,18 +514,19 @@ def _chunks(ids: Sequence[Any]) -> Iterator[Sequence[Any]]:
         yield ids[start : start + _AT_ONCE]
 
 
-def _signals_on(ids: Sequence[UUID]) -> dict[UUID, set[str]]:
-    """The names of the signals (core.report.SIGNALS) that each prediction carries now."""
+def _signals_on(ids: Sequence[UUID], of_verified: bool) -> dict[UUID, set[str]]:
+    """The names of the signals (core.report.SIGNALS) that each prediction carries now; of verified subjects, or all."""
     found: dict[UUID, set[str]] = defaultdict(set)
+    heard = {"is_verified": True} if of_verified else {}
     for chunk in _chunks(ids):
-        said = _standing(CurrentVerdict.objects.filter(prediction__in=chunk))
+        said = _standing(CurrentVerdict.objects.filter(prediction__in=chunk, **heard))
         for pk, channel, verdict, correction in said.values_list(
             "prediction", "channel", "verdict", "event__correction"
         ):
             found[pk].add(f"{channel}_{verdict}")
             if correction is not None:
                 found[pk].add("correction")
-        done = ImplicitEvent.objects.filter(prediction__in=chunk).exclude(name__in=("shown", "dwell"))
+        done = ImplicitEvent.objects.filter(prediction__in=chunk, **heard).exclude(name__in=("shown", "dwell"))
         for pk, name in _far_edits(done).values_list("prediction", "name"):
             found[pk].add(name)
     return found

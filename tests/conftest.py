@@ -117,12 +117,15 @@ def standing_workers() -> Iterator[list[Worker]]:
 
 
 @pytest.fixture
-def start_worker(
-    broker: redis.Redis, transactional_db: None, standing_workers: list[Worker]
-) -> Iterator[Callable[..., Worker]]:
-    """Starts real Celery workers on the test's database, alone; what is left of them ends with the test."""
+def no_worker(standing_workers: list[Worker]) -> None:
+    """No worker stands that would take the test's jobs."""
     while standing_workers:
         standing_workers.pop().stop()
+
+
+@pytest.fixture
+def start_worker(broker: redis.Redis, transactional_db: None, no_worker: None) -> Iterator[Callable[..., Worker]]:
+    """Starts real Celery workers on the test's database, alone; what is left of them ends with the test."""
     started: list[Worker] = []
 
     def start(**options: Any) -> Worker:

@@ -62,14 +62,14 @@ def weights_of(labels: Sequence[WeakLabel], gold: Mapping[str, float]) -> list[f
         lambda name: share * gold.get(str(name), 0.0),
     )  # fmt: skip
     return [
-        weight * min((by_class[name] for value, _ in one.rows(weight) for name in classes_of(value)), default=1.0)
+        weight * min(by_class[name] for value, _ in one.rows(weight) for name in classes_of(value))
         for one, weight in zip(labels, weights, strict=True)
     ]
 
 
 def classes_of(value: Any) -> tuple[str, ...]:
-    """The labels that a value names."""
-    return tuple(map(str, value)) if isinstance(value, list | tuple) else (str(value),)
+    """The labels that a value names; that none of them applies is a class as well, without a name."""
+    return (tuple(map(str, value)) or ("",)) if isinstance(value, list | tuple) else (str(value),)
 
 
 def _factors(weights: Iterable[tuple[Hashable, float]], cap: Callable[[Hashable], float]) -> dict[Hashable, float]:

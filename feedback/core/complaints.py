@@ -19,10 +19,12 @@ def chance_wrong(
 ) -> float:
     """The probability that the answer is wrong, after the model's own and what each subject says and does.
 
-    `signals`: the names of each subject's signals (core.report.SIGNALS); of one subject the strongest counts. `known`:
-    the logarithms of those whose reliability is known (reliability.Reliability.log_ratio).
+    `signals`: the names of each subject's signals (core.report.SIGNALS); of one subject the strongest counts, and of
+    equally strong ones that which speaks for a mistake. `known`: the logarithms of those whose reliability is known
+    (reliability.Reliability.log_ratio).
     """
     votes = [Vote(subject, _ratio(name, known)) for subject, names in signals.items() for name in names]
+    votes.sort(key=lambda vote: vote.log_ratio)  # p_wrong keeps the last of equally strong ones
     return p_wrong(UNSURE if confidence is None else confidence, votes)
 
 

@@ -42,14 +42,14 @@ def restate(*, item_ids: Iterable[int], now: datetime) -> None:
     items = Item.objects.select_for_update(no_key=True).filter(pk__in=list(item_ids)).order_by("pk")
     for item in items.only("pk", "project_id", "split", "state"):
         complaints = selectors.complaints_about(item_id=item.pk)
-        if item.split == Item.Split.AUDIT or item.state in (Item.State.RESOLVED, Item.State.EXCLUDED):
-            complaints = []
+        is_asked = item.split != Item.Split.AUDIT and item.state not in (Item.State.RESOLVED, Item.State.EXCLUDED)
+        is_told = is_asked and bool(complaints.n)
         restate_reason(
             project_id=item.project_id,
             item_id=item.pk,
             reason=REASON,
-            evidence=_evidence(complaints) if complaints else None,
-            priority=_priority(item, complaints),
+            evidence=_evidence(complaints) if is_told else None,
+            priority=_priority(item, complaints.confidence) if is_told else 0.0,
             now=now,
         )
 
@@ -94,21 +94,22 @@ def _said_then(complaint: CurrentVerdict) -> dict[str, Any]:
     }
 
 
-def _evidence(complaints: list[CurrentVerdict]) -> dict[str, Any]:
-    events = [complaint.event for complaint in complaints if complaint.event is not None]
+def _evidence(complaints: selectors.About) -> dict[str, Any]:
+    newest = complaints.newest
+    events = [complaint.event for complaint in newest if complaint.event is not None]
     corrections = Counter(str(event.correction) for event in events if event.correction is not None)
     value_of = {str(event.correction): event.correction for event in events if event.correction is not None}
-    return _said_then(complaints[0]) | {
-        "n": len(complaints),
-        "n_verified": sum(complaint.is_verified for complaint in complaints),
-        "n_predictions": len({complaint.prediction for complaint in complaints}),
+    return _said_then(newest[0]) | {
+        "n": complaints.n,
+        "n_verified": complaints.n_verified,
+        "n_predictions": complaints.n_predictions,
         "comments": _by_cause(events)[:MAX_SHOWN],
         "corrections": [{"value": value_of[text], "n": n} for text, n in corrections.most_common(MAX_SHOWN)],
         "reasons": [
             {"words": REASONS[code], "n": n}
             for code, n in Counter(reason for event in events for reason in event.reasons).most_common()
         ],
-        "signals": selectors.signals_on(predictions={complaint.prediction for complaint in complaints}),
+        "signals": selectors.signals_on(predictions={complaint.prediction for complaint in newest}),
     }
 
 
@@ -129,11 +130,8 @@ def _by_cause(events: list[FeedbackEvent]) -> list[dict[str, Any]]:
     ]
 
 
-def _priority(item: Item, complaints: list[CurrentVerdict]) -> float:
-    """What a look is expected to mend: how likely the answer is wrong."""
-    if not complaints:
-        return 0.0
+def _priority(item: Item, confidence: float | None) -> float:
+    """What a look is expected to mend: how likely the answer is wrong, of which the model was so sure."""
     signals = selectors.signals_by_subject(item_id=item.pk)
-    sure = [complaint.confidence for complaint in complaints if complaint.confidence is not None]
     known = selectors.known_ratios(project_id=item.project_id)
-    return round(chance_wrong(min(sure, default=None), signals, known), 4)
+    return round(chance_wrong(confidence, signals, known), 4)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from active_learning.services.weak import withdraw_weak_labels
 from feedback import selectors
-from feedback.core.guard import MIN_OF_A_SUBJECT, Burst, burst
+from feedback.core.guard import MIN_BURST, MIN_OF_A_SUBJECT, Burst, burst
 from feedback.models import CurrentVerdict, FeedbackEvent
 from feedback.services.complaints import restate
 from labeling.core.errors import Conflict
@@ -52,8 +52,12 @@ def _check(project: Project, now: datetime) -> int:
     chosen: dict[int, str] = {}
     of_subject = Counter(row["subject"] for row in latest)
     for of, words in (("subject", "one subject"), ("value", "one answer"), ("project", "the project")):
-        for name in {row[of] for row in latest} - {""}:
-            before = [sum(row[of] == name for row in window) for window in history[1:]]
+        counts = Counter(row[of] for row in latest if row[of] != "")
+        # Most said less than any burst has: what was usual for them need not be known.
+        many = {name for name, n in counts.items() if n >= MIN_BURST}
+        usual = [Counter(row[of] for row in window if row[of] in many) for window in history[1:]]
+        for name in many:
+            before = [window[name] for window in usual]
             mine = [row for row in latest if row[of] == name]
             found = burst(before if any(before) else [], len(mine))
             if found is not None:

@@ -124,8 +124,8 @@ def _write(
     current.event, current.verdict, current.revision = event, said.verdict, event.revision
     current.is_verified, current.network, current.changed_at = sender.is_verified, sender.network, now
     current.save()
-    # What rests on the word before this one is weighed anew.
-    withdraw_weak_labels(predictions=[prediction.pk])
+    if sender.is_verified:  # what rests on the word before this one is weighed anew; on others' nothing rests
+        withdraw_weak_labels(predictions=[prediction.pk])
     if was_complaint or current.verdict == FeedbackEvent.Verdict.DOWN:
         bring_before_a_person(verdict=current, prediction=prediction, project=key.project, now=now)
     return event

@@ -55,9 +55,11 @@ def forget(*, project: Project, subject: str, actor: Any, now: datetime | None =
     # Files are read before anything is locked.
     learned = _learned_from(project, verdicts)
     with transaction.atomic():
-        touched = set(verdicts.filter(item__isnull=False).values_list("item_id", flat=True))
-        withdraw_weak_labels(subjects=digests)
+        # Held first, in the order in which all hold them: what a refresh is about to write down on them is then there.
+        held = list(verdicts.select_for_update().order_by("pk").values_list("item_id", flat=True))
+        touched = {pk for pk in held if pk is not None}
         n_verdicts = verdicts.delete()[0]
+        withdraw_weak_labels(subjects=digests)
         # A plain set of rows: those of the model are only ever added, and this is the one exception.
         said: QuerySet[FeedbackEvent] = QuerySet(FeedbackEvent).filter(project=project, subject__in=digests)
         n_said = said.delete()[0]

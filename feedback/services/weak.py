@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+import structlog
 from django.db import transaction
 from django.utils import timezone
 
@@ -14,15 +15,23 @@ from feedback import selectors
 from feedback.core.evidence import weak_label
 from feedback.core.guard import trust
 from feedback.models import CurrentVerdict
-from feedback.selectors import Statement
+from feedback.selectors import Belief, Statement
 from labeling.core.schema import SchemaRules
 from labeling.models import Project
+
+log = structlog.get_logger(__name__)
 
 
 def refresh_weak_labels(*, now: datetime | None = None) -> dict[str, int]:
     """Weighs anew what was said in every project where somebody says something: how many weak labels there are."""
     now = now or timezone.now()
-    return {"labels": sum(refresh_project(project=one, now=now) for one in selectors.spoken_about(now=now))}
+    n_labels = 0
+    for project in selectors.spoken_about(now=now):
+        try:
+            n_labels += refresh_project(project=project, now=now)
+        except Exception:  # one project's trouble must not stop the others
+            log.exception("weak_labels_failed", project=project.slug)
+    return {"labels": n_labels}
 
 
 def refresh_project(*, project: Project, now: datetime) -> int:
@@ -32,11 +41,14 @@ def refresh_project(*, project: Project, now: datetime) -> int:
     """
     weights = selectors.signal_weights(project=project)
     said = selectors.statements(project=project, now=now) if any(weights.values()) else {}
+    _, rules = current_rules(project)
+    belief = selectors.belief_earned(project=project)
     with transaction.atomic():
         # Whoever takes something back from here on waits, and then takes the label away as well.
         standing = _held({one.verdict: one.revision for about in said.values() for one in about})
         _link(said)
-        return offer_weak_labels(project=project, offered=_labels(project, said, standing, weights), now=now)
+        offered = _labels(said, standing, weights, belief, rules)
+        return offer_weak_labels(project=project, offered=offered, now=now)
 
 
 def _held(revisions: dict[int, int]) -> set[int]:
@@ -58,11 +70,12 @@ def _link(said: dict[int, list[Statement]]) -> None:
 
 
 def _labels(
-    project: Project, said: dict[int, list[Statement]], standing: set[int], weights: dict[str, float]
+    said: dict[int, list[Statement]],
+    standing: set[int],
+    weights: dict[str, float],
+    belief: Belief,
+    rules: SchemaRules,
 ) -> dict[int, Offered]:
-    _, rules = current_rules(project)
-    agreed = selectors.agreement_of_subjects(project=project)
-    right = selectors.corrections_right(project=project)
     found = {}
     for item_id, about in said.items():
         heard = [one for one in about if one.verdict in standing]
@@ -76,8 +89,8 @@ def _labels(
             confidence,
             [one.said for one in own],
             weights=weights,
-            trust=lambda subject: trust(*agreed.get(subject, (0, 0))),
-            corrections_right=right,
+            trust=lambda subject: trust(*belief.agreement.get(subject, (0, 0))),
+            corrections_right=belief.corrections_right,
             other=_other(rules, answered),
         )
         if label is not None:

@@ -20,13 +20,14 @@ from labeling.services.jobs import sweep_jobs
 from tests.active_learning.pools import answer, audit_items, make_pool, pool_items, run_features, run_training
 from tests.active_learning.remembered import remembered
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_worker")]
 
 # Where the process dies: in the call of this name, before or after it did its work.
 TRAINING = [
     ("active_learning.services.training.write_atomically", "before"),
     ("active_learning.services.training.freeze_dataset", "after"),
-    ("active_learning.services.training.fit", "after"),
+    ("active_learning.services.training.learn_from_what_helps", "after"),
+    ("active_learning.services.training.calibrate", "after"),
     ("active_learning.services.evidence.collect", "after"),
     ("active_learning.core.manifest.os.rename", "before"),
     ("active_learning.services.registry.store_model", "after"),

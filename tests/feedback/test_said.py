@@ -18,7 +18,7 @@ from active_learning.selectors import in_view
 from feedback.core.reliability import Pairs
 from feedback.core.subjects import signature_of
 from feedback.models import CurrentVerdict, FeedbackEvent, WidgetKey
-from feedback.selectors import feedback_report, pairs
+from feedback.selectors import MOST_HEARD, complaints_about, feedback_report, pairs
 from feedback.services import keys
 from feedback.services.keys import revoke_widget_key, rotate_widget_key
 from labeling.models import Item, ReviewItem
@@ -110,6 +110,26 @@ def test_complaints_stand_in_line_by_how_likely_the_answer_is_wrong(send, projec
     # Once it is known how users complain, that counts.
     cache.set(f"feedback.ratios:{project.pk}", {"thumbs_down": 0.0}, 60)
     assert complain("sure as well", 0.95, "a").priority == (pytest.approx(0.05) if has_valkey else sure.priority)
+
+
+def test_a_crowd_of_claimed_names_costs_little_and_counts_as_one(send, project, prediction, key):
+    send(prediction, "down", subject="a")
+    alone = ReviewItem.objects.get()
+    now, many = timezone.now(), 1_000
+    about = {"project": project, "prediction": prediction.pk, "channel": "thumbs", "verdict": "down", "revision": 1}
+    CurrentVerdict.objects.bulk_create(
+        CurrentVerdict(
+            **about, subject=f"{n}", said="positive", confidence=0.7, item=alone.item, created_at=now, changed_at=now
+        )
+        for n in range(many)
+    )
+    send(prediction, "down", subject="b")
+    again = ReviewItem.objects.get()
+    assert again.evidence["complaint"]["n"] == many + 2 and again.evidence["complaint"]["n_verified"] == 0
+    assert again.priority == alone.priority
+    assert len(complaints_about(item_id=alone.item_id).newest) == MOST_HEARD
+    send(prediction, "down", subject="olga", subject_signature=signature_of("olga", key.secret))
+    assert ReviewItem.objects.get().priority > alone.priority
 
 
 def test_a_reviewer_decides_and_later_complaints_ask_nobody_again(send, project, prediction, owner):

@@ -18,6 +18,7 @@ from active_learning.services.reproduce import rebuild_version
 from active_learning.services.tokens import subject_digest
 from feedback.core.subjects import signature_of
 from feedback.models import CurrentVerdict, FeedbackEvent, WidgetKey
+from feedback.selectors import belief_earned, pairs, signal_weights, spoken_about
 from feedback.services.guard import check_bursts, quarantine, release
 from feedback.services.keys import create_widget_key
 from feedback.services.privacy import forget
@@ -181,6 +182,16 @@ def test_what_users_correct_teaches_the_next_model_until_a_person_says_what_it_i
     assert review.item_id in {pk for pk, _, _ in stored(newest(project))["rows"]}
 
 
+def test_the_trouble_of_one_project_keeps_no_other_from_being_weighed(other_project, hard):
+    item = Item.objects.create(project=other_project, content_hash="f" * 32, data={"text": "x"})
+    now = timezone.now()
+    WeakLabel.objects.create(project=other_project, item=item, value="x", certainty=0.9, made_at=now)
+    other_project.schemas.all().delete()
+    complain(hard, *hard_texts(1, seed=9)[0])
+    assert [one.pk for one in spoken_about(now=now)] == [other_project.pk, hard.project_id]
+    assert refresh_weak_labels() == {"labels": 1}
+
+
 def test_who_may_not_teach(hard, owner):
     project = hard.project
     texts = hard_texts(6, seed=9)
@@ -252,6 +263,27 @@ def test_before_it_is_known_what_a_signal_is_worth_nothing_is_offered(owner, set
     earn(project, key, on_wrong=2, on_right=30)
     complain(key, *hard_texts(2, seed=9)[1])
     assert refresh_weak_labels() == {"labels": 0}
+
+
+def test_belief_is_earned_once_an_item_and_by_verified_subjects_alone(hard):
+    project, item = hard.project, audit_items(hard.project)[0]
+    topic = item.meta["topic"]
+    judged = pairs(project=project)["thumbs_down"]
+    assert (judged.n_wrong, judged.n_right) == (40, 40)
+
+    def answered(value: str) -> Prediction:
+        return make_prediction(project, value=value, item=item, is_explored=True)
+
+    bulk(project, hard, [(answered(other_than(topic)), "diligent", "down", topic) for _ in range(50)])
+    rows = [(answered(other_than(topic)), "turned", "down", topic), (answered(topic), "turned", "down", None)]
+    bulk(project, hard, rows)
+    agreed = belief_earned(project=project).agreement
+    assert (agreed["diligent"], agreed["turned"]) == ((1, 1), (0, 1))
+    assert pairs(project=project)["thumbs_down"] == judged, "the oldest of an item speaks for it"
+    assert signal_weights(project=project)["thumbs_down"] > 0
+    CurrentVerdict.objects.update(is_verified=False)
+    assert signal_weights(project=project)["thumbs_down"] == 0
+    assert pairs(project=project)["thumbs_down"] == judged, "for looking at it stays"
 
 
 def test_twenty_accounts_that_complain_of_one_class_are_contained_alarmed_and_taken_back(hard, owner, client):

@@ -70,6 +70,12 @@ def test_weights_by_hand():
     assert sum(together) == pytest.approx(0.05 * 7_700 * 3 / 7), "one network"
 
 
+def test_that_none_applies_is_a_class_like_the_others():
+    crowd = [WeakLabel([], 1.0, ((f"s{n}", ""),)) for n in range(2_000)]
+    assert sum(weights_of(crowd, {"a": 100.0})) == 0.0, "nobody ever said that none applies"
+    assert sum(weights_of(crowd, {"a": 80.0, "": 20.0})) == pytest.approx(20 * 3 / 7)
+
+
 def test_a_soft_label_is_two_rows_and_what_weighs_nothing_is_none():
     labels = {
         7: WeakLabel("no", 0.75, (("s", ""),), other="yes"),
