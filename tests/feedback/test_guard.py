@@ -17,6 +17,7 @@ from feedback.core.statements import Statement
 from feedback.core.subjects import signature_of
 from feedback.models import CurrentVerdict, FeedbackEvent, ImplicitEvent
 from feedback.selectors import feedback_report
+from feedback.services import privacy
 from feedback.services.guard import check_bursts, quarantine, release
 from feedback.services.intake import record_feedback
 from feedback.services.privacy import KEEP_SIGNALS, forget, purge_signals
@@ -182,6 +183,24 @@ def test_whoever_is_forgotten_leaves_a_mark_on_what_learned_from_them(
     assert "Somebody was forgotten on" in page
     card = client.get(reverse("active_learning:card", args=[project.slug, 3])).content.decode()
     assert "Somebody was forgotten on" in card
+
+
+def test_whoever_is_forgotten_stays_so_when_the_data_sets_cannot_be_read(send, project, prediction, owner, monkeypatch):
+    send(prediction, "down", subject="ann")
+    send(prediction, "up", subject="ben")
+    decide(review=ReviewItem.objects.get(), value="negative", user=owner)
+    asked = []
+
+    def too_slow(*, project, said, settled):
+        asked.append((len(said), len(settled)))
+        raise TimeoutError
+
+    monkeypatch.setattr(privacy, "versions_that_learned_from", too_slow)
+    for subject in ("ann", "ben"):
+        with pytest.raises(TimeoutError):
+            forget(project=project, subject=subject, actor=owner)
+        assert privacy.kept_of(project=project, subject=subject)["feedback"] == []
+    assert asked == [(1, 1), (1, 0)], "ben never complained"
 
 
 def test_what_no_model_learned_is_not_looked_up_at_each_page_load(
