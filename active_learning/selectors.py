@@ -198,6 +198,8 @@ def in_view(*, project: Project, ids: Sequence[int]) -> list[float]:
 
 def _shows_an_answer(evidence: dict[str, Any]) -> bool:
     """Whether a review told what a model had said: blind ones do not."""
+    if ReviewItem.Reason.EXPLORE.value in evidence:
+        return False
     return any(isinstance(facts, dict) and "value" in facts and "source" in facts for facts in evidence.values())
 
 

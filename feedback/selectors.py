@@ -285,8 +285,11 @@ def _counts(answered: Any, standing: Any, by: str) -> dict[Any, Counts]:
 
 
 def _grievances(standing: Any) -> list[Grievance]:
-    """The items about which the most subjects complain. Those of the audit split are judged blind, and not shown."""
+    """The items about which the most subjects complain. Those that are judged blind are not shown: the audit split, and
+    what waits as a random check."""
+    blind = ReviewItem.objects.filter(state=ReviewItem.State.OPEN, evidence__has_key=ReviewItem.Reason.EXPLORE.value)
     complaints = standing.filter(verdict=Verdict.DOWN, item__split=Item.Split.POOL).order_by()
+    complaints = complaints.exclude(item_id__in=blind.values("item_id"))
     top = list(complaints.values_list("item_id").annotate(n=Count("pk")).order_by("-n", "-item_id")[:MOST_GRIEVANCES])
     ids = [item_id for item_id, _ in top]
     rows: dict[int, list[tuple[Any, ...]]] = defaultdict(list)

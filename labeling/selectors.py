@@ -749,6 +749,14 @@ def review_facts(*, reviews: Sequence[ReviewItem]) -> dict[int, ReviewFacts]:
     }
 
 
+def evidence_shown(review: ReviewItem) -> dict[str, Any]:
+    """What a reviewer may see of why an item waits. While a random check is open, nothing but that it is one: what the
+    model or its users say of the item would tell its answer."""
+    if review.state == ReviewItem.State.OPEN and ReviewItem.Reason.EXPLORE.value in review.evidence:
+        return {ReviewItem.Reason.EXPLORE.value: review.evidence[ReviewItem.Reason.EXPLORE.value]}
+    return review.evidence
+
+
 def _suggestion_in(review: ReviewItem, stored: Suggestion | None) -> Suggestion | None:
     """What the model said when it gave the item to a person, else what it proposes now."""
     if ReviewItem.Reason.EXPLORE.value in review.evidence:

@@ -43,7 +43,7 @@ def _held(dataset: Dataset, said: Mapping[int, datetime], settled: Mapping[int, 
 
 
 def mark_versions(*, learned: Mapping[int, int], now: datetime) -> list[int]:
-    """Marks the versions: their numbers. Belongs into the transaction that forgets."""
+    """Marks the versions: their numbers."""
     Erasure.objects.bulk_create(Erasure(version_id=pk, n_items=n, at=now) for pk, n in learned.items())
     numbers = ModelVersion.objects.filter(pk__in=learned).order_by("number").values_list("number", flat=True)
     return list(numbers)

@@ -33,6 +33,12 @@ def first_live_with(
     return None
 
 
+def last_live_move(*, project: Project) -> int:
+    """The number of the last move of the live alias, 0 before the first: while it stays, so does first_live_with."""
+    moves = AliasEvent.objects.filter(project_id=project.pk, alias=AliasEvent.Alias.LIVE).order_by("-id")
+    return moves.values_list("id", flat=True).first() or 0
+
+
 def _holds(dataset: Dataset, item_id: int, value: Any) -> bool:
     try:
         rows = json.loads(files.absolute(dataset.path).read_bytes())["rows"]

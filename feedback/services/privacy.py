@@ -1,6 +1,6 @@
 """What users may ask for: what is kept of them, and that it be forgotten. And what is forgotten anyway."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -52,12 +52,11 @@ def forget(*, project: Project, subject: str, actor: Any, now: datetime | None =
     now = now or timezone.now()
     digests = _digests(project, subject)
     verdicts = CurrentVerdict.objects.filter(project=project, subject__in=digests)
-    # Files are read before anything is locked.
-    learned = _learned_from(project, verdicts)
     with transaction.atomic():
         # Held first, in the order in which all hold them: what a refresh is about to write down on them is then there.
         held = list(verdicts.select_for_update().order_by("pk").values_list("item_id", flat=True))
         touched = {pk for pk in held if pk is not None}
+        said_of, settled = _spoken_of(project, digests, verdicts)
         n_verdicts = verdicts.delete()[0]
         withdraw_weak_labels(subjects=digests)
         # A plain set of rows: those of the model are only ever added, and this is the one exception.
@@ -68,25 +67,37 @@ def forget(*, project: Project, subject: str, actor: Any, now: datetime | None =
         # Those that are open are told anew, with the words of the others.
         forget_facts(item_ids=touched, reason=REASON, field="comments")
         restate(item_ids=touched, now=now)
-        found = Forgotten(n_verdicts, n_said, n_done, mark_versions(learned=learned, now=now), now)
-        detail = {name: value for name, value in asdict(found).items() if name != "at"}
+        found = Forgotten(n_verdicts, n_said, n_done, [], now)
+        detail = {name: value for name, value in asdict(found).items() if name not in ("models", "at")}
         record_audit(action="feedback.forget", actor=actor, project=project, target="a subject", detail=detail)
-    return found
+    # Data sets are read once it is done: whatever becomes of that, the subject is forgotten.
+    learned = versions_that_learned_from(project=project, said=said_of, settled=settled)
+    return replace(found, models=mark_versions(learned=learned, now=now))
 
 
-def _learned_from(project: Project, verdicts: QuerySet[CurrentVerdict]) -> dict[int, int]:
-    """Versions that learned from what was said, by themselves or by the reviewers who decided on it."""
+def _spoken_of(
+    project: Project, digests: list[str], verdicts: QuerySet[CurrentVerdict]
+) -> tuple[dict[int, datetime], dict[int, datetime]]:
+    """The items of which something was said and since when, and those that reviewers decided on after a complaint of
+    theirs, be it taken back since, and when."""
     spoken = verdicts.filter(item__isnull=False).values_list("item_id").order_by().annotate(first=Min("created_at"))
     said: dict[int, datetime] = dict(spoken)
+    complaints = FeedbackEvent.objects.filter(
+        project=project, subject__in=digests, verdict=FeedbackEvent.Verdict.DOWN
+    ).values("prediction")
+    complained = verdicts.filter(item__isnull=False, prediction__in=complaints).values("item_id")
     reviews = ReviewItem.objects.filter(
-        item_id__in=said, state=ReviewItem.State.DECIDED, evidence__has_key=REASON, closed_at__isnull=False
+        item_id__in=complained,
+        state=ReviewItem.State.DECIDED,
+        evidence__has_key=REASON,
+        closed_at__isnull=False,
     )
     settled = {
         item: at
         for item, at in reviews.order_by("-closed_at").values_list("item_id", "closed_at")
         if at is not None and at >= said[item]
     }
-    return versions_that_learned_from(project=project, said=said, settled=settled)
+    return said, settled
 
 
 def purge_signals(*, now: datetime | None = None) -> dict[str, int]:

@@ -7,12 +7,15 @@ from typing import Any
 from django.core.cache import cache
 from django.utils import timezone
 
-from active_learning.services.lineage import first_live_with
+from active_learning.services.lineage import first_live_with, last_live_move
 from feedback.models import Channel, CurrentVerdict, FeedbackEvent, WidgetKey
 from feedback.services.claims import count_act, read_claim, sender_of
+from labeling.models import Item
 
 # A page that is loaded often asks often, and what was learned once stays so.
 REMEMBERED_SECONDS = 3_600
+# What no version has learned, none has until another becomes live.
+MISSED_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ def standing_of(*, key: WidgetKey, token: str, subject: str = "", signature: str
     said = CurrentVerdict.objects.filter(
         prediction=claim.prediction_id, subject=sender.subject, channel=Channel.THUMBS, project=key.project
     )
-    verdict = said.exclude(verdict=FeedbackEvent.Verdict.UNDO).select_related("event", "project").first()
+    verdict = said.exclude(verdict=FeedbackEvent.Verdict.UNDO).select_related("event", "project", "item").first()
     if verdict is None:
         return Standing("", None)
     return Standing(verdict.verdict, _used(verdict))
@@ -50,16 +53,20 @@ def standing_of(*, key: WidgetKey, token: str, subject: str = "", signature: str
 
 def _used(verdict: CurrentVerdict) -> Used | None:
     event = verdict.event
-    if event is None or event.correction is None or verdict.item_id is None:
-        return None
+    if event is None or event.correction is None or verdict.item is None or verdict.item.split == Item.Split.AUDIT:
+        return None  # no model ever learns from the audit split
     name = f"feedback.used:{event.pk}"
     known: list[Any] | None = cache.get(name)
     if known is not None:
         return Used(known[0], datetime.fromisoformat(known[1]))
+    missed, move = f"{name}:missed", last_live_move(project=verdict.project)
+    if cache.get(missed) == move:
+        return None
     found = first_live_with(
-        project=verdict.project, item_id=verdict.item_id, value=event.correction, since=event.created_at
+        project=verdict.project, item_id=verdict.item.pk, value=event.correction, since=event.created_at
     )
     if found is None:
+        cache.set(missed, move, MISSED_SECONDS)
         return None
     version, at = found
     cache.set(name, [version.number, at.isoformat()], REMEMBERED_SECONDS)

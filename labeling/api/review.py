@@ -127,11 +127,11 @@ def _label(text: str, kind: str) -> Any:
 
 
 def _review_body(review: ReviewItem, facts: ReviewFacts, names: bool) -> dict[str, Any]:
-    item, suggestion = review.item, facts.suggestion
+    item, suggestion, evidence = review.item, facts.suggestion, selectors.evidence_shown(review)
     return {
         "id": review.pk,
-        "reason": review.reason,
-        "reasons": [reason for reason in ReviewItem.Reason.values if reason in review.evidence],
+        "reason": review.reason if review.reason in evidence else next(iter(evidence), review.reason),
+        "reasons": [reason for reason in ReviewItem.Reason.values if reason in evidence],
         "priority": review.priority,
         "opened_at": review.opened_at.isoformat(),
         "item": {
@@ -141,7 +141,7 @@ def _review_body(review: ReviewItem, facts: ReviewFacts, names: bool) -> dict[st
             "meta": item.meta,
             "state": item.state,
         },
-        "evidence": review.evidence,
+        "evidence": evidence,
         "answers": _answer_bodies(facts.answers, names),
         "comments": [
             {"text": one.text, "is_flag": one.is_flag, "created_at": one.created_at.isoformat()}

@@ -277,12 +277,14 @@ def _shown(current: ReviewItem, facts: ReviewFacts, schema: LabelSchema) -> dict
     is_typed = schema.kind == "rating" and len(answers) > MOST_BUTTONS
     is_picked = schema.kind == "choice" and len(answers) > MOST_BUTTONS
     standing = facts.resolution.value if facts.resolution else None
-    reasons = [reason for reason in ReviewItem.Reason if reason in current.evidence]
-    doubt = current.evidence.get(ReviewItem.Reason.DOUBT)
-    suspect = current.evidence.get(ReviewItem.Reason.LABEL_ERROR)
-    complaint = current.evidence.get(ReviewItem.Reason.COMPLAINT)
+    evidence = selectors.evidence_shown(current)
+    reasons = [reason for reason in ReviewItem.Reason if reason in evidence]
+    doubt = evidence.get(ReviewItem.Reason.DOUBT)
+    suspect = evidence.get(ReviewItem.Reason.LABEL_ERROR)
+    complaint = evidence.get(ReviewItem.Reason.COMPLAINT)
     return {
         "current": current,
+        "evidence": evidence,
         "item": item,
         "reasons": reasons,
         "parts": item_parts(item.data),
@@ -319,7 +321,7 @@ def _shown(current: ReviewItem, facts: ReviewFacts, schema: LabelSchema) -> dict
         "is_composed": is_typed or is_picked or schema.kind == "choices",
         "lowest": answers[0].value,
         "highest": answers[-1].value,
-        "is_prediction": any(reason in current.evidence for reason in OF_PREDICTIONS),
+        "is_prediction": any(reason in evidence for reason in OF_PREDICTIONS),
         "can_be_gold": item.gold is None,
     }
 
@@ -380,13 +382,13 @@ def _is_allowed(schema: LabelSchema, value: Any) -> bool:
 
 def _distribution(current: ReviewItem, facts: ReviewFacts) -> dict[str, float]:
     """The soft labels: those of the dispute, else those of what stands."""
-    found = current.evidence.get(ReviewItem.Reason.DISPUTE, {}).get("distribution")
+    found = selectors.evidence_shown(current).get(ReviewItem.Reason.DISPUTE, {}).get("distribution")
     return found or (facts.resolution.distribution if facts.resolution else {})
 
 
 def _model_vote(current: ReviewItem, facts: ReviewFacts) -> Any:
     """What the model said of it as a voter in those soft labels; None where it had no vote."""
-    dispute = current.evidence.get(ReviewItem.Reason.DISPUTE, {})
+    dispute = selectors.evidence_shown(current).get(ReviewItem.Reason.DISPUTE, {})
     if dispute.get("distribution"):
         return dispute.get("model_vote")
     return facts.resolution.model_vote if facts.resolution else None

@@ -10,20 +10,21 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from active_learning.models import Dataset, ModelVersion, Prediction
-from active_learning.services import files
+from active_learning.models import AliasEvent, Dataset, ModelVersion, Prediction
+from active_learning.services import files, lineage
 from active_learning.services.prediction_archive import archive_predictions, purge_predictions
 from feedback.core.statements import Statement
 from feedback.core.subjects import signature_of
 from feedback.models import CurrentVerdict, FeedbackEvent, ImplicitEvent
 from feedback.selectors import feedback_report
+from feedback.services import privacy
 from feedback.services.guard import check_bursts, quarantine, release
 from feedback.services.intake import record_feedback
 from feedback.services.privacy import KEEP_SIGNALS, forget, purge_signals
-from labeling.models import AuditEntry, ReviewItem
+from labeling.models import AuditEntry, Item, ReviewItem
 from labeling.services.review import decide
 from tests.factories import make_key
-from tests.feedback.conftest import make_prediction, token_of
+from tests.feedback.conftest import PAGE, make_prediction, token_of
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
@@ -205,6 +206,51 @@ def test_whoever_is_forgotten_leaves_a_mark_on_what_learned_from_them(
     assert "Somebody was forgotten on" in page
     card = client.get(reverse("active_learning:card", args=[project.slug, 3])).content.decode()
     assert "Somebody was forgotten on" in card
+
+
+def test_whoever_is_forgotten_stays_so_when_the_data_sets_cannot_be_read(send, project, prediction, owner, monkeypatch):
+    send(prediction, "down", subject="ann")
+    send(prediction, "up", subject="ben")
+    decide(review=ReviewItem.objects.get(), value="negative", user=owner)
+    asked = []
+
+    def too_slow(*, project, said, settled):
+        asked.append((len(said), len(settled)))
+        raise TimeoutError
+
+    monkeypatch.setattr(privacy, "versions_that_learned_from", too_slow)
+    for subject in ("ann", "ben"):
+        with pytest.raises(TimeoutError):
+            forget(project=project, subject=subject, actor=owner)
+        assert privacy.kept_of(project=project, subject=subject)["feedback"] == []
+    assert asked == [(1, 1), (1, 0)], "ben never complained"
+
+
+def test_what_no_model_learned_is_not_looked_up_at_each_page_load(
+    send, project, prediction, owner, key, settings, tmp_path, monkeypatch, has_valkey
+):
+    settings.STORAGE_ROOT = tmp_path
+    read = []
+    monkeypatch.setattr(lineage, "_holds", lambda dataset, item_id, value: read.append(dataset.number))
+
+    def ask():
+        body = {"key": key.key, "token": token_of(prediction, "alice")}
+        return APIClient(headers={"Origin": PAGE}).post("/api/v1/feedback/standing/", body).json()["used"]
+
+    def promote(number):
+        make_version(project, number, [])
+        AliasEvent.objects.create(project_id=project.pk, alias="live", to_number=number)
+
+    send(prediction, "down", correction="negative", token=token_of(prediction, "alice"))
+    decide(review=ReviewItem.objects.get(), value="negative", user=owner)
+    promote(1)
+    assert [ask(), ask()] == [None, None] and read == ([1] if has_valkey else [1, 1])
+    promote(2)
+    assert ask() is None and read[-2:] == [1, 2], "another became live"
+    read.clear()
+    Item.objects.update(split="audit")
+    promote(3)
+    assert ask() is None and read == [], "nothing learns from the audit split"
 
 
 def test_an_owner_reads_hands_out_and_forgets_on_a_page(send, project, prediction, owner, client):

@@ -14,16 +14,18 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from active_learning.models import Prediction
+from active_learning.selectors import in_view
 from feedback.core.reliability import Pairs
 from feedback.core.subjects import signature_of
 from feedback.models import CurrentVerdict, FeedbackEvent, WidgetKey
-from feedback.selectors import MOST_HEARD, complaints_about, pairs
+from feedback.selectors import MOST_HEARD, complaints_about, feedback_report, pairs
 from feedback.services import keys
 from feedback.services.keys import revoke_widget_key, rotate_widget_key
 from labeling.models import Item, ReviewItem
 from labeling.selectors import ReviewFilter, open_reviews
 from labeling.services import review as reviewing
 from labeling.services.inbox import open_review
+from labeling.services.routed import Routed, route_to_review
 from tests.factories import make_key
 from tests.feedback.conftest import PAGE, make_prediction, token_of
 
@@ -196,6 +198,24 @@ def test_what_is_judged_blind_stays_blind(send, project):
     send(make_prediction(project, text="drawn", is_explored=True, item=item), "down", comment="it is wrong")
     assert not ReviewItem.objects.filter(evidence__has_key="complaint").exists()
     assert CurrentVerdict.objects.get().item_id == item.pk
+
+
+def test_an_item_of_the_pool_that_was_drawn_is_judged_blind_too(send, project, owner, client):
+    send(make_prediction(project), "down", correction="negative", comment="plainly wrong")
+    assert len(feedback_report(project=project).grievances) == 1
+    drawn = Routed(data={"text": "I like it"}, reason="explore", is_blind=True)
+    route_to_review(project=project, rows=[drawn], now=timezone.now())
+    waits = ReviewItem.objects.get()
+    assert waits.item.split == "pool" and set(waits.evidence) == {"explore", "complaint"}
+    client.force_login(owner)
+    page = client.get(f"/review/{project.slug}/").content.decode()
+    assert "decided blind" in page and "What users say of" not in page and "plainly wrong" not in page
+    [told] = client.get(f"/api/v1/projects/{project.slug}/review/").json()["items"]
+    assert (told["reason"], told["reasons"], told["evidence"]) == ("explore", ["explore"], {"explore": {}})
+    assert feedback_report(project=project).grievances == []
+    reviewing.decide(review=waits, value="negative", user=owner)
+    assert in_view(project=project, ids=[waits.item_id]) == [0.0]
+    assert len(feedback_report(project=project).grievances) == 1
 
 
 def test_without_its_input_a_complaint_is_counted_and_not_judged(send, project):
