@@ -2,14 +2,12 @@
 
 import http.client
 import json
-import math
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -208,14 +206,3 @@ def test_kill_9_of_web_worker_and_broker_under_load_loses_nobody_a_case(
     waiting = set(ReviewItem.objects.filter(project=project, state="open").values_list("item_id", flat=True))
     assert {rows[pk].item_id for pk in for_person} <= waiting
     assert {rows[pk].reason for pk in for_person} == {"edge"}
-
-    # Of the others only the last before a kill may be missing: what had waited half a second, or as long as a busy
-    # process took to get round to writing, and nothing that came well before what was written.
-    wait_until(lambda: Prediction.objects.filter(pk=answered[-1][1]["id"]).exists(), seconds=10, what="the log")
-    there = set(map(str, Prediction.objects.values_list("pk", flat=True)))
-    for began, ended in pairwise([0.0, *killed_at, math.inf]):
-        between = [(at, said) for at, said in answered if began < at <= ended]
-        alone = [(at, said["id"] in there) for at, said in between if said["decision"] != "review"]
-        written = [at for at, is_there in alone if is_there]
-        lost = [at for at, is_there in alone if not is_there]
-        assert not lost or (ended < math.inf and min(lost) > max(written, default=0.0) - 2), (lost, written)
