@@ -351,6 +351,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "ENUM_NAME_OVERRIDES": {"VerdictEnum": "feedback.models.FeedbackEvent.Verdict"},
 }
 
 # Logs: one event a line; request and job ids come from structlog's context.
