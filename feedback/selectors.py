@@ -37,6 +37,7 @@ from feedback.models import Channel, CurrentVerdict, FeedbackEvent, ImplicitEven
 from labeling.core.shares import Share, wilson
 from labeling.core.wording import answers_of, first_words
 from labeling.models import Item, LabelSchema, Project, Resolution, ReviewItem
+from labeling.selectors import ReviewFilter, n_open_reviews
 
 Verdict = FeedbackEvent.Verdict
 # A picker of more is none; a correction may still name any label.
@@ -583,9 +584,8 @@ def _complaints(project: Project, standing: Any) -> Complaints:
     outcomes = [said != settled[item_id] for said, item_id in judged if item_id in settled]
     return Complaints(
         n=complaints.count(),
-        n_waiting=ReviewItem.objects.filter(
-            project=project, state=ReviewItem.State.OPEN, evidence__has_key=ReviewItem.Reason.COMPLAINT.value
-        ).count(),
+        # Counted as the inbox lists them: which of its random checks users complain of, nobody is told.
+        n_waiting=n_open_reviews(project=project, wanted=ReviewFilter(reason=ReviewItem.Reason.COMPLAINT.value)),
         right=wilson(sum(outcomes), len(outcomes)),
     )
 

@@ -9,12 +9,10 @@ from typing import Any
 from labeling.core.drafts import ItemDraft, draft_item
 from labeling.core.formats import RowError
 from labeling.models import Item, Project, ReviewItem
-from labeling.services.inbox import Opening, open_reviews
+from labeling.services.inbox import PRIORITY_OF_BLIND, Opening, open_reviews
 from labeling.services.intake import rules_for
 from labeling.services.passing import come_back
 
-# What is judged blind waits by chance: its place must not tell what the model thinks of it.
-PRIORITY_OF_BLIND = 0.5
 _DONE = (Item.State.RESOLVED, Item.State.EXCLUDED)
 
 

@@ -22,10 +22,11 @@ from feedback.selectors import MOST_HEARD, complaints_about, feedback_report, pa
 from feedback.services import keys
 from feedback.services.keys import revoke_widget_key, rotate_widget_key
 from feedback.services.privacy import forget
+from labeling.core.inbox_order import WORTH
 from labeling.models import Annotation, Item, ReviewItem
 from labeling.selectors import ReviewFilter, open_reviews
 from labeling.services import review as reviewing
-from labeling.services.inbox import open_review
+from labeling.services.inbox import PRIORITY_OF_BLIND, open_review
 from labeling.services.intake import add_rows
 from labeling.services.routed import Routed, route_to_review
 from tests.factories import make_key
@@ -259,6 +260,15 @@ def test_an_item_of_the_pool_that_was_drawn_is_judged_blind_too(send, project, o
     assert "decided blind" in page and "What users say of" not in page and "plainly wrong" not in page
     [told] = client.get(f"/api/v1/projects/{project.slug}/review/").json()["items"]
     assert (told["reason"], told["reasons"], told["evidence"]) == ("explore", ["explore"], {"explore": {}})
+    assert "users say it is wrong" not in page and told["priority"] == PRIORITY_OF_BLIND
+    assert told["standing"]["worth"] == WORTH["explore"], "its place is that of any random check"
+    send(make_prediction(project), "down", subject="somebody else")
+    for reason, n in (("complaint", 0), ("explore", 1)):
+        asked = client.get(f"/api/v1/projects/{project.slug}/review/?reason={reason}").json()
+        assert (asked["total"], len(asked["items"])) == (n, n)
+    assert feedback_report(project=project).complaints.n_waiting == 0
+    waits.refresh_from_db()
+    assert (waits.reason, waits.priority, waits.evidence["complaint"]["n"]) == ("explore", PRIORITY_OF_BLIND, 2)
     assert feedback_report(project=project).grievances == []
     reviewing.decide(review=waits, value="negative", user=owner)
     assert in_view(project=project, ids=[waits.item_id]) == [0.0]
