@@ -231,7 +231,7 @@ def test_what_no_model_learned_is_not_looked_up_at_each_page_load(
 ):
     settings.STORAGE_ROOT = tmp_path
     read = []
-    monkeypatch.setattr(lineage, "_holds", lambda dataset, item_id, value: read.append(dataset.number))
+    monkeypatch.setattr(lineage, "_holds", lambda dataset, item_id, value, **_: read.append(dataset.number))
 
     def ask():
         body = {"key": key.key, "token": token_of(prediction, "alice")}

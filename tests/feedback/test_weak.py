@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from active_learning.models import ModelVersion, Prediction, TrainingRun, WeakLabel
+from active_learning.models import AliasEvent, ModelVersion, Prediction, TrainingRun, WeakLabel
 from active_learning.services import files
 from active_learning.services.policy import change_policy
 from active_learning.services.reproduce import rebuild_version
@@ -153,13 +153,21 @@ def newest(project: Project) -> ModelVersion:
 def test_what_users_correct_teaches_the_next_model_until_a_person_says_what_it_is(hard, owner, client):
     project = hard.project
     correct(hard, pool_items(project, 60, offset=30))
-    complain(hard, *hard_texts(1, seed=9)[0])
+    text, topic = hard_texts(1, seed=9)[0]
+    zoe = {"key": hard.key, "token": token_of(complain(hard, text, topic), "zoe")}
+    APIClient().post("/api/v1/feedback/", zoe | {"client_id": "zoe", "verdict": "down", "correction": topic})
     assert refresh_weak_labels() == {"labels": 61}
     run_training(project)
+    # Whoever says the same now was not heard yet.
+    yan = {"key": hard.key, "token": token_of(complain(hard, text, topic, subjects=0), "yan")}
+    APIClient().post("/api/v1/feedback/", yan | {"client_id": "yan", "verdict": "down", "correction": topic})
     version = newest(project)
     found, data = version.metrics["weak"], stored(version)
     assert found["is_kept"], str(found)
-    assert (found["n_items"], found["n_subjects"]) == (61, 183)
+    assert (found["n_items"], found["n_subjects"]) == (61, 184)
+    AliasEvent.objects.create(project_id=project.pk, alias="live", to_number=version.number)
+    used = [APIClient().post("/api/v1/feedback/standing/", who).json()["used"] for who in (zoe, yan)]
+    assert used[0] is not None and used[0]["model"] == version.number and used[1] is None
     assert found["gain"]["first"] > found["gain"]["second"] and found["gain"]["sure"] >= 0.95
     assert len(data["rows"]) == version.metrics["n_labels"] == version.dataset.n_items == 30
     assert len(data["weak"]) == 61 and all(0 < weight <= 0.3 for _, _, weight in data["weak"])
