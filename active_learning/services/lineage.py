@@ -57,8 +57,8 @@ def last_live_move(*, project: Project) -> int:
 
 
 def _holds(dataset: Dataset, item_id: int, value: Any, *, is_judged: bool, is_weak: bool) -> bool:
-    """Whether it holds the item with this value, from people (`is_judged`), or from users (`is_weak`): of the two rows of
-    a soft label the heavier one says what they hold it for."""
+    """Whether it holds the item with this value, from people (`is_judged`), or from users (`is_weak`): of the two rows
+    of a soft label the heavier one says what they hold it for."""
     try:
         stored = json.loads(files.absolute(dataset.path).read_bytes())
     except (OSError, ValueError):

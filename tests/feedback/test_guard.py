@@ -10,8 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from active_learning.models import AliasEvent, Dataset, ModelVersion, Prediction
+from active_learning.models import AliasEvent, Dataset, ModelVersion, Prediction, Tombstone, TrainingRun
 from active_learning.services import files, lineage
+from active_learning.services.erasure import finish_erasures
 from active_learning.services.prediction_archive import archive_predictions, purge_predictions
 from feedback.core.statements import Statement
 from feedback.core.subjects import signature_of
@@ -21,7 +22,7 @@ from feedback.services import privacy
 from feedback.services.guard import check_bursts, quarantine, release
 from feedback.services.intake import record_feedback
 from feedback.services.privacy import KEEP_SIGNALS, forget, purge_signals
-from labeling.models import AuditEntry, Item, ReviewItem
+from labeling.models import AuditEntry, Item, Job, ReviewItem
 from labeling.services.review import decide
 from tests.factories import make_key
 from tests.feedback.conftest import PAGE, make_prediction, token_of
@@ -208,22 +209,39 @@ def test_whoever_is_forgotten_leaves_a_mark_on_what_learned_from_them(
     assert "Somebody was forgotten on" in card
 
 
-def test_whoever_is_forgotten_stays_so_when_the_data_sets_cannot_be_read(send, project, prediction, owner, monkeypatch):
+def test_marks_follow_when_data_sets_cannot_be_read_and_when_a_training_had_begun(
+    send, project, prediction, owner, monkeypatch, settings, tmp_path
+):
+    settings.STORAGE_ROOT = tmp_path
     send(prediction, "down", subject="ann")
     send(prediction, "up", subject="ben")
+    item = CurrentVerdict.objects.filter(subject__gt="", verdict="down").get().item_id
     decide(review=ReviewItem.objects.get(), value="negative", user=owner)
-    asked = []
+    before = make_version(project, 1, [[item, "negative", 1.0]])
+    job = Job.objects.create(project=project, kind="train", task="active_learning.run_training", state="running")
+    run = TrainingRun.objects.create(job=job, project=project, trigger="person", reason="asked for")
 
-    def too_slow(*, project, said, settled):
-        asked.append((len(said), len(settled)))
+    def too_slow(*, tombstone):
         raise TimeoutError
 
-    monkeypatch.setattr(privacy, "versions_that_learned_from", too_slow)
-    for subject in ("ann", "ben"):
-        with pytest.raises(TimeoutError):
-            forget(project=project, subject=subject, actor=owner)
-        assert privacy.kept_of(project=project, subject=subject)["feedback"] == []
-    assert asked == [(1, 1), (1, 0)], "ben never complained"
+    with monkeypatch.context() as patch:
+        patch.setattr(privacy, "mark_versions", too_slow)
+        for subject in ("ann", "ben"):
+            assert not forget(project=project, subject=subject, actor=owner).is_final
+            assert privacy.kept_of(project=project, subject=subject)["feedback"] == []
+    assert [len(one.settled) for one in Tombstone.objects.all()] == [1, 0], "ben never complained"
+    # The training ends with what it had read.
+    ended = make_version(project, 2, [[item, "negative", 1.0], [item + 1, "positive", 1.0]])
+    TrainingRun.objects.filter(pk=run.pk).update(version=ended)
+    later = timezone.now() + timedelta(minutes=2)
+    assert finish_erasures(now=later) == {"left": 2}, "it has not ended"
+    assert (before.erasures.count(), ended.erasures.count()) == (1, 1)
+    Job.objects.filter(pk=job.pk).update(state="succeeded")
+    # What begins now may learn what the reviewer decided.
+    clean = make_version(project, 3, [[item, "negative", 1.0], [item + 2, "positive", 1.0]])
+    ModelVersion.objects.filter(pk=clean.pk).update(created_at=later)
+    assert finish_erasures(now=later) == {"left": 0}
+    assert (before.erasures.count(), ended.erasures.count(), clean.erasures.count()) == (1, 1, 0)
 
 
 def test_what_no_model_learned_is_not_looked_up_at_each_page_load(
