@@ -17,6 +17,7 @@ from active_learning.models import Prediction, WeakLabel
 from active_learning.selectors import given_to_people
 from feedback.core.evidence import Said
 from feedback.core.groups import Counts, GroupRow, Groups, group_row, groups_of
+from feedback.core.guard import Speaker
 from feedback.core.reliability import Pairs
 from feedback.core.report import (
     MAIN,
@@ -635,32 +636,41 @@ def _days(standing: Any) -> dict[Any, tuple[int, int]]:
     return found
 
 
-def complaints_by_window(
-    *, project: Project, now: datetime, window: timedelta, n_windows: int
+def verdicts_by_window(
+    *, project: Project, verdict: str, now: datetime, window: timedelta, n_windows: int
 ) -> list[list[dict[str, Any]]]:
-    """The complaints of each window before now, the latest first: {pk, subject, value, project, is_aside}.
+    """The verdicts of one kind in each window before now, the latest first: {pk, subject, value, project, speaker,
+    is_aside}; in each window the earliest first.
 
     `subject` is whoever is vouched for; for all others it is their network: a name that nobody vouches for is made up
-    as easily as the next one. Those that an owner has released are in none. Those in quarantine say nothing of what is
-    usual, and are in the latest window alone: a mob that goes on is no smaller for being set aside.
+    as easily as the next one. `speaker` keeps that name. Those that an owner has released are in none. Those in
+    quarantine say nothing of what is usual, and are in the latest window alone: a mob that goes on is no smaller for
+    being set aside.
     """
     found: list[list[dict[str, Any]]] = [[] for _ in range(n_windows + 1)]
     rows = CurrentVerdict.objects.filter(
         project=project,
-        verdict=Verdict.DOWN,
+        verdict=verdict,
         changed_at__gt=now - (n_windows + 1) * window,
         changed_at__lte=now,
         released_at__isnull=True,
     )
     columns = ("pk", "subject", "is_verified", "network", "said", "changed_at", "quarantined_at")
-    for pk, subject, is_verified, network, said, at, aside in rows.values_list(*columns):
+    for pk, subject, is_verified, network, said, at, aside in rows.order_by("changed_at").values_list(*columns):
         place = min(int((now - at) / window), n_windows)
         if aside is not None and place:
             continue
         who = subject if is_verified and subject else f"network {network}"
         same = {"value": str(said), "project": str(project.pk), "is_aside": aside is not None}
-        found[place].append({"pk": pk, "subject": who} | same)
+        found[place].append({"pk": pk, "subject": who, "speaker": Speaker(subject or who, is_verified)} | same)
     return found
+
+
+def answered_by_value(*, project: Project, since: datetime, until: datetime) -> Counter[str]:
+    """How many predictions said each value between the two times."""
+    rows = Prediction.objects.filter(project=project, created_at__gt=since, created_at__lte=until)
+    counted = rows.values_list("value").order_by().annotate(n=Count("pk"))
+    return Counter({str(value): n for value, n in counted})
 
 
 def quarantined(*, project: Project, n: int = 200) -> list[CurrentVerdict]:

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from active_learning.core.ids import time_ordered_id
 from active_learning.models import AliasEvent, Dataset, ModelVersion, Prediction, Tombstone, TrainingRun
 from active_learning.services import files, lineage
 from active_learning.services.erasure import finish_erasures
@@ -37,16 +38,16 @@ def complain(key, project):
     count = iter(range(10_000))
 
     def say(subject, *, hours_ago=0.5, value="positive", verdict="down", is_verified=True, address=""):
-        place = next(count)
+        place, at = next(count), NOW - timedelta(hours=hours_ago)
         record_feedback(
             key=key,
-            token=token_of(make_prediction(project, value=value, text=f"text {place}")),
+            token=token_of(make_prediction(project, value=value, text=f"text {place}", created_at=at)),
             statement=Statement(verdict),
             client_id=f"act-{place}",
             subject=subject,
             signature=signature_of(subject, key.secret) if is_verified else "",
             address=address,
-            now=NOW - timedelta(hours=hours_ago),
+            now=at,
         )
 
     return say
@@ -103,6 +104,53 @@ def test_many_who_complain_once_are_no_mob(complain, settings):
     for place in range(60):
         complain(f"user {place}")
     assert check_bursts(now=NOW) == {"quarantined": 0}
+
+
+def test_the_honest_users_of_a_young_project_are_no_mob(complain, project, settings):
+    settings.FEEDBACK_PER_MINUTE = dict.fromkeys(settings.FEEDBACK_PER_MINUTE, 10**6)
+    Prediction.objects.bulk_create(_answers(project, 300))
+    for place in range(90):
+        complain(f"user {place % 30}")
+    assert check_bursts(now=NOW) == {"quarantined": 0}, "three each, of some four hundred answers"
+    for place in range(200):
+        complain(f"mob {place % 10}")
+    assert check_bursts(now=NOW)["quarantined"] == 290, "and whoever complains as often among a mob is not told from it"
+
+
+def _answers(project, n, hours_ago=0.5):
+    for _ in range(n):
+        yield Prediction(
+            id=time_ordered_id(), project=project, value="positive", probabilities={}, confidence=0.7, certainty=0.7,
+            decision="auto", reason="sure", propensity=0.05, content_hash="0" * 32, latency_ms=1.0,
+            created_at=NOW - timedelta(hours=hours_ago),
+        )  # fmt: skip
+
+
+def test_praise_is_a_burst_too_and_whom_people_agreed_with_stays(complain, project, owner, settings):
+    settings.FEEDBACK_PER_MINUTE = dict.fromkeys(settings.FEEDBACK_PER_MINUTE, 10**6)
+    for hour in range(20):
+        complain("regular", hours_ago=hour + 1.5)
+    for review in ReviewItem.objects.all()[:10]:
+        decide(review=review, value="negative", user=owner)
+    for place in range(40):
+        complain(f"mob {place % 8}", verdict="up")
+    for _ in range(5):
+        complain("regular", verdict="up")
+    assert check_bursts(now=NOW)["quarantined"] == 40
+    assert "times “right”" in CurrentVerdict.objects.filter(quarantined_at__isnull=False).first().quarantined_for
+
+
+def test_names_that_nobody_ever_heard_are_a_mob_from_however_many_networks(complain, project, settings):
+    settings.FEEDBACK_PER_MINUTE = dict.fromkeys(settings.FEEDBACK_PER_MINUTE, 10**6)
+    Prediction.objects.bulk_create(_answers(project, 400, hours_ago=9))
+    for place in range(80):
+        complain(f"regular {place % 30}", hours_ago=1.5 + place / 10, is_verified=False, address="10.0.0.1")
+    for place in range(30):
+        complain(f"regular {place}", is_verified=False, address=f"10.1.{place}.1")
+    assert check_bursts(now=NOW) == {"quarantined": 0}, "regulars who complain once: an answer that is bad"
+    for place in range(60):
+        complain(f"made up {place}", is_verified=False, address=f"10.2.{place}.1")
+    assert check_bursts(now=NOW)["quarantined"] == 60
 
 
 def test_made_up_names_of_one_network_are_one_subject(complain, settings):

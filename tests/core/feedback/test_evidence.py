@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedback.core.evidence import QUORUM, Said, Vote, p_wrong, weak_label
-from feedback.core.guard import burst, trust
+from feedback.core.guard import Answered, Speaker, burst, strangers_flock, trust
 from feedback.core.rates import corrected_rate
 from feedback.core.reliability import MIN_PAIRS, Pairs, reliability_of
 
@@ -202,6 +202,22 @@ def test_a_burst_is_told_from_a_busy_day():
     assert burst([1, 2], 30) is not None and burst([1, 2], 5) is None
     varied = [5, 90, 10, 70, 30, 55, 80, 20]
     assert burst(varied, 120) is None
+    assert burst([], 90, Answered(0, 400)) is None, "a first day: of so many answers"
+    assert burst([], 90, Answered(0, 90)) is not None, "of as many as were complained of"
+    assert burst(usual, 100, Answered(800, 400)) is None, "five times as many visitors"
+    assert burst(usual, 100, Answered(80_000, 400)) is not None
+
+
+def test_a_flock_of_strangers_is_told_from_a_crowd():
+    def spoke(names, is_verified=False):
+        return [Speaker(name, is_verified) for name in names]
+
+    regulars = spoke([place % 20 for place in range(80)])
+    crowd, made_up = spoke(range(20)), spoke(range(100, 140))
+    assert strangers_flock(made_up, regulars) and not strangers_flock(crowd, regulars)
+    assert not strangers_flock(made_up, regulars[:40]), "too little is known"
+    assert not strangers_flock(spoke(range(100, 140), is_verified=True), regulars), "the host vouches for them"
+    assert not strangers_flock(made_up, spoke(range(200, 300))), "where all are strangers, always"
 
 
 def test_trust_is_earned():
