@@ -69,6 +69,7 @@ urlpatterns = [
     path("projects/<slug:slug>/settings/webhooks/<int:pk>/secret/", webhooks.secret, name="webhook-secret"),
     path("projects/<slug:slug>/settings/webhooks/<int:pk>/switch/", webhooks.switch, name="webhook-switch"),
     path("projects/<slug:slug>/settings/webhooks/<int:pk>/delete/", webhooks.delete, name="webhook-delete"),
+    path("projects/<slug:slug>/settings/webhooks/<int:pk>/again/", webhooks.all_again, name="webhook-all-again"),
     path(
         "projects/<slug:slug>/settings/webhooks/<int:pk>/again/<uuid:delivery>/", webhooks.again, name="webhook-again"
     ),
