@@ -60,6 +60,7 @@ urlpatterns = [
     path("projects/<slug:slug>/live/files/now/", batch.files_now, name="batches-now"),
     path("projects/<slug:slug>/live/files/<uuid:pk>/result/", batch.result, name="batch-result"),
     path("projects/<slug:slug>/live/files/<uuid:pk>/again/", batch.again, name="batch-again"),
+    path("projects/<slug:slug>/live/files/<uuid:pk>/stop/", batch.halt, name="halt-batch"),
     path("projects/<slug:slug>/live/files/schedules/", batch.schedule, name="schedule-batch"),
     path("projects/<slug:slug>/live/files/schedules/<int:pk>/stop/", batch.stop, name="stop-schedule"),
     path("review/<slug:slug>/figures/", review_figures.review_figures, name="review-figures"),
