@@ -176,17 +176,13 @@ def reasons_for(
         return []
     contrast = contrast_of(probabilities, is_multilabel=model.is_multilabel, label=label)
     rows = rows_of_item(data, explainer.spec)
-    found = explain_sum(model, explainer, rows, dense, contrast, top=top + _LOOKED_THROUGH)
+    found = explain_sum(model, explainer, rows, dense, contrast, top=top, is_wanted=_is_telling)
     return _told(found.reasons, name(model.labels[contrast.first]), top)
 
 
 def _told(reasons: Sequence[Reason], label: str, top: int = TOP) -> list[dict[str, Any]]:
-    """The heaviest that mean something to people: a comma or a slash has to weigh more than a word to be told."""
-    telling = [
-        reason
-        for reason in reasons
-        if abs(reason.weight) >= (SOMEWHAT if reason.kind == WORD and not reason.name[:1].isalnum() else HARDLY)
-    ]
+    """The heaviest that mean something to people."""
+    telling = [reason for reason in reasons if _is_telling(reason.kind, reason.name, reason.weight)]
     return [
         {
             "text": reason_sentence(reason.kind, reason.name, reason.value, reason.side, reason.weight, label),
@@ -202,6 +198,11 @@ def _told(reasons: Sequence[Reason], label: str, top: int = TOP) -> list[dict[st
         }
         for reason in telling[:top]
     ]
+
+
+def _is_telling(kind: str, name: str, weight: float) -> bool:
+    """A comma or a slash has to weigh more than a word to be told."""
+    return abs(weight) >= (SOMEWHAT if kind == WORD and not name[:1].isalnum() else HARDLY)
 
 
 # One item
