@@ -154,6 +154,12 @@ def training_labels(*, project: Project, rules: SchemaRules) -> LabelSet:
     return _settled(_live_answers(project, Item.Split.POOL), rules, settled)
 
 
+def weighed_at(*, project: Project) -> datetime | None:
+    """When what users say was weighed for the oldest of the weak labels that are offered now."""
+    found: datetime | None = WeakLabel.objects.filter(project=project).aggregate(at=Min("made_at"))["at"]
+    return found
+
+
 def weak_labels(*, project: Project, rules: SchemaRules) -> dict[int, weak.WeakLabel]:
     """What users say of items of the pool that no person has judged, by the id of the item.
 

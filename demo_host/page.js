@@ -62,4 +62,13 @@ function begin() {
   document.addEventListener("touchstone:error", ({ detail }) => note(`it could not be told (${detail.code})`));
 }
 
+// The first line after the start waits for the model to be loaded.
+const reading = document.getElementById("reading");
+addEventListener("submit", ({ target }) => {
+  if (target.matches(".write, .examples")) reading.textContent = "Reading it. The first line takes a few seconds.";
+});
+addEventListener("pageshow", () => {
+  reading.textContent = "";
+});
+
 if (form) begin();

@@ -42,6 +42,9 @@ EXAMPLES = (
     "Great. Another Monday.",
     "Not good, but my friends made me laugh.",
 )
+# So many passages are marked and told, for the answer and against it.
+MARKED, AGAINST = 3, 2
+DEPTHS = {"strongly": 3, "somewhat": 2}
 # How sure the model is, on the scale that its bands are set on, and what such an answer begins with.
 LEADS = (
     (0.9, "high", "This sounds {tone}."),
@@ -75,25 +78,39 @@ class Touchstone:
 
     def predict(self, text: str, visitor: str) -> dict[str, Any]:
         """What the model says of a line, for this visitor alone to rate. Raises Refused when it cannot be asked."""
+        found: dict[str, Any] = self._ask("predict", {"items": [{"text": text}], "subject": visitor})["predictions"][0]
+        return found
+
+    def explain(self, text: str, model: int | None) -> dict[str, Any] | None:
+        """What that model's answer to a line hangs on; None where nobody can tell: it then stands without reasons."""
+        if model is None:
+            return None
+        try:
+            told = self._ask("explain", {"items": [{"text": text}], "version": model, "more": True})
+        except Refused:
+            return None
+        found: dict[str, Any] = told["explanations"][0]["more"]
+        return found
+
+    def _ask(self, what: str, body: dict[str, Any]) -> dict[str, Any]:
         where = urllib.parse.urlsplit(self.address)
         line = http.client.HTTPConnection(where.hostname or "", where.port, timeout=PATIENCE)
         try:
             line.request(
                 "POST",
-                f"/api/v1/projects/{self.project}/predict/",
-                body=json.dumps({"items": [{"text": text}], "subject": visitor}),
+                f"/api/v1/projects/{self.project}/{what}/",
+                body=json.dumps(body),
                 headers={"Authorization": f"Bearer {self.api_key}", "Content-Type": "application/json"},
             )
             answer = line.getresponse()
-            said = json.loads(answer.read())
+            said: dict[str, Any] = json.loads(answer.read())
         except (OSError, http.client.HTTPException, ValueError):
             raise Refused(HTTPStatus.BAD_GATEWAY, "Touchstone does not answer now. Try again in a moment.") from None
         finally:
             line.close()
         if answer.status != HTTPStatus.OK:
             raise Refused(HTTPStatus.BAD_GATEWAY, f"Touchstone says: {said['error']['message']}")
-        found: dict[str, Any] = said["predictions"][0]
-        return found
+        return said
 
     def signature_of(self, visitor: str) -> str:
         """Vouches for a visitor: their verdicts then count as those of a known person."""
@@ -110,10 +127,11 @@ class Touchstone:
 
 @dataclass(frozen=True)
 class Line:
-    """A line that a visitor wrote, with what the model said of it."""
+    """A line that a visitor wrote, with what the model said of it, and what that hangs on where somebody can tell."""
 
     text: str
     said: dict[str, Any]
+    more: dict[str, Any] | None
     at: datetime
 
     @property
@@ -123,6 +141,12 @@ class Line:
     @property
     def tone(self) -> str:
         return str(self.said["value"])
+
+    def passages(self, direction: str, most: int) -> list[dict[str, Any]]:
+        """The heaviest that speak for the answer or against it, and surely mean something."""
+        found = self.more["passages"] if self.more else []
+        telling = [one for one in found if one["direction"] == direction and one["strength"] in DEPTHS]
+        return sorted(telling, key=lambda one: -abs(one["log_odds"]))[:most]
 
 
 @dataclass
@@ -225,7 +249,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if len(text) > MAX_LINE:
                 words = f"A line has at most {MAX_LINE} characters; this one has {len(text)}."
                 raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, words)
-            line = Line(text, self.server.touchstone.predict(text, self._visitor), datetime.now(UTC))
+            said = self.server.touchstone.predict(text, self._visitor)
+            line = Line(text, said, self.server.touchstone.explain(text, said["model"]), datetime.now(UTC))
         except Refused as refused:
             self._page(notice=str(refused), status=refused.status, text=text)
             return
@@ -380,28 +405,34 @@ def suggestion(touchstone: Touchstone, line: Line, *, seen: str, visitor: str, i
 
 
 def why(line: Line) -> str:
-    """The reasons in words; first that the marked ones are among them, where some are."""
-    rows = "".join(f"<li>{escape(reason['text'])}</li>" for reason in line.said["reasons"])
-    if not rows:
+    """What the answer hangs on, in sentences; first that the marked passages are among it, where some are."""
+    told = [
+        f"“{one['text']}” speaks {one['strength']} {one['direction']} {line.tone}."
+        for one in line.passages("for", MARKED) + line.passages("against", AGAINST)
+    ]
+    # A reason of the words alone says only a part of what leaving them out does.
+    told += [reason["text"] for reason in line.said["reasons"] if not (line.more and reason["kind"] == "word")]
+    told += [
+        f"Without {' and '.join(f'“{word}”' for word in change['without'])} it would say {change['label']}."
+        for change in (line.more or {}).get("changes", ())
+        if "without" in change
+    ]
+    if not told:
         return ""
-    summary = "Why? The marked words speak for it." if "<mark" in marked(line) else "Why?"
-    return f"<details><summary>{summary}</summary><ul>{rows}</ul></details>"
+    summary = "Why? What is marked speaks for it." if line.passages("for", MARKED) else "Why?"
+    return (
+        f"<details><summary>{summary}</summary><ul>{''.join(f'<li>{escape(one)}</li>' for one in told)}</ul></details>"
+    )
 
 
 def marked(line: Line) -> str:
-    """The line with the words that spoke for the answer, the stronger the darker."""
-    spans = sorted(
-        (span["start"], span["end"], {"strongly": 3, "somewhat": 2}.get(reason["strength"], 1))
-        for reason in line.said["reasons"]
-        if reason["direction"] == "for"
-        for span in reason["spans"]
-        if span["field"] == "text"
-    )
+    """The line with the passages that speak for the answer, the stronger the darker."""
     found, at = "", 0
-    for start, end, depth in spans:
-        if start >= at:
-            found += f'{escape(line.text[at:start])}<mark class="d{depth}">{escape(line.text[start:end])}</mark>'
-            at = end
+    for one in sorted(line.passages("for", MARKED), key=lambda one: int(one["start"])):
+        start, end = one["start"], one["end"]
+        found += escape(line.text[at:start])
+        found += f'<mark class="d{DEPTHS[one["strength"]]}">{escape(line.text[start:end])}</mark>'
+        at = end
     return found + escape(line.text[at:])
 
 

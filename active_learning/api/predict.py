@@ -21,6 +21,7 @@ from active_learning.services.serving_preview import accuracy_in_production, pre
 from active_learning.services.tokens import MAX_SUBJECT
 from labeling import access
 from labeling.core.errors import Invalid
+from labeling.inputs import KnownFieldsOnly
 from labeling.models import Membership, Project
 
 BATCH, SUBJECT = "items", "subject"
@@ -105,9 +106,9 @@ class EdgeRuleField(serializers.Serializer):
     why = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
 
 
-class ServingSettings(serializers.Serializer):
-    # What reading the settings also tells: sent back as it was read, it does no harm.
+class ServingSettings(KnownFieldsOnly):
     TOLD = frozenset({"certificate", "accuracy"})
+    NO_SUCH = "There is no such setting."
 
     score_field = serializers.CharField(required=False, max_length=60)
     score_label = serializers.CharField(required=False, max_length=200, allow_blank=True)
@@ -123,12 +124,6 @@ class ServingSettings(serializers.Serializer):
     log_fields = serializers.DictField(required=False, child=serializers.ChoiceField(choices=list(KEEPINGS)))
     keeps_input = serializers.BooleanField(required=False)
     keep_days = serializers.IntegerField(required=False, min_value=1, max_value=3_650)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        unknown = sorted(set(self.initial_data) - set(self.fields) - self.TOLD)
-        if unknown:
-            raise serializers.ValidationError(dict.fromkeys(unknown, "There is no such setting."))
-        return attrs
 
 
 class ServingOutput(ServingSettings):

@@ -14,8 +14,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from active_learning.core.blocks import FeatureBlock
-from active_learning.core.explain import Explainer, Linear, is_linear
+from active_learning.core.explain import Explainer
 from active_learning.core.featurize import NumericField, column_of, named_values, text_of, tokens
+from active_learning.core.linear import LinearModel
 
 # Words of fewer items are chance; so many words and columns are listed each way.
 MIN_ITEMS = 3
@@ -106,7 +107,7 @@ def drivers_of(explainer: Explainer, block: FeatureBlock, columns: Sequence[Colu
     usual = [column for column in columns if column.dense or n_with[column.column] >= MIN_ITEMS]
     if not usual:
         return Drivers(dict.fromkeys(model.labels, ((), ())), None)
-    if is_linear(model):
+    if isinstance(model, LinearModel):
         weights, seen = _linear_weights(model, sparse, n_with, usual)
         share = _meaning_share(model, explainer, block)
     else:
@@ -126,7 +127,7 @@ def drivers_of(explainer: Explainer, block: FeatureBlock, columns: Sequence[Colu
 
 
 def _linear_weights(
-    model: Linear, sparse: sp.csc_matrix, n_with: NDArray[np.integer], columns: Sequence[Column]
+    model: LinearModel, sparse: sp.csc_matrix, n_with: NDArray[np.integer], columns: Sequence[Column]
 ) -> tuple[NDArray[np.float64], list[int]]:
     means = np.asarray(sparse.sum(axis=0)).ravel() / np.maximum(n_with, 1)
     place_of = {int(column): i for i, column in enumerate(model.columns)}
@@ -142,7 +143,7 @@ def _linear_weights(
     return rows / model.temperature, model.seen.tolist()
 
 
-def _meaning_share(model: Linear, explainer: Explainer, block: FeatureBlock) -> float | None:
+def _meaning_share(model: LinearModel, explainer: Explainer, block: FeatureBlock) -> float | None:
     width = explainer.spec.embedding_dimension
     if not width or not len(block):
         return None

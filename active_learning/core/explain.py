@@ -12,7 +12,7 @@ word and column is left out in turn, and the change of the log-odds is its contr
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeGuard, runtime_checkable
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -34,6 +34,7 @@ from active_learning.core.featurize import (
     text_places,
 )
 from active_learning.core.learners import Model
+from active_learning.core.linear import LinearModel
 
 # Below this a probability is as good as 0: log-odds stay finite.
 _LEAST = 1e-7
@@ -44,29 +45,6 @@ SIDE_NAMES = ("a", "b")
 MEANING, WORD, NUMBER, CATEGORY, VECTOR = "meaning", "word", "number", "category", "vector"
 
 Rows = tuple[dict[str, Any], ...]  # a flattened item, or the two things of a pair
-
-
-@runtime_checkable
-class Linear(Protocol):
-    """A model whose calibrated score of a seen label is a sum over hashed columns (sorted) and dense ones."""
-
-    @property
-    def labels(self) -> tuple[str, ...]: ...
-    @property
-    def is_multilabel(self) -> bool: ...
-    @property
-    def seen(self) -> NDArray[np.int64]: ...
-    @property
-    def columns(self) -> NDArray[np.int64]: ...
-    @property
-    def sparse_weights(self) -> NDArray[np.float32]: ...
-    @property
-    def dense_weights(self) -> NDArray[np.float32]: ...
-    @property
-    def bias(self) -> NDArray[np.float32]: ...
-    @property
-    def temperature(self) -> float: ...
-    def scores(self, block: FeatureBlock) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +103,6 @@ class Explanation:
     is_exact: bool
 
 
-# Looking for the parts of a protocol takes a fifth of an explanation: each class is looked at once.
-_linear: dict[type, bool] = {}
-
-
-def is_linear(model: object) -> TypeGuard[Linear]:
-    kind = type(model)
-    if kind not in _linear:
-        _linear[kind] = isinstance(model, Linear)
-    return _linear[kind]
-
-
 def typical_of(spec: FeaturizerSpec, center: NDArray[np.float64]) -> NDArray[np.float64]:
     """The dense columns of an item that says nothing: the pool's mean, and of a pair two equal sides, whose difference
     is 0. A vector speaks of both sides at once, so of it the mean stays."""
@@ -169,7 +136,7 @@ def item_of_rows(rows: Rows, spec: FeaturizerSpec, vector: NDArray[np.float32] |
 
 def log_odds(model: Model, block: FeatureBlock, contrast: Contrast) -> NDArray[np.float64]:
     """The calibrated log-odds of the contrast for each row. A label without examples has none: then it is 0."""
-    if is_linear(model):
+    if isinstance(model, LinearModel):
         first, second = _place(model, contrast.first), _place(model, contrast.second)
         if first is None:
             return np.zeros(len(block))
@@ -194,7 +161,7 @@ def explain(
     Exact and cheap for a linear model, whatever the text; never an embedding is computed. `top` builds no more reasons
     than these: the others are summed in `rest`.
     """
-    if is_linear(explainer.model):
+    if isinstance(explainer.model, LinearModel):
         return explain_sum(explainer.model, explainer, rows, block.dense[0], contrast, top=top)
     return _by_leaving_out(explainer, rows, block, contrast, vector, top)
 
@@ -202,14 +169,14 @@ def explain(
 # Linear models
 
 
-def _place(model: Linear, label: int | None) -> int | None:
+def _place(model: LinearModel, label: int | None) -> int | None:
     """The column of a label's weights; None for one without examples, or none at all."""
     found: list[int] = [] if label is None else np.flatnonzero(model.seen == label).tolist()
     return found[0] if found else None
 
 
 def explain_sum(
-    model: Linear,
+    model: LinearModel,
     explainer: Explainer,
     rows: Rows,
     features: NDArray[np.floating],

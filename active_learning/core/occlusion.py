@@ -18,15 +18,14 @@ from active_learning.core.explain import (
     SIDE_NAMES,
     Contrast,
     Explainer,
-    Linear,
     Rows,
     Span,
-    is_linear,
     item_of_rows,
     log_odds,
     without,
 )
 from active_learning.core.featurize import Featurizer, FeaturizerSpec, words_of
+from active_learning.core.linear import LinearModel
 
 MAX_PASSAGES = 24
 # Fewer sentences or clauses would say too little; then groups of words do, so many of them.
@@ -115,7 +114,7 @@ def occlude(
     odds = log_odds(explainer.model, block, contrast)
     effects = odds[0] - odds[1:]
     meanings: Sequence[float | None] = [None] * len(spans)
-    if is_linear(explainer.model) and spec.embedding_dimension:
+    if isinstance(explainer.model, LinearModel) and spec.embedding_dimension:
         told = _embedding_part(explainer.model, block.dense[:, : spec.embedding_dimension], contrast)
         meanings = (told[0] - told[1:]).tolist()
     found = []
@@ -143,7 +142,7 @@ def _clipped(row: dict[str, object], spec: FeaturizerSpec) -> dict[str, object]:
     return cut
 
 
-def _embedding_part(model: Linear, dense: NDArray[np.floating], contrast: Contrast) -> NDArray[np.float64]:
+def _embedding_part(model: LinearModel, dense: NDArray[np.floating], contrast: Contrast) -> NDArray[np.float64]:
     """What the embedding adds to the log-odds of each row."""
     weights = model.dense_weights[: dense.shape[1]].astype(np.float64)
     seen = model.seen.tolist()

@@ -29,11 +29,11 @@ from active_learning.core.explain import (
     contrast_of,
     explain,
     explain_sum,
-    is_linear,
     item_of_rows,
     rows_of_item,
 )
 from active_learning.core.featurize import Featurizer, FeaturizerSpec, flatten, sides
+from active_learning.core.linear import LinearModel
 from active_learning.core.manifest import ArtifactRefused
 from active_learning.core.occlusion import PassageEffect, occlude
 from active_learning.core.shards import rows_of
@@ -172,7 +172,7 @@ def reasons_for(
     reasons cost more than the answer, and `answer` makes them on request.
     """
     model = explainer.model
-    if not is_linear(model):
+    if not isinstance(model, LinearModel):
         return []
     contrast = contrast_of(probabilities, is_multilabel=model.is_multilabel, label=label)
     rows = rows_of_item(data, explainer.spec)

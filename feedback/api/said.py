@@ -13,9 +13,10 @@ from feedback.core.statements import CHANNELS, MAX_COMMENT, RATINGS, REASONS, VE
 from feedback.models import FeedbackEvent, WidgetKey
 from feedback.services.intake import record_feedback
 from feedback.services.standing import standing_of
+from labeling.inputs import KnownFieldsOnly
 
 
-class SpeakerInput(serializers.Serializer):
+class SpeakerInput(KnownFieldsOnly):
     """Of which prediction, and who."""
 
     key = serializers.CharField(max_length=100, help_text="A publishable key, pk_...")
@@ -30,12 +31,6 @@ class SpeakerInput(serializers.Serializer):
         default="",
         help_text="HMAC-SHA256 of the subject with the key's secret, in hexadecimal digits.",
     )
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        unknown = sorted(str(name) for name in set(self.initial_data) - set(self.fields))
-        if unknown:
-            raise serializers.ValidationError({unknown[0][:60]: "There is no such field."})
-        return attrs
 
 
 class FeedbackInput(SpeakerInput):

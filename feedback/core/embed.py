@@ -5,7 +5,7 @@ import hashlib
 import re
 
 # Name and newest version of each script; the files of older versions stay where they are.
-SCRIPTS = {"widget": "1.1.0", "signals": "1.0.0"}
+SCRIPTS = {"widget": "1.2.0", "signals": "1.1.0"}
 _VERSIONED = re.compile(r"(widget|signals)-(\d+\.\d+\.\d+)\.js")
 
 

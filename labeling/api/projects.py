@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from labeling import access
 from labeling.core.errors import Forbidden
+from labeling.inputs import KnownFieldsOnly
 from labeling.models import LabelSchema, Membership, Project
 from labeling.services import projects
 
@@ -25,15 +26,9 @@ class SchemaInput(serializers.Serializer):
     tie = serializers.BooleanField(required=False)
 
 
-class ProjectSettings(serializers.Serializer):
-    # What reading a project also tells: sent back as it was read, it does no harm.
+class ProjectSettings(KnownFieldsOnly):
     TOLD = frozenset({"slug", "role", "audit_share", "created_at"})
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        unknown = sorted(set(self.initial_data) - set(self.fields) - self.TOLD)
-        if unknown:
-            raise serializers.ValidationError(dict.fromkeys(unknown, "There is no such setting."))
-        return attrs
+    NO_SUCH = "There is no such setting."
 
     name = serializers.CharField(max_length=120, required=False)
     description = serializers.CharField(required=False, allow_blank=True)

@@ -1,8 +1,10 @@
 """The demo's own product: its keys, when it is started, and what it refuses. tests/e2e shows it at work."""
 
 import http.client
+import http.server
 import json
 import stat
+import threading
 import urllib.parse
 from pathlib import Path
 from typing import Any
@@ -98,3 +100,53 @@ def test_what_it_cannot_do_it_says_and_keeps_the_line(product):
     assert ask(product, "/", "POST", "text=a", Origin="http://evil.example")[0] == 403
     # A page of another name that leads here would speak with this server's key.
     assert ask(product, Host="evil.example")[0] == 400
+
+
+class Reticent(http.server.BaseHTTPRequestHandler):
+    """A Touchstone that answers, and does not say why: the line is one that people still judge blind."""
+
+    def do_POST(self) -> None:
+        said = {
+            "id": "0" * 36,
+            "value": "positive",
+            "probabilities": {"positive": 0.8},
+            "certainty": {"banded": 0.8},
+            "wording": "80 % sure: positive.",
+            "reasons": [
+                {
+                    "kind": "word",
+                    "text": "The word “the” speaks.",
+                    "direction": "for",
+                    "strength": "somewhat",
+                    "spans": [],
+                }
+            ],
+            "model": 3,
+            "token": "t",
+        }
+        is_asked_why = self.path.endswith("/explain/")
+        body = json.dumps({"error": {"message": "blind"}} if is_asked_why else {"predictions": [said]}).encode()
+        self.send_response(409 if is_asked_why else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+def test_an_answer_without_reasons_is_an_answer(tmp_path: Path) -> None:
+    touchstone = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Reticent)
+    threading.Thread(target=touchstone.serve_forever, daemon=True).start()
+    keys = dict.fromkeys(("project", "project_name", "api_key", "widget_key", "widget_secret"), "x")
+    product = Product(tmp_path, f"http://127.0.0.1:{touchstone.server_port}", keys)
+    try:
+        status, _, headers = ask(product, method="POST", body="text=the+cat")
+        visitor = headers["Set-Cookie"].partition(";")[0]
+        status, page, _ = ask(product, headers["Location"], Cookie=visitor)
+    finally:
+        product.stop()
+        touchstone.shutdown()
+        touchstone.server_close()
+    assert status == 200 and "<blockquote>the cat</blockquote>" in page, "nothing is marked that nobody measured"
+    assert "The word “the” speaks." in page and "80 % sure" in page

@@ -151,19 +151,48 @@ def test_a_user_says_it_takes_it_back_and_says_more(host, touchstone, key, proje
         ["wrong"],
         "<b>sad</b>",
     )
+    # Whoever adds a word later finds what they said before, also when the page has moved the element since.
+    page.evaluate("document.querySelector('h1').after(document.querySelector('touchstone-feedback'))")
+    expect(no).to_have_attribute("aria-pressed", "true")
+    more.click()
+    expect(page.get_by_label("What would be right?")).to_have_value("0")
+    page.get_by_label("In your words").fill("sad, and late")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_label("In your words")).to_be_hidden()
+    event = CurrentVerdict.objects.get().event
+    assert (event.correction, event.reasons, event.comment) == ("negative", ["wrong"], "sad, and late")
     yes.click()
     expect(yes).to_have_attribute("aria-pressed", "true")
     expect(status).to_have_text("Thanks, recorded.")
-    assert page.evaluate("heard") == [["feedback", name] for name in ("down", "undo", "down", "down", "up")]
+    assert page.evaluate("heard") == [["feedback", name] for name in ("down", "undo", "down", "down", "down", "up")]
     assert page.context.cookies() == []
 
 
 def test_a_lost_network_is_said_and_tried_again(host, touchstone, key, project, page, context):
     host.page = page_with(touchstone, key, token_of(make_prediction(project)))
+    page.add_init_script("const at = AbortSignal.timeout; AbortSignal.timeout = (n) => at.call(AbortSignal, n / 50)")
     page.goto(host.url)
     widget_events(page)
     no = page.get_by_role("button", name="No", exact=True)
     expect(no).to_be_visible()
+    # A server that takes it and never answers is no better than none.
+    unanswered: list[Any] = []
+    page.route("**/api/v1/feedback/", lambda route: unanswered.append(route))
+    no.click()
+    expect(page.get_by_role("status")).to_have_text("Not recorded.")
+    assert page.evaluate("heard.pop()") == ["error", "network"]
+    # What fails once the page shows another suggestion says nothing about that one.
+    no.click()
+    page.evaluate(
+        "token => document.querySelector('touchstone-feedback').setAttribute('token', token)",
+        token_of(make_prediction(project)),
+    )
+    page.wait_for_timeout(600)
+    expect(page.get_by_role("status")).to_be_empty()
+    assert page.evaluate("heard") == []
+    for route in unanswered:
+        route.abort()
+    page.unroute("**/api/v1/feedback/")
     context.set_offline(True)
     no.click()
     expect(page.get_by_role("status")).to_have_text("Not recorded.")
@@ -270,6 +299,33 @@ def test_signals_are_sent_when_the_page_is_left(host, touchstone, key, project, 
     assert set(ImplicitEvent.objects.values_list("name", flat=True)) == {"shown", "edited", "dwell"}
 
 
+def test_another_suggestion_is_seen_anew_and_a_long_one_too(host, touchstone, key, project, page):
+    first, second = make_prediction(project), make_prediction(project)
+    scripts = script_tag(touchstone, "signals")
+    host.page = page_with(touchstone, key, token_of(first), scripts, watch="main").replace(
+        "Probably positive.", "<br>" * 200
+    )
+    page.goto(host.url)
+    page.wait_for_function("!!globalThis.touchstoneSignals && !!customElements.get('touchstone-feedback')")
+    hide = "is => { Object.defineProperty(document, 'visibilityState', { value: is, configurable: true });"
+    hide += " document.dispatchEvent(new Event('visibilitychange')); }"
+    page.evaluate(hide, "hidden")  # before the second is over
+    page.wait_for_timeout(1_300)
+    page.evaluate(hide, "visible")
+    page.wait_for_timeout(1_300)
+    page.evaluate(
+        "token => document.querySelector('touchstone-feedback').setAttribute('token', token)", token_of(second)
+    )
+    page.wait_for_timeout(1_300)
+    page.goto("about:blank")
+    wait_until(lambda: ImplicitEvent.objects.count() >= 4, seconds=5, what="the beacons")
+    events = list(ImplicitEvent.objects.order_by("prediction", "name").values_list("prediction", "name", "value"))
+    assert [(pk, name) for pk, name, _ in events] == [
+        (one.pk, name) for one in (first, second) for name in ("dwell", "shown")
+    ]
+    assert all(seconds < 1 for _, name, seconds in events if name == "dwell"), "each for as long as it was there"
+
+
 def test_without_javascript_a_form_does_it(host, touchstone, key, project, browser):
     host.page = page_with(touchstone, key, token_of(make_prediction(project)))
     page = browser.new_context(java_script_enabled=False).new_page()
@@ -278,7 +334,10 @@ def test_without_javascript_a_form_does_it(host, touchstone, key, project, brows
     expect(page.get_by_role("heading", name="Thanks, recorded")).to_be_visible()
     page.get_by_label("What would be right?").select_option(label="neutral")
     page.get_by_role("button", name="Send").click()
-    expect(page.get_by_role("heading", name="Thanks, recorded")).to_be_visible()
+    expect(page.get_by_label("What would be right?")).to_have_value("1")
+    page.get_by_label("In your words").fill("neither")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_text("“neither”")).to_be_visible()
     assert CurrentVerdict.objects.get().event.correction == "neutral"
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_role("heading", name="Taken back")).to_be_visible()

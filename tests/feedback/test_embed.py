@@ -14,7 +14,9 @@ from tests.feedback.conftest import PAGE, token_of
 PUBLISHED = {
     "widget-1.0.0.js": "sha384-raxk1G65WdraoZRqLKn8wHmiqumpEydDvBhuEjIJRAji7TYpmahNwRAui4Cv14Nc",
     "widget-1.1.0.js": "sha384-ii0vpAnREKnMA5Zkre4RSjiPwPRcOwVq2j9BU7slC/ZJJ5TpFdD87NkmfYJIpTYc",
+    "widget-1.2.0.js": "sha384-ps/nESYDcPn6rOR8vj8aUpo52OYw2UZ5LLo9Ym7UqpSxjR2ld0YYBBtRUujBd1rT",
     "signals-1.0.0.js": "sha384-qEKVOkGPLKadhfbW/v93o/LR53lWIERPmamGXQ1czvVyCHLSGmhJzEVfiboF3P3j",
+    "signals-1.1.0.js": "sha384-Cysiapm8DaPjL6P755wv03+WZBy0EFWapV1+TaYeJ0Mg727OY7+9cEqk6v1eMCbo",
 }
 
 
@@ -47,6 +49,7 @@ def test_the_scripts_need_nothing_that_a_strict_policy_refuses(client):
         assert not re.search(r"\beval\(|new Function|innerHTML|outerHTML|insertAdjacent|document\.write", text)
         assert not re.search(r"document\.cookie|localStorage|sessionStorage", text)
         assert not re.search(r"\.style\b|<style", text)
+        assert not re.search("[\U0001f000-\U0001ffff]", text), "no font has to have it"
     assert client.get("/embed/v1/other.js").status_code == 404
     assert client.get("/embed/v1/widget-9.9.9.js").status_code == 404
 

@@ -10,17 +10,15 @@ from hypothesis import strategies as st
 from active_learning.core.counterfactual import fewest_words, smallest_column_change
 from active_learning.core.explain import (
     Explainer,
-    Linear,
     contrast_of,
     explain,
-    is_linear,
     item_of_rows,
     log_odds,
     rows_of_item,
     without,
 )
 from active_learning.core.featurize import Featurizer, FeaturizerSpec, NumericField, RawItem
-from active_learning.core.linear import LinearLearner
+from active_learning.core.linear import LinearLearner, LinearModel
 from active_learning.core.occlusion import MAX_PASSAGES, occlude, passages_of
 from active_learning.core.targets import encode_targets
 from tests.core.active_learning.synthetic import LetterEmbedder, learned, scaling_of, topic_texts
@@ -162,7 +160,7 @@ def test_nothing_to_go_by_is_explained_too(fitted, data):
 def test_any_model_is_explained_by_leaving_out(fitted):
     one = fitted["choice"]
     opaque = Explainer(Opaque(one.model), one.spec, one.explainer.typical)
-    assert is_linear(one.model) and isinstance(one.model, Linear) and not is_linear(opaque.model)
+    assert isinstance(one.model, LinearModel) and not isinstance(opaque.model, LinearModel)
     rows, block, contrast = one.ask({"text": "the goal of filler1", "title": "", "amount": 95, "channel": "chat"})
     exact, told = explain(one.explainer, rows, block, contrast), explain(opaque, rows, block, contrast)
     assert not told.is_exact
