@@ -201,7 +201,7 @@ def _become(command: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """The whole suite on SQLite, then what touches the database on PostgreSQL, then the JavaScript tests.
+    """The whole suite on SQLite, then what touches the database on PostgreSQL (no browser), then JavaScript.
 
     Arguments go to pytest.
     """

@@ -324,9 +324,26 @@ class Erasure(models.Model):
 
     class Meta:
         ordering = ["at", "id"]
+        constraints = [models.UniqueConstraint(fields=["version", "at"], name="one_mark_per_erasure")]
 
     def __str__(self) -> str:
         return f"{self.version_id}: {self.n_items} items"
+
+
+class Tombstone(models.Model):
+    """Somebody was forgotten, and versions that learned from them may still have to be marked: of which items they
+    spoke, and not who they were. It goes when no training is under way that may have read their words."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="tombstones")
+    said = models.JSONField(help_text="Items of which they spoke, and since when: [[item, time], ...].")
+    settled = models.JSONField(help_text="Items that were settled on their complaint, and when.")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"tombstone {self.pk} of project {self.project_id}"
 
 
 class TrainingRun(models.Model):

@@ -154,6 +154,12 @@ def training_labels(*, project: Project, rules: SchemaRules) -> LabelSet:
     return _settled(_live_answers(project, Item.Split.POOL), rules, settled)
 
 
+def weighed_at(*, project: Project) -> datetime | None:
+    """When what users say was weighed for the oldest of the weak labels that are offered now."""
+    found: datetime | None = WeakLabel.objects.filter(project=project).aggregate(at=Min("made_at"))["at"]
+    return found
+
+
 def weak_labels(*, project: Project, rules: SchemaRules) -> dict[int, weak.WeakLabel]:
     """What users say of items of the pool that no person has judged, by the id of the item.
 
@@ -980,9 +986,9 @@ def decisions_after(*, project: Project, after: int, since: datetime | None, n: 
 
 
 def webhooks_of(*, project: Project) -> list[Webhook]:
-    """With how many messages wait, and how many were given up."""
+    """With how many decisions wait, and how many were given up."""
     waiting, failed = (
-        Count("deliveries", filter=Q(deliveries__state=state))
+        Count("deliveries", filter=Q(deliveries__state=state, deliveries__decision__isnull=False))
         for state in (Delivery.State.WAITING, Delivery.State.FAILED)
     )
     return list(Webhook.objects.filter(project=project).annotate(n_waiting=waiting, n_failed=failed))
@@ -998,6 +1004,12 @@ def webhook_numbered(*, project: Project, pk: int) -> Webhook:
 def deliveries_of(*, webhook: Webhook, n: int = 100) -> list[Delivery]:
     """Its last messages, the newest first."""
     return list(Delivery.objects.filter(webhook=webhook).select_related("decision").order_by("-created_at")[:n])
+
+
+def missed_deliveries(*, webhook: Webhook) -> QuerySet[Delivery]:
+    """Decisions that did not arrive so far: given up, or waiting for another attempt."""
+    tried_in_vain = Q(state=Delivery.State.FAILED) | Q(state=Delivery.State.WAITING, n_attempts__gt=0)
+    return Delivery.objects.filter(tried_in_vain, webhook=webhook, decision__isnull=False)
 
 
 def delivery_numbered(*, webhook: Webhook, pk: UUID) -> Delivery:

@@ -6,6 +6,7 @@ from active_learning.services import (
     batch,
     batch_schedules,
     certificates,
+    erasure,
     error_slice,
     errors,
     features,
@@ -99,3 +100,8 @@ def run_batch_schedules() -> int:
 @shared_task(name="active_learning.sweep_batches")
 def sweep_batches() -> int:
     return batch.sweep_batches()
+
+
+@shared_task(name="active_learning.finish_erasures")
+def finish_erasures() -> dict[str, int]:
+    return erasure.finish_erasures()

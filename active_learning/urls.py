@@ -60,6 +60,7 @@ urlpatterns = [
     path("projects/<slug:slug>/live/files/now/", batch.files_now, name="batches-now"),
     path("projects/<slug:slug>/live/files/<uuid:pk>/result/", batch.result, name="batch-result"),
     path("projects/<slug:slug>/live/files/<uuid:pk>/again/", batch.again, name="batch-again"),
+    path("projects/<slug:slug>/live/files/<uuid:pk>/stop/", batch.halt, name="halt-batch"),
     path("projects/<slug:slug>/live/files/schedules/", batch.schedule, name="schedule-batch"),
     path("projects/<slug:slug>/live/files/schedules/<int:pk>/stop/", batch.stop, name="stop-schedule"),
     path("review/<slug:slug>/figures/", review_figures.review_figures, name="review-figures"),
@@ -69,6 +70,7 @@ urlpatterns = [
     path("projects/<slug:slug>/settings/webhooks/<int:pk>/secret/", webhooks.secret, name="webhook-secret"),
     path("projects/<slug:slug>/settings/webhooks/<int:pk>/switch/", webhooks.switch, name="webhook-switch"),
     path("projects/<slug:slug>/settings/webhooks/<int:pk>/delete/", webhooks.delete, name="webhook-delete"),
+    path("projects/<slug:slug>/settings/webhooks/<int:pk>/again/", webhooks.all_again, name="webhook-all-again"),
     path(
         "projects/<slug:slug>/settings/webhooks/<int:pk>/again/<uuid:delivery>/", webhooks.again, name="webhook-again"
     ),

@@ -39,6 +39,8 @@ def main() -> None:
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     options = parser.parse_args()
     options.seconds = min(options.seconds, 60.0)
+    # As `serve` starts its processes; before the numeric libraries are loaded.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     with data_folder(options.database) as env:
         import django
 

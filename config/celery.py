@@ -52,6 +52,7 @@ app.conf.beat_schedule = {
         "active_learning.recheck_promises": 600.0,
         "active_learning.send_webhooks": 5.0,
         "active_learning.archive_predictions": 3_600.0,
+        "active_learning.finish_erasures": 60.0,
         "active_learning.run_batch_schedules": 60.0,
         "active_learning.sweep_batches": 3_600.0,
         "feedback.check_bursts": 60.0,

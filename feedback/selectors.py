@@ -9,14 +9,16 @@ from typing import Any
 from uuid import UUID
 
 from django.core.cache import cache
-from django.db.models import Case, Count, Exists, Min, OuterRef, Q, Value, When
-from django.db.models.functions import TruncDate, TruncWeek
+from django.db.models import Case, CharField, Count, Exists, Min, OuterRef, Q, Value, When
+from django.db.models.functions import Cast, TruncDate, TruncWeek
 from django.utils import timezone
 
 from active_learning.models import Prediction, WeakLabel
 from active_learning.selectors import given_to_people
 from feedback.core.evidence import Said
 from feedback.core.groups import Counts, GroupRow, Groups, group_row, groups_of
+from feedback.core.guard import Speaker
+from feedback.core.rates import design_effect
 from feedback.core.reliability import Pairs
 from feedback.core.report import (
     MAIN,
@@ -37,6 +39,7 @@ from feedback.models import Channel, CurrentVerdict, FeedbackEvent, ImplicitEven
 from labeling.core.shares import Share, wilson
 from labeling.core.wording import answers_of, first_words
 from labeling.models import Item, LabelSchema, Project, Resolution, ReviewItem
+from labeling.selectors import ReviewFilter, n_open_reviews
 
 Verdict = FeedbackEvent.Verdict
 # A picker of more is none; a correction may still name any label.
@@ -275,13 +278,39 @@ def _counts(answered: Any, standing: Any, by: str) -> dict[Any, Counts]:
     thumbs = standing.filter(channel=Channel.THUMBS).order_by()
     for name, n in thumbs.values_list(by).annotate(n=Count("prediction", distinct=True)):
         found[name]["n_spoken"] = n
-    each = thumbs.values_list(by, "verdict").annotate(n=Count("pk"), of=Count("prediction", distinct=True))
-    for name, verdict, n, n_predictions in each:
-        if verdict in (Verdict.UP, Verdict.DOWN):
-            found[name][verdict] = n
-        if verdict == Verdict.DOWN:
-            found[name]["n_complained"] = n_predictions
-    return {name: Counts(**counts) for name, counts in found.items()}
+    complained = thumbs.filter(verdict=Verdict.DOWN).values_list(by).annotate(n=Count("prediction", distinct=True))
+    for name, n in complained:
+        found[name]["n_complained"] = n
+    given = _thumbs_of_each(thumbs, by)
+    return {
+        name: Counts(
+            **counts,
+            down=sum(down for down, _ in given[name]),
+            up=sum(n - down for down, n in given[name]),
+            effect=design_effect(given[name]),
+        )
+        for name, counts in found.items()
+    }
+
+
+# Whose words these are: subjects, whoever vouches for them; of those who are not named the network, else each
+# prediction has one of its own.
+_WHO = Case(
+    When(subject__gt="", then="subject"),
+    When(network__gt="", then="network"),
+    default=Cast("prediction", CharField()),
+    output_field=CharField(),
+)
+
+
+def _thumbs_of_each(thumbs: Any, by: str) -> dict[Any, list[tuple[int, int]]]:
+    """Of each value of the column `by`, how many thumbs down and how many thumbs each subject gave."""
+    rows = thumbs.filter(verdict__in=(Verdict.UP, Verdict.DOWN)).annotate(who=_WHO).order_by()
+    counted = rows.values_list(by, "who").annotate(down=Count("pk", filter=Q(verdict=Verdict.DOWN)), n=Count("pk"))
+    found: dict[Any, list[tuple[int, int]]] = defaultdict(list)
+    for name, _, down, n in counted:
+        found[name].append((down, n))
+    return found
 
 
 def _grievances(standing: Any) -> list[Grievance]:
@@ -552,41 +581,42 @@ def _versions(project: Project, standing: Any, main: Pairs, since: datetime) -> 
         .annotate(n=Count("pk"))
     )
     thumbs = standing.filter(channel="thumbs")
-    counts: dict[tuple[int | None, str], int] = {
-        (model, verdict): n
-        for model, verdict, n in thumbs.values_list("model", "verdict").order_by().annotate(n=Count("pk"))
-    }
+    given = _thumbs_of_each(thumbs, "model")
     complained = dict(
         thumbs.filter(verdict=Verdict.DOWN)
         .values_list("model")
         .order_by()
         .annotate(n=Count("prediction", distinct=True))
     )
-    models = {model for model, _ in counts}
     return [
         version_row(
             model,
             n_predictions=answered.get(model, 0),
-            up=counts.get((model, "up"), 0),
-            down=counts.get((model, "down"), 0),
+            up=sum(n - down for down, n in given[model]),
+            down=sum(down for down, _ in given[model]),
+            effect=design_effect(given[model]),
             n_complained=complained.get(model, 0),
             pairs=main,
         )
-        for model in sorted(models, key=lambda number: -(number or 0))
+        for model in sorted(given, key=lambda number: -(number or 0))
     ]
 
 
 def _complaints(project: Project, standing: Any) -> Complaints:
     complaints = standing.filter(verdict=Verdict.DOWN)
-    judged = list(complaints.filter(item__isnull=False).values_list("said", "item_id")[:MAX_JUDGED])
-    settled = _settled([item_id for _, item_id in judged])
-    outcomes = [said != settled[item_id] for said, item_id in judged if item_id in settled]
+    about = complaints.filter(item__isnull=False).annotate(who=_WHO)
+    judged = list(about.values_list("who", "said", "item_id")[:MAX_JUDGED])
+    settled = _settled([item_id for *_, item_id in judged])
+    outcomes: dict[str, list[bool]] = defaultdict(list)
+    for who, said, item_id in judged:
+        if item_id in settled:
+            outcomes[who].append(said != settled[item_id])
+    given = [(sum(own), len(own)) for own in outcomes.values()]
     return Complaints(
         n=complaints.count(),
-        n_waiting=ReviewItem.objects.filter(
-            project=project, state=ReviewItem.State.OPEN, evidence__has_key=ReviewItem.Reason.COMPLAINT.value
-        ).count(),
-        right=wilson(sum(outcomes), len(outcomes)),
+        # Counted as the inbox lists them: which of its random checks users complain of, nobody is told.
+        n_waiting=n_open_reviews(project=project, wanted=ReviewFilter(reason=ReviewItem.Reason.COMPLAINT.value)),
+        right=wilson(sum(n for n, _ in given), sum(n for _, n in given), design_effect(given)),
     )
 
 
@@ -635,32 +665,41 @@ def _days(standing: Any) -> dict[Any, tuple[int, int]]:
     return found
 
 
-def complaints_by_window(
-    *, project: Project, now: datetime, window: timedelta, n_windows: int
+def verdicts_by_window(
+    *, project: Project, verdict: str, now: datetime, window: timedelta, n_windows: int
 ) -> list[list[dict[str, Any]]]:
-    """The complaints of each window before now, the latest first: {pk, subject, value, project, is_aside}.
+    """The verdicts of one kind in each window before now, the latest first: {pk, subject, value, project, speaker,
+    is_aside}; in each window the earliest first.
 
     `subject` is whoever is vouched for; for all others it is their network: a name that nobody vouches for is made up
-    as easily as the next one. Those that an owner has released are in none. Those in quarantine say nothing of what is
-    usual, and are in the latest window alone: a mob that goes on is no smaller for being set aside.
+    as easily as the next one. `speaker` keeps that name. Those that an owner has released are in none. Those in
+    quarantine say nothing of what is usual, and are in the latest window alone: a mob that goes on is no smaller for
+    being set aside.
     """
     found: list[list[dict[str, Any]]] = [[] for _ in range(n_windows + 1)]
     rows = CurrentVerdict.objects.filter(
         project=project,
-        verdict=Verdict.DOWN,
+        verdict=verdict,
         changed_at__gt=now - (n_windows + 1) * window,
         changed_at__lte=now,
         released_at__isnull=True,
     )
     columns = ("pk", "subject", "is_verified", "network", "said", "changed_at", "quarantined_at")
-    for pk, subject, is_verified, network, said, at, aside in rows.values_list(*columns):
+    for pk, subject, is_verified, network, said, at, aside in rows.order_by("changed_at").values_list(*columns):
         place = min(int((now - at) / window), n_windows)
         if aside is not None and place:
             continue
         who = subject if is_verified and subject else f"network {network}"
         same = {"value": str(said), "project": str(project.pk), "is_aside": aside is not None}
-        found[place].append({"pk": pk, "subject": who} | same)
+        found[place].append({"pk": pk, "subject": who, "speaker": Speaker(subject or who, is_verified)} | same)
     return found
+
+
+def answered_by_value(*, project: Project, since: datetime, until: datetime) -> Counter[str]:
+    """How many predictions said each value between the two times."""
+    rows = Prediction.objects.filter(project=project, created_at__gt=since, created_at__lte=until)
+    counted = rows.values_list("value").order_by().annotate(n=Count("pk"))
+    return Counter({str(value): n for value, n in counted})
 
 
 def quarantined(*, project: Project, n: int = 200) -> list[CurrentVerdict]:

@@ -630,6 +630,9 @@ def _wanted_reviews(project: Project, wanted: ReviewFilter) -> QuerySet[ReviewIt
     found = ReviewItem.objects.filter(project=project, state=ReviewItem.State.OPEN)
     if wanted.reason:
         found = found.filter(evidence__has_key=wanted.reason)
+        if wanted.reason != ReviewItem.Reason.EXPLORE:
+            # What else is known of a random check would be told by its being in the list.
+            found = found.exclude(evidence__has_key=ReviewItem.Reason.EXPLORE.value)
     answers = Annotation.objects.live().filter(item_id=OuterRef("item_id"))
     for label in wanted.labels:
         found = found.filter(Exists(_saying(answers, label)))

@@ -79,9 +79,24 @@ def in_chunks(rows: Iterable[BatchRow]) -> Iterator[list[BatchRow]]:
         yield chunk
 
 
-def text_column_of(names: Sequence[str], guessed: str | None, texts: Sequence[str]) -> str:
-    """The column that is to be called "text", where the model reads that and the file has none; empty otherwise."""
-    return guessed if guessed and "text" in texts and not {"text", "data"}.intersection(names) else ""
+def text_column_of(rows: Sequence[Mapping[str, Any]], guessed: str | None, texts: Sequence[str]) -> str:
+    """The column that is to be called "text", where the model reads that and the file has none; empty otherwise.
+
+    `guessed` seems to be the text by its first values in `rows`; a column of numbers alone is none.
+    """
+    if not guessed or "text" not in texts or any(name in row for row in rows for name in ("text", "data")):
+        return ""
+    return guessed if any(_is_words(row.get(guessed)) for row in rows) else ""
+
+
+def _is_words(value: object) -> bool:
+    if not isinstance(value, str) or not value.strip():
+        return False
+    try:
+        float(value.replace(",", ""))
+    except ValueError:
+        return True
+    return False
 
 
 def refused_row(row: BatchRow) -> dict[str, Any]:

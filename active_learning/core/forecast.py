@@ -54,6 +54,7 @@ class Ahead:
 class Goal:
     """Labels beyond those there are until the curve reaches `accuracy`: the fit's, and the resamples' middle 95 %.
 
+    The fit's stands between `low` and `high`: where hardly a resample is as it is, the interval reaches out to it.
     `high` is None when the slowest of them do not get there within the horizon. `gain_after`: what the next 100 labels
     after it add; 97.5 % of the resamples add at most `gain_after_high`.
     """
@@ -202,11 +203,12 @@ def _goal(today: float, fit: tuple[float, float, float], resampled: tuple[NDArra
         more = np.maximum(_labels_to(goal, *resampled) - today, 0.0)
         low, high = np.quantile(np.minimum(more, HORIZON * today), [0.025, 0.975])
         after = float(_gain(needed, *fit))
+        n_more = max(1, round(needed - today))
         return Goal(
             goal,
-            max(1, round(needed - today)),
-            round(low),
-            None if high >= (HORIZON - 1) * today else round(high),
+            n_more,
+            min(n_more, round(low)),
+            None if high >= (HORIZON - 1) * today else max(n_more, round(high)),
             after,
             max(after, float(np.quantile(_gain(needed, *resampled), 0.975))),
         )

@@ -44,6 +44,19 @@ def check_known(predict: Predict, arrays: Mapping[str, NDArray[Any]]) -> int:
     """
     if "known_probabilities" not in arrays:
         return 0
+    off, n = off_by(predict, arrays), len(arrays["known_probabilities"])
+    if not off <= TOLERANCE:  # NaN is refused too
+        raise ArtifactRefused(
+            f"The model answers {n} known inputs otherwise than when it was made: a probability is off by {off:.4f}."
+        )
+    return n
+
+
+def off_by(predict: Predict, arrays: Mapping[str, NDArray[Any]]) -> float:
+    """The most by which a probability of a known input differs from what was stored.
+
+    Raises ArtifactRefused where there is another number of them.
+    """
     expected = arrays["known_probabilities"]
     parts = (arrays["known_data"], arrays["known_indices"], arrays["known_indptr"])
     rows = sp.csr_matrix(parts, shape=(len(expected), int(arrays["known_columns"][0])))
@@ -52,10 +65,4 @@ def check_known(predict: Predict, arrays: Mapping[str, NDArray[Any]]) -> int:
         raise ArtifactRefused(
             f"The model gives {found.shape[1]} probabilities, it was stored with {expected.shape[1]}."
         )
-    off = float(np.abs(found - expected).max(initial=0.0))
-    if not off <= TOLERANCE:  # NaN is refused too
-        raise ArtifactRefused(
-            f"The model answers {len(expected)} known inputs otherwise than when it was made: a probability is off by "
-            f"{off:.4f}."
-        )
-    return len(expected)
+    return float(np.abs(found - expected).max(initial=0.0))

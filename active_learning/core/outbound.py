@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 MAX_URL = 500
+FORBIDDEN = "The host is not on the public network"
+PLAIN = "Without TLS messages go to this machine alone: the address begins with https://"
 # Prefixes that carry an IPv4 address: what they lead to is what counts (RFC 6052, 8215).
 _NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
 
@@ -24,7 +26,8 @@ class Target:
 def read_target(url: str, *, allows_loopback: bool) -> Target:
     """The parts of a URL to post to. Raises ValueError, in words, for what may not be one.
 
-    Only https, unless `allows_loopback`: then also http, for a receiver on this machine.
+    Only https, unless `allows_loopback`: then also http, for a receiver on this machine. Where a name leads is not
+    known before it is resolved (`may_connect`); an address that is written as numbers is looked at here.
     """
     if len(url) > MAX_URL or any(ord(char) <= 32 or ord(char) == 127 for char in url):
         raise ValueError(f"An address has at most {MAX_URL} characters and no spaces.")
@@ -39,10 +42,28 @@ def read_target(url: str, *, allows_loopback: bool) -> Target:
     if not host or parts.username is not None or parts.password is not None:
         raise ValueError("The address names a host, and neither a user nor a password.")
     is_https = parts.scheme == "https"
+    if _is_numeric(host):
+        if not may_connect(host, allows_loopback=allows_loopback):
+            raise ValueError(f"{FORBIDDEN}.")
+        if not is_https and not is_loopback(host):
+            raise ValueError(f"{PLAIN}.")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not path.isascii():
         raise ValueError("Write other characters of the path percent-encoded.")
     return Target(is_https, host, port or (443 if is_https else 80), path)
+
+
+def _is_numeric(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a resolved address is this machine."""
+    return _unwrapped(ipaddress.ip_address(address.partition("%")[0])).is_loopback
 
 
 def may_connect(address: str, *, allows_loopback: bool) -> bool:

@@ -169,14 +169,17 @@ def forecast_words(forecast: Mapping[str, Any], seconds_per_label: float | None,
     pace = ""
     if seconds_per_label is not None:
         pace = f" ({_hours(goal['n_more'] * seconds_per_label)} at {whose} pace)"
-    highest = f"{goal['high']:,}" if goal["high"] is not None else f"more than {4 * forecast['n_labels']:,}, or never"
+    most = f"more than {_about(4 * forecast['n_labels']):,}, or never"
+    # Rounded like what stands between them, or that might seem to lie outside.
+    lowest = f"{_about(goal['low']) if goal['low'] else 0:,}"
+    highest = most if goal["high"] is None else f"{_about(goal['high']):,}"
     after = ""
     if "gain_after_high" in goal:
         after = f" From there on they add at most {100 * goal['gain_after_high']:.1f} points for each 100."
     return [
         f"About {_about(goal['n_more']):,} more labels{pace} to reach {_percent(goal['accuracy'])}; after that "
         f"{_less_than(100 * goal['gain_after'])} for each 100.",
-        f"95 % of the resampled curves get there after {goal['low']:,} to {highest}.{after}",
+        f"95 % of the resampled curves get there after {lowest} to {highest}.{after}",
     ]
 
 

@@ -46,6 +46,8 @@ def learn_from_what_helps(
     """The model that people's answers (`material`) make, or, where that is shown to be better, weak labels too."""
     learner = learner_of(parameters)
     plain = learner.fit(material)
+    # Read first: what is weighed anew from here on is newer than this says.
+    heard_until = selectors.weighed_at(project=project)
     offered = _offered(project, spec, rules, labels, audit)
     rows = rows_of(offered, _weight_of_each(labels))
     if not len(rows):
@@ -59,6 +61,7 @@ def learn_from_what_helps(
         "n_subjects": len({subject for one in offered.values() for subject, _ in one.backers}),
         "weight": round(weight, 3),
         "share": round(weight / (weight + float(material.weights.sum())), 4),
+        "heard_until": heard_until.isoformat() if heard_until else None,
     } | found.to_json()
     if not found.is_kept:
         return Taught(plain, material, WeakRows(), told)

@@ -116,9 +116,20 @@ def predict_file(*, job_id: str) -> None:
         if job is None:
             return
         with full_disk_explained(), _source(job) as source:
-            _answer_rows(job, source)
-            job.finish(_assemble(job))
+            if not _answer_rows(job, source):
+                return
+            job.finish(_assemble(job) | {"text_column": source.text_column})
     _delete_parts(job.job)
+
+
+def stop_batch(*, job: Job, actor: Any) -> None:
+    """Ends a run that waits or is under way: the part that is being answered is the last. Raises Conflict."""
+    message = f"{actor.get_username()} stopped it."
+    with transaction.atomic():
+        under_way = Job.objects.filter(pk=job.pk, state__in=Job.UNDER_WAY)
+        if not under_way.update(state=Job.State.FAILED, error=message, finished_at=timezone.now()):
+            raise Conflict("This run has ended already.", code="ended")
+        record_audit(action="job.stop", actor=actor, project=job.project, target=f"{job.kind} {job.pk}")
 
 
 class _FileSource:
@@ -127,12 +138,12 @@ class _FileSource:
     asks_people = True
 
     def __init__(self, project: Project, stream: BinaryIO, name: str, size: int) -> None:
-        file_format, self._text_column = _look_at(project, stream, name, size)
+        file_format, self.text_column = _look_at(project, stream, name, size)
         self._reader = open_rows(stream, file_format, size=size)
 
     def rows(self, seen: int, last: int) -> Iterator[BatchRow]:
         """Those behind the first `seen` ones."""
-        return (batch_row(row, self._text_column) for row in itertools.islice(self._reader, seen, None))
+        return (batch_row(row, self.text_column) for row in itertools.islice(self._reader, seen, None))
 
     def share_read(self, seen: int) -> float:
         return self._reader.share_read
@@ -142,6 +153,7 @@ class _PoolSource:
     """The pool's unlabeled items. They wait in line for people already, so nobody is asked, and nothing is logged."""
 
     asks_people = False
+    text_column = ""
 
     def __init__(self, project: Project) -> None:
         self._items = Item.objects.filter(project=project, split=Item.Split.POOL, state=Item.State.OPEN)
@@ -167,16 +179,27 @@ def _source(job: RunningJob) -> Iterator[_FileSource | _PoolSource]:
     if params.get("pool"):
         yield _PoolSource(job.project)
     elif "stored" in params:
-        try:
-            file = default_storage.open(source_path(job.project, params["stored"]), "rb")
-        except (FileNotFoundError, IsADirectoryError):
-            raise NotFound(f"“{params['stored']}” is not in the project's folder of sources.") from None
-        with file:
+        with _stored(job.project, params["stored"]) as file:
             yield _FileSource(job.project, cast(BinaryIO, file.file), params["stored"], file.size)
     else:
         upload = uploads.upload_of(project=job.project, upload_id=params["upload"])
         with uploads.opened(upload) as stream:
             yield _FileSource(job.project, stream, upload.name, upload.size)
+
+
+def check_source(*, project: Project, name: str) -> None:
+    """Raises Invalid for what is no plain name and for a file that is no table, NotFound for one that is not there."""
+    with _stored(project, name) as file:
+        _look_at(project, cast(BinaryIO, file.file), name, file.size)
+
+
+def _stored(project: Project, name: str) -> File:
+    path = source_path(project, name)
+    try:
+        return default_storage.open(path, "rb")
+    except (FileNotFoundError, IsADirectoryError):
+        folder = path.rpartition("/")[0]
+        raise NotFound(f"“{name}” is not a file in the folder {folder} of the storage.") from None
 
 
 def source_path(project: Project, name: str) -> str:
@@ -195,17 +218,19 @@ def _look_at(project: Project, stream: BinaryIO, name: str, size: int) -> tuple[
     schema = input_schema(project=project)
     _, rules = selectors.current_rules(project)
     guessed = next((one.column for one in guess_mapping(rows, rules) if one.role == "text"), None) if rows else None
-    names = [name for row in rows for name in row]
-    column = text_column_of(names, guessed, ("text",) if schema is None else schema.texts)
+    column = text_column_of(rows, guessed, ("text",) if schema is None else schema.texts)
     stream.seek(0)
     return file_format, column
 
 
-def _answer_rows(job: RunningJob, source: _FileSource | _PoolSource) -> None:
+def _answer_rows(job: RunningJob, source: _FileSource | _PoolSource) -> bool:
+    """Whether all rows were answered, and nobody stopped it."""
     started = time.monotonic()
     seen, parts, last = (job.params.get(name, 0) for name in ("seen", "parts", "last"))
     n_before = seen
     for chunk in in_chunks(source.rows(seen, last)):
+        if not job.is_ours():
+            return False
         rows = _answered(job.project, chunk, asks_people=source.asks_people)
         prediction_log.flush()
         parts += 1
@@ -216,6 +241,7 @@ def _answer_rows(job: RunningJob, source: _FileSource | _PoolSource) -> None:
         job.remember(seen=seen, parts=parts, last=last)
         speed = (seen - n_before) / (time.monotonic() - started)
         job.report(0.95 * source.share_read(seen), f"{seen:,} rows · {speed:,.0f} rows/s")
+    return job.is_ours()
 
 
 def _answered(project: Project, chunk: list[BatchRow], *, asks_people: bool) -> list[dict[str, Any]]:
@@ -333,6 +359,8 @@ def _delete_parts(job: Job) -> None:
 
 def opened_result(*, job: Job) -> BinaryIO:
     """The file of a finished batch. Raises Conflict before it is finished, NotFound when it was swept away."""
+    if job.state == Job.State.FAILED:
+        raise Conflict(f"There is no file of this batch. {job.error}", code="not_finished")
     if job.state != Job.State.SUCCEEDED:
         raise Conflict("This batch has not finished, so there is no file yet.", code="not_finished")
     try:

@@ -4,13 +4,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils import timezone
 
 from active_learning.models import BatchSchedule
-from active_learning.services.batch import check_format, source_path, start_scheduled
-from labeling.core.errors import Conflict, Invalid, NotFound
+from active_learning.services.batch import check_format, check_source, start_scheduled
+from labeling.core.errors import Conflict, DomainError, Invalid, NotFound
 from labeling.models import Project
 from labeling.services.audit import record_audit
 
@@ -21,13 +20,17 @@ MAX_SCHEDULES = 20
 
 
 def add_schedule(*, project: Project, source: str, name: str, every: str, format: str, user: Any) -> BatchSchedule:
-    """The new schedule; its first run is due at once. Raises Invalid for a file that is not there."""
+    """The new schedule; its first run is due at once. Raises Invalid for a file that is not there or no table."""
     check_format(format)
     if source == BatchSchedule.Source.POOL:
         name = ""
-    elif not default_storage.exists(source_path(project, name)):
-        text = f"“{name}” is not in the folder {source_path(project, 'x').rpartition('/')[0]} of the storage."
-        raise Invalid(text, fields={"name": text})
+    else:
+        try:
+            check_source(project=project, name=name)
+        except DomainError as error:
+            raise Invalid(error.message, fields={"name": error.message}) from None
+    if project.batch_schedules.filter(source=source, name=name, every=every, format=format).exists():
+        raise Conflict("This is scheduled already.", code="exists")
     if project.batch_schedules.count() >= MAX_SCHEDULES:
         raise Conflict(f"A project has at most {MAX_SCHEDULES} schedules. Stop one first.")
     with transaction.atomic():

@@ -1,7 +1,8 @@
 """Which versions learned what: told from the very data that they were trained on."""
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 
 from active_learning.models import AliasEvent, Dataset, ModelVersion
@@ -13,24 +14,40 @@ MOST_READ = 3
 
 
 def first_live_with(
-    *, project: Project, item_id: int, value: Any, since: datetime
+    *, project: Project, item_id: int, value: Any, since: datetime, is_heard: bool = False
 ) -> tuple[ModelVersion, datetime] | None:
-    """The first live version that learned this value of this item, where people settled it so after `since`; and when
-    it became live. None where none has: what was learned by a version that never answered anybody is not counted."""
+    """The first live version that learned this value of this item, which somebody said is right at `since`; and when it
+    became live. None where none has: what was learned by a version that never answered anybody is not counted.
+
+    Learned from people, who settled the item so since; or, `is_heard`, from what users say, weighed since.
+    """
     settled = Resolution.objects.filter(item_id=item_id, created_at__gte=since).order_by("created_at")
-    at = next((one.created_at for one in settled if _same(one.value, value)), None)
-    if at is None:
-        return None
-    moves = AliasEvent.objects.filter(project_id=project.pk, alias=AliasEvent.Alias.LIVE, at__gt=at).order_by("id")
+    settled_at = next((one.created_at for one in settled if _same(one.value, value)), None)
+    moves = AliasEvent.objects.filter(project_id=project.pk, alias=AliasEvent.Alias.LIVE, at__gt=since).order_by("id")
     live: dict[int, datetime] = {}
     for number, moved_at in moves.values_list("to_number", "at"):
         if number is not None:
             live.setdefault(number, moved_at)
-    versions = ModelVersion.objects.filter(project=project, number__in=list(live), created_at__gt=at)
-    for version in versions.select_related("dataset").order_by("number")[:MOST_READ]:
-        if _holds(version.dataset, item_id, value):
+    n_read = 0
+    versions = ModelVersion.objects.filter(project=project, number__in=list(live), created_at__gt=since)
+    for version in versions.select_related("dataset").order_by("number"):
+        is_judged = settled_at is not None and version.created_at > settled_at
+        is_weak = is_heard and _heard_until(version) >= since
+        if not (is_judged or is_weak):
+            continue
+        if _holds(version.dataset, item_id, value, is_judged=is_judged, is_weak=is_weak):
             return version, live[version.number]
+        n_read += 1
+        if n_read == MOST_READ:
+            return None
     return None
+
+
+def _heard_until(version: ModelVersion) -> datetime:
+    """Until when users were heard whose words the version kept; of one that kept none long ago."""
+    found = version.metrics.get("weak") or {}
+    at = found.get("heard_until") if found.get("is_kept") else None
+    return datetime.fromisoformat(at) if at else datetime.min.replace(tzinfo=UTC)
 
 
 def last_live_move(*, project: Project) -> int:
@@ -39,12 +56,17 @@ def last_live_move(*, project: Project) -> int:
     return moves.values_list("id", flat=True).first() or 0
 
 
-def _holds(dataset: Dataset, item_id: int, value: Any) -> bool:
+def _holds(dataset: Dataset, item_id: int, value: Any, *, is_judged: bool, is_weak: bool) -> bool:
+    """Whether it holds the item with this value, from people (`is_judged`), or from users (`is_weak`): of the two rows
+    of a soft label the heavier one says what they hold it for."""
     try:
-        rows = json.loads(files.absolute(dataset.path).read_bytes())["rows"]
-    except (OSError, ValueError, KeyError):
+        stored = json.loads(files.absolute(dataset.path).read_bytes())
+    except (OSError, ValueError):
         return False  # of a file that is gone nothing is claimed
-    return any(row[0] == item_id and _same(row[1], value) for row in rows)
+    if is_judged and any(row[0] == item_id and _same(row[1], value) for row in stored.get("rows", ())):
+        return True
+    said = [row for row in stored.get("weak", ()) if row[0] == item_id] if is_weak else []
+    return bool(said) and _same(max(said, key=itemgetter(2))[1], value)
 
 
 def _same(one: Any, other: Any) -> bool:

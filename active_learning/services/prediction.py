@@ -112,7 +112,8 @@ def predict(*, project: Project, inputs: Sequence[object], is_batch: bool = True
     began = time.perf_counter()
     if len(inputs) > MAX_ROWS:
         raise TooLarge(
-            f"{len(inputs):,} inputs in one request; the limit is {MAX_ROWS:,}. Send them in several requests."
+            f"{len(inputs):,} inputs in one request; the limit is {MAX_ROWS:,}. "
+            "Send them in several requests, or as a file."
         )
     if not inputs:
         raise Invalid("There is nothing to predict.", fields={"items": "is empty"})

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from active_learning.core.artifacts import Artifact, read_artifact
+from active_learning.core.known import off_by
 from active_learning.models import ModelVersion
 from active_learning.services import files, registry
 from active_learning.services.loaded import INPUTS
@@ -22,12 +23,17 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What came out. `files` and `circumstances` say what differs; `is_same` that the whole digest does not."""
+    """What came out. `files` and `circumstances` say what differs; `is_same` that the whole digest does not.
+
+    `off_by` is the most by which it answers one of the version's known inputs otherwise, as a probability; None for a
+    version that was stored without any.
+    """
 
     expected: str
     sha256: str
     files: tuple[Difference, ...]
     circumstances: tuple[Difference, ...]
+    off_by: float | None
 
     @property
     def is_same(self) -> bool:
@@ -55,7 +61,13 @@ def rebuild_version(*, version: ModelVersion) -> Rebuilt:
             root=Path(folder),
         )
         again = read_artifact(made, sha256=sha256, keys=files.signing_keys())
-    return Rebuilt(version.sha256, sha256, _differing_files(artifact, again), _differing_circumstances(artifact, again))
+    return Rebuilt(
+        version.sha256,
+        sha256,
+        _differing_files(artifact, again),
+        _differing_circumstances(artifact, again),
+        off_by(model.predict_proba, artifact.arrays) if "known_probabilities" in artifact.arrays else None,
+    )
 
 
 def _differing_files(then: Artifact, now: Artifact) -> tuple[Difference, ...]:

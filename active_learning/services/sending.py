@@ -1,8 +1,8 @@
 """Posts a message to an address that an owner named, and to nothing else.
 
-The name is resolved once, every address it has must be a public one, and that address is connected to: a name that is
-resolved differently a moment later leads nowhere. Redirects are not followed, the answer's body is not read, and all of
-it ends after TIMEOUT_SECONDS.
+The name is resolved once, every address it has must be a public one, and those are connected to, the first that
+listens: a name that is resolved differently a moment later leads nowhere. Redirects are not followed, the answer's body
+is not read, and all of it ends after TIMEOUT_SECONDS.
 """
 
 import contextlib
@@ -16,11 +16,10 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from active_learning.core.outbound import Target, may_connect, read_target
+from active_learning.core.outbound import FORBIDDEN, PLAIN, Target, is_loopback, may_connect, read_target
 from labeling.core.errors import Invalid
 
 TIMEOUT_SECONDS = 10.0
-FORBIDDEN = "The host is not on the public network"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +48,9 @@ def post(*, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
     began = time.monotonic()
     try:
         target = check_address(url)
-        status, error = _posted(target, _address_of(target), body, headers), ""
+        status, error = _posted(target, _addresses_of(target), body, headers), ""
     except (Invalid, _Refused) as refused:
-        status, error = None, str(refused)
+        status, error = None, str(refused).rstrip(".")
     except ssl.SSLError as failed:
         status, error = None, f"TLS failed: {failed.reason or 'no certificate that could be trusted'}"
     except TimeoutError:
@@ -66,7 +65,7 @@ class _Refused(Exception):
     """The name leads where nothing is sent to."""
 
 
-def _address_of(target: Target) -> str:
+def _addresses_of(target: Target) -> list[str]:
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError):
@@ -76,13 +75,26 @@ def _address_of(target: Target) -> str:
         may_connect(address, allows_loopback=settings.WEBHOOKS_TO_LOOPBACK) for address in addresses
     ):
         raise _Refused(FORBIDDEN)
-    return addresses[0]
+    if not target.is_https and not all(map(is_loopback, addresses)):
+        raise _Refused(PLAIN)
+    return addresses
 
 
-def _posted(target: Target, address: str, body: bytes, headers: Mapping[str, str]) -> int:
-    """The status that the address answers with."""
+def _connected(addresses: list[str], port: int) -> socket.socket:
+    """A connection to the first of the addresses that listens: a host of two families may answer in one alone."""
+    ends = time.monotonic() + TIMEOUT_SECONDS
+    for address in addresses[:-1]:
+        with contextlib.suppress(OSError):
+            # The last one must have its turn too.
+            return socket.create_connection((address, port), timeout=max(ends - time.monotonic(), 1.0) / 2)
+    return socket.create_connection((addresses[-1], port), timeout=max(ends - time.monotonic(), 1.0))
+
+
+def _posted(target: Target, addresses: list[str], body: bytes, headers: Mapping[str, str]) -> int:
+    """The status that the first of the addresses that listens answers with."""
     connection = http.client.HTTPConnection(target.host, target.port, timeout=TIMEOUT_SECONDS)
-    plain = socket.create_connection((address, target.port), timeout=TIMEOUT_SECONDS)
+    plain = _connected(addresses, target.port)
+    plain.settimeout(TIMEOUT_SECONDS)
     # An answer that comes a byte a second never times out by itself.
     # A handle of its own: TLS takes the other one over.
     is_late, handle = threading.Event(), plain.dup()

@@ -28,7 +28,7 @@ from active_learning.core.validation import Finding, check_features, refusal
 from active_learning.core.weak import WeakRows
 from active_learning.models import Dataset, LearningPolicy, ModelVersion, TrainingRun
 from active_learning.selectors import LabelSet
-from active_learning.services import evidence, features, files, frozen, promotion, registry, validation
+from active_learning.services import erasure, evidence, features, files, frozen, promotion, registry, validation
 from active_learning.services.ablation import learn_from_what_helps
 from active_learning.services.choosing import choose_learner
 from active_learning.services.evaluation import Judged, detail_of, outlook_of, protected_groups
@@ -193,9 +193,12 @@ def _learn(project: Project, run: TrainingRun, job: RunningJob, watch: Stopwatch
             metrics=metrics,
             report_path=found.report_path,
         )
+        # Whoever was forgotten while this was learning: before the version can become live.
+        run.version = version
+        run.save(update_fields=["version"])
+        erasure.mark_all(project=project)
         measured = found.measured | registry.try_loading(version=version)
         version = promotion.judge_version(version=version, evidence=found.evidence, measured=measured)
-    run.version = version
     run.outcome = _outcome(version, labels, taught.found)
     return version
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from active_learning.core.standard_webhooks import new_secret, signed_headers, wait_after
 from active_learning.models import Decision, Delivery, Webhook
+from active_learning.selectors import missed_deliveries
 from active_learning.services import sending
 from active_learning.services.decisions import collect_decisions
 from labeling.core.errors import Conflict
@@ -29,6 +30,11 @@ DELIVERIES_AT_ONCE = 1_000
 SECONDS_A_RUN = 30.0
 # A message that is being sent is nobody else's for so long.
 CLAIMED = timedelta(seconds=60)
+# An address that failed is left alone for so many times as long as the failure took: one that lets its caller wait must
+# not take the workers' time.
+RESTS = 10
+# Two clicks on a button are one.
+ONE_CLICK = timedelta(minutes=1)
 KEEP_DELIVERED = timedelta(days=30)
 GONE = 410
 
@@ -38,6 +44,8 @@ def create_webhook(*, project: Project, url: str, actor: Any) -> Webhook:
     sending.check_address(url)
     with transaction.atomic():
         Project.objects.select_for_update().get(pk=project.pk)
+        if Webhook.objects.filter(project=project, url=url).exists():
+            raise Conflict("Decisions are posted to this address already.", code="exists")
         if Webhook.objects.filter(project=project).count() >= MOST_WEBHOOKS:
             raise Conflict(f"A project has at most {MOST_WEBHOOKS} webhooks.", code="too_many")
         collect_decisions(project=project)
@@ -50,8 +58,11 @@ def create_webhook(*, project: Project, url: str, actor: Any) -> Webhook:
 
 
 def change_secret(*, webhook: Webhook, actor: Any, now: datetime | None = None) -> Webhook:
-    """The webhook with a new secret; the one before signs beside it for a day."""
-    webhook.old_secret, webhook.old_secret_until = webhook.secret, (now or timezone.now()) + CHANGE_OVER
+    """The webhook with a new secret; the one before signs beside it for a day. Raises Conflict for a second click."""
+    now = now or timezone.now()
+    if webhook.old_secret_until and webhook.old_secret_until > now + CHANGE_OVER - ONE_CLICK:
+        raise Conflict("The secret was changed a moment ago.", code="changed")
+    webhook.old_secret, webhook.old_secret_until = webhook.secret, now + CHANGE_OVER
     webhook.secret = new_secret()
     with transaction.atomic():
         webhook.save(update_fields=["secret", "old_secret", "old_secret_until"])
@@ -85,12 +96,30 @@ def send_test(*, webhook: Webhook) -> Delivery:
 
 
 def send_again(*, delivery: Delivery) -> Delivery:
-    """A message that was given up or delivered, on its way once more under its old id. It waits for the next run."""
-    again = Delivery.objects.filter(pk=delivery.pk).exclude(state=Delivery.State.WAITING)
-    if not again.update(state=Delivery.State.WAITING, n_attempts=0, next_at=timezone.now()):
-        raise Conflict("This message is waiting to be sent already.", code="waiting")
+    """A message that was given up or delivered, or waits for its next attempt, on its way with the next run, under its
+    old id. Raises Conflict for one that is on its way."""
+    if not _hasten(delivery, timezone.now()):
+        raise Conflict("This message is on its way already.", code="waiting")
     delivery.refresh_from_db()
     return delivery
+
+
+def send_all_again(*, webhook: Webhook) -> int:
+    """Decisions that did not arrive, given up or to be tried again, on their way with the next run: how many."""
+    now = timezone.now()
+    return sum(_hasten(delivery, now) for delivery in missed_deliveries(webhook=webhook).order_by("decision_id"))
+
+
+def _hasten(delivery: Delivery, now: datetime) -> bool:
+    """Whether the message, as it was read, is due now and was not before. What it failed of does not make it wait."""
+    as_read = Delivery.objects.filter(pk=delivery.pk, state=delivery.state, n_attempts=delivery.n_attempts)
+    if delivery.state != Delivery.State.WAITING:
+        # Its attempts are counted anew.
+        return bool(as_read.update(state=Delivery.State.WAITING, n_attempts=0, next_at=now, seconds=None))
+    is_being_sent = delivery.last_at is not None and delivery.next_at == delivery.last_at + CLAIMED
+    if delivery.next_at <= now or is_being_sent:
+        return False
+    return bool(as_read.filter(next_at=delivery.next_at).update(next_at=now, seconds=None))
 
 
 def send_webhooks(*, now: datetime | None = None) -> dict[str, int]:
@@ -105,6 +134,8 @@ def send_webhooks(*, now: datetime | None = None) -> dict[str, int]:
     for webhook in random.sample(active, len(active)):
         if time.monotonic() > ends:
             break
+        if _rests(webhook, now or timezone.now()):
+            continue
         due = Delivery.objects.filter(webhook=webhook, state=Delivery.State.WAITING, next_at__lte=now or timezone.now())
         for delivery in due.order_by("decision_id").select_related("webhook", "decision", "webhook__project"):
             is_good = _attempt(delivery, now)
@@ -117,6 +148,19 @@ def send_webhooks(*, now: datetime | None = None) -> dict[str, int]:
     old = (now or timezone.now()) - KEEP_DELIVERED
     Delivery.objects.filter(state=Delivery.State.DELIVERED, created_at__lt=old).delete()
     return found
+
+
+def _rests(webhook: Webhook, now: datetime) -> bool:
+    """Whether it failed so slowly, and so lately, that it is left alone."""
+    longest = timedelta(seconds=sending.TIMEOUT_SECONDS) * (1 + RESTS)
+    # A clock that was set back must not make it rest for longer.
+    failed = Delivery.objects.filter(
+        webhook=webhook, state=Delivery.State.WAITING, last_at__gt=now - longest, last_at__lte=now
+    )
+    return any(
+        last_at is not None and last_at + timedelta(seconds=seconds or 0.0) * (1 + RESTS) > now
+        for last_at, seconds in failed.values_list("last_at", "seconds")
+    )
 
 
 def _make_deliveries(webhook: Webhook, now: datetime) -> int:
@@ -157,7 +201,7 @@ def _attempt(delivery: Delivery, now: datetime | None = None) -> bool | None:
     wait = wait_after(attempt)
     if answer.is_good:
         after: dict[str, Any] = {"state": Delivery.State.DELIVERED}
-    elif wait is None or answer.status == GONE or delivery.decision_id is None:
+    elif wait is None or delivery.decision_id is None:
         after = {"state": Delivery.State.FAILED}
     else:
         after = {"next_at": now + timedelta(seconds=wait)}

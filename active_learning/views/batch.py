@@ -15,10 +15,19 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from active_learning import selectors
 from active_learning.forms import BatchForm, ScheduleForm
 from active_learning.models import BatchSchedule
-from active_learning.services.batch import KEPT_DAYS, KIND, SOURCES, batch_of, opened_result, result_name, start_batch
+from active_learning.services.batch import (
+    KEPT_DAYS,
+    KIND,
+    SOURCES,
+    batch_of,
+    opened_result,
+    result_name,
+    start_batch,
+    stop_batch,
+)
 from active_learning.services.batch_schedules import add_schedule, stop_schedule
 from labeling import access
-from labeling.core.errors import DomainError, Invalid
+from labeling.core.errors import Conflict, DomainError, Invalid
 from labeling.core.exports import CONTENT_TYPES, FORMATS
 from labeling.core.formats import size_text
 from labeling.downloads import as_download
@@ -137,6 +146,18 @@ def again(request: HttpRequest, slug: str, pk: UUID) -> HttpResponse:
     """Goes on with a failed run."""
     project = access.project_for(request.user, slug, Membership.Role.REVIEWER)
     retry_job(job=batch_of(project=project, pk=pk), actor=request.user)
+    return redirect("active_learning:batches", slug)
+
+
+@login_required
+@require_POST
+def halt(request: HttpRequest, slug: str, pk: UUID) -> HttpResponse:
+    """Ends a run that waits or is under way."""
+    project = access.project_for(request.user, slug, Membership.Role.REVIEWER)
+    try:
+        stop_batch(job=batch_of(project=project, pk=pk), actor=request.user)
+    except Conflict as problem:
+        messages.warning(request, problem.message)
     return redirect("active_learning:batches", slug)
 
 

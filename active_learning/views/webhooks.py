@@ -55,6 +55,8 @@ def webhook(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "webhook": found,
         "is_changing": is_changing,
         "deliveries": selectors.deliveries_of(webhook=found),
+        "n_missed": selectors.missed_deliveries(webhook=found).count(),
+        "now": timezone.now(),
     }
     return render(request, "active_learning/webhook.html", context)
 
@@ -79,8 +81,12 @@ def test(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 @require_POST
 def secret(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     _, found = _found(request, slug, pk)
-    services.change_secret(webhook=found, actor=request.user)
-    messages.success(request, "There is a new secret. For 24 hours the one before signs beside it.")
+    try:
+        services.change_secret(webhook=found, actor=request.user)
+    except Conflict as error:
+        messages.warning(request, error.message)
+    else:
+        messages.success(request, "There is a new secret. For 24 hours the one before signs beside it.")
     return redirect("active_learning:webhook", slug, pk)
 
 
@@ -88,7 +94,10 @@ def secret(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 @require_POST
 def switch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     _, found = _found(request, slug, pk)
-    services.switch_webhook(webhook=found, is_active=request.POST.get("is_active") == "on", actor=request.user)
+    is_active = request.POST.get("is_active") == "on"
+    services.switch_webhook(webhook=found, is_active=is_active, actor=request.user)
+    words = "It is on: what came meanwhile is sent now." if is_active else "It is off. What comes meanwhile waits."
+    messages.success(request, words)
     return redirect("active_learning:webhook", slug, pk)
 
 
@@ -110,7 +119,17 @@ def again(request: HttpRequest, slug: str, pk: int, delivery: UUID) -> HttpRespo
     except Conflict as error:
         messages.error(request, error.message)
     else:
-        messages.success(request, "It is sent again within seconds.")
+        messages.success(request, "It is on its way.")
+    return redirect("active_learning:webhook", slug, pk)
+
+
+@login_required
+@require_POST
+def all_again(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Whatever did not arrive, at once."""
+    _, found = _found(request, slug, pk)
+    n = services.send_all_again(webhook=found)
+    messages.success(request, f"{n:,} {'is' if n == 1 else 'are'} on the way." if n else "Nothing waits for it.")
     return redirect("active_learning:webhook", slug, pk)
 
 

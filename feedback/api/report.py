@@ -28,7 +28,9 @@ class VersionFeedback(serializers.Serializer):
     n_predictions = serializers.IntegerField()
     up = serializers.IntegerField()
     down = serializers.IntegerField()
-    raw = ShareOutput(allow_null=True, help_text="Wrong, of all thumbs. No error rate.")
+    raw = ShareOutput(
+        allow_null=True, help_text="Wrong, of all thumbs. No error rate. The interval counts users, not clicks."
+    )
     complained = ShareOutput(allow_null=True, help_text="Predictions with thumbs down, of all.")
     corrected = ShareOutput(allow_null=True, help_text="The error rate behind that share.")
     why = serializers.CharField(help_text="Why there is none; empty when there is.")
@@ -65,7 +67,9 @@ class GroupFeedback(serializers.Serializer):
     up = serializers.IntegerField(allow_null=True)
     down = serializers.IntegerField(allow_null=True)
     spoken = ShareOutput(allow_null=True, help_text="Predictions about which somebody said right or wrong, of all.")
-    raw = ShareOutput(allow_null=True, help_text="Wrong, of all thumbs. No error rate.")
+    raw = ShareOutput(
+        allow_null=True, help_text="Wrong, of all thumbs. No error rate. The interval counts users, not clicks."
+    )
     complained = ShareOutput(allow_null=True, help_text="Predictions with thumbs down, of all.")
     corrected = ShareOutput(allow_null=True, help_text="The error rate behind that share.")
     why = serializers.CharField(help_text="Why there is none; empty when there is.")

@@ -54,6 +54,9 @@ class ForgottenOutput(serializers.Serializer):
     models = serializers.ListField(
         child=serializers.IntegerField(), help_text="Versions that had learned from it, and are marked now."
     )
+    is_final = serializers.BooleanField(
+        help_text="Whether all are marked by now; else those of trainings that had begun follow by themselves."
+    )
     at = serializers.DateTimeField()
 
 

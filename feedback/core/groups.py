@@ -1,7 +1,7 @@
 """What users say of parts of the predictions: of single segments, and week by week. Small parts are not told apart."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from feedback.core.rates import Corrected, corrected_rate
@@ -16,13 +16,15 @@ _TOO_SMALL = Corrected(None, f"fewer than {MIN_GROUP} predictions")
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Predictions; those about which somebody gave a thumb, and a thumb down; and the thumbs."""
+    """Predictions; those about which somebody gave a thumb, and a thumb down; and the thumbs, with the design effect of
+    their share (rates.design_effect)."""
 
     n_predictions: int = 0
     n_spoken: int = 0
     n_complained: int = 0
     up: int = 0
     down: int = 0
+    effect: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,9 @@ def group_row(name: Any, counts: Counts, pairs: Pairs) -> GroupRow:
         return GroupRow(name, counts)
     return GroupRow(
         name,
-        Counts(n, counts.n_spoken, counts.n_complained, counts.up, counts.down),
+        replace(counts, n_predictions=n),
         spoken=wilson(counts.n_spoken, n),
-        raw=wilson(counts.down, counts.up + counts.down),
+        raw=wilson(counts.down, counts.up + counts.down, counts.effect),
         complained=wilson(counts.n_complained, n),
         corrected=corrected_rate(counts.n_complained, n, pairs),
     )

@@ -1,10 +1,33 @@
 """How often the answers are wrong, from what users say, corrected for how they say it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from feedback.core.reliability import MIN_PAIRS, Pairs
 from labeling.core.shares import Z95, Share
+
+# Of fewer subjects it cannot be told how alike one subject's verdicts are: they are taken to be all alike.
+MIN_SUBJECTS = 10
+
+
+def design_effect(given: Sequence[tuple[int, int]]) -> float:
+    """How many verdicts say as much as one would if each came of a subject of its own, 1 or more.
+
+    `given`: of each subject how many of their verdicts have the property whose share is told, and how many there are.
+    The variance of the share between subjects (linearized, of a ratio) over that of independent verdicts; at most that
+    of subjects whose verdicts are all alike (Kish 1965: sum of squares / sum), which is taken below MIN_SUBJECTS and
+    where all verdicts are the same.
+    """
+    n, hits = sum(own for _, own in given), sum(own for own, _ in given)
+    if n == 0:
+        return 1.0
+    alike = sum(own * own for _, own in given) / n
+    share, k = hits / n, len(given)
+    if k < MIN_SUBJECTS or share in (0.0, 1.0):
+        return alike
+    between = k / (k - 1) * sum((own - share * of) ** 2 for own, of in given)
+    return min(max(1.0, between / (n * share * (1 - share))), alike)
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,9 +137,10 @@ class VersionRow:
 
 
 def version_row(
-    model: int | None, *, n_predictions: int, up: int, down: int, n_complained: int, pairs: Pairs
+    model: int | None, *, n_predictions: int, up: int, down: int, effect: float, n_complained: int, pairs: Pairs
 ) -> VersionRow:
-    """`n_complained`: predictions with thumbs down; more than the log knows of when older ones were put away."""
+    """`n_complained`: predictions with thumbs down; more than the log knows of when older ones were put away. `effect`
+    is the design effect of the thumbs (rates.design_effect)."""
     n_predictions = max(n_predictions, n_complained)
     return VersionRow(
         model,
@@ -147,7 +148,7 @@ def version_row(
         up,
         down,
         n_complained,
-        raw=wilson(down, up + down),
+        raw=wilson(down, up + down, effect),
         complained=wilson(n_complained, n_predictions),
         corrected=corrected_rate(n_complained, n_predictions, pairs),
     )

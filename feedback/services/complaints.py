@@ -14,6 +14,7 @@ from feedback.core.statements import REASONS
 from feedback.models import CurrentVerdict, FeedbackEvent
 from labeling.models import Item, Project, ReviewItem
 from labeling.services.inbox import MAY_GO, restate_reason
+from labeling.services.passing import ORIGIN, come_back, leave
 from labeling.services.routed import Routed, route_to_review
 
 REASON = ReviewItem.Reason.COMPLAINT.value
@@ -37,11 +38,13 @@ def bring_before_a_person(*, verdict: CurrentVerdict, prediction: Prediction, pr
 
 
 def restate(*, item_ids: Iterable[int], now: datetime) -> None:
-    """What the inbox says of the complaints about these items, as they are now. Belongs into a transaction: it holds
-    the items' rows."""
+    """What the inbox says of the complaints about these items, as they are now; an item that only complaints brought
+    leaves the pool with the last of them. Belongs into a transaction: it holds the items' rows."""
     items = Item.objects.select_for_update(no_key=True).filter(pk__in=list(item_ids)).order_by("pk")
-    for item in items.only("pk", "project_id", "split", "state"):
+    for item in items.only("pk", "project_id", "split", "state", "origin", "gold"):
         complaints = selectors.complaints_about(item_id=item.pk)
+        if complaints.n:
+            come_back(items=[item])
         is_asked = item.split != Item.Split.AUDIT and item.state not in (Item.State.RESOLVED, Item.State.EXCLUDED)
         is_told = is_asked and bool(complaints.n)
         restate_reason(
@@ -52,6 +55,8 @@ def restate(*, item_ids: Iterable[int], now: datetime) -> None:
             priority=_priority(item, complaints.confidence) if is_told else 0.0,
             now=now,
         )
+        if not complaints.n:
+            leave(item=item)
 
 
 def _item_of(prediction: Prediction, project: Project, now: datetime) -> int | None:
@@ -65,7 +70,7 @@ def _item_of(prediction: Prediction, project: Project, now: datetime) -> int | N
         meta={"segment": prediction.segment} if prediction.segment else {},
         features=features,
     )
-    return route_to_review(project=project, rows=[row], now=now)[0]
+    return route_to_review(project=project, rows=[row], now=now, origin=ORIGIN)[0]
 
 
 def _said(prediction: Prediction) -> dict[str, Any]:

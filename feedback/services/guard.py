@@ -11,7 +11,18 @@ from django.utils import timezone
 
 from active_learning.services.weak import withdraw_weak_labels
 from feedback import selectors
-from feedback.core.guard import MIN_BURST, MIN_OF_A_SUBJECT, Burst, burst
+from feedback.core.guard import (
+    MIN_BURST,
+    MIN_OF_A_SUBJECT,
+    TRUSTED,
+    Answered,
+    Burst,
+    Speaker,
+    burst,
+    is_stranger,
+    strangers_flock,
+    trust,
+)
 from feedback.models import CurrentVerdict, FeedbackEvent
 from feedback.services.complaints import restate
 from labeling.core.errors import Conflict
@@ -21,24 +32,24 @@ from labeling.services.audit import record_audit
 log = structlog.get_logger(__name__)
 
 WINDOW = timedelta(hours=1)
+WORDS = {FeedbackEvent.Verdict.DOWN.value: "complaints", FeedbackEvent.Verdict.UP.value: "times “right”"}
 # A week of hours says what is usual.
 N_WINDOWS = 7 * 24
 
 
 def check_bursts(*, now: datetime | None = None) -> dict[str, int]:
-    """Quarantines the complaints of the last hour wherever they are a burst: how many. Doing it twice does no harm.
+    """Quarantines the verdicts of the last hour wherever they are a burst: how many. Doing it twice does no harm.
 
-    Looked at are the project as a whole, each of its subjects and each answered value. Set aside are the complaints of
-    subjects who gave several of them: many people who complain once each are no mob, but a bad answer. Those whom
-    nobody vouches for are one for each network. Nothing is deleted.
+    Looked at, for complaints and for praise, are the project as a whole, each of its subjects and each answered value.
+    Set aside is what subjects gave who gave several: many people who speak once each are no mob, but a bad answer, or a
+    good one. Those whom nobody vouches for are one for each network; and where surely more of them than usually were
+    never heard before, those are set aside too, however many networks they come from. Nothing is deleted.
     """
     now = now or timezone.now()
-    lately = CurrentVerdict.objects.filter(
-        verdict=FeedbackEvent.Verdict.DOWN, changed_at__gt=now - WINDOW, changed_at__lte=now
-    )
+    lately = CurrentVerdict.objects.filter(verdict__in=WORDS, changed_at__gt=now - WINDOW, changed_at__lte=now)
     n = 0
     for project in Project.objects.filter(pk__in=lately.order_by().values("project_id").distinct()):
-        n += _check(project, now)
+        n += sum(_check(project, kind, now) for kind in WORDS)
         # Complaints are put in order by what their signals are worth: counted here, and not while somebody complains.
         selectors.count_ratios(project=project)
     if n:
@@ -46,9 +57,13 @@ def check_bursts(*, now: datetime | None = None) -> dict[str, int]:
     return {"quarantined": n}
 
 
-def _check(project: Project, now: datetime) -> int:
-    history = selectors.complaints_by_window(project=project, now=now, window=WINDOW, n_windows=N_WINDOWS)
+def _check(project: Project, kind: str, now: datetime) -> int:
+    history = selectors.verdicts_by_window(project=project, verdict=kind, now=now, window=WINDOW, n_windows=N_WINDOWS)
     latest = history[0]
+    if len(latest) < MIN_BURST:
+        return 0
+    spoke_before = [row["speaker"] for window in reversed(history[1:]) for row in window]
+    answered = _answered(project, now)
     chosen: dict[int, str] = {}
     of_subject = Counter(row["subject"] for row in latest)
     for of, words in (
@@ -63,16 +78,46 @@ def _check(project: Project, now: datetime) -> int:
         for name in many:
             before = [window[name] for window in usual]
             mine = [row for row in latest if row[of] == name]
-            found = burst(before if any(before) else [], len(mine))
+            found = burst(before if any(before) else [], len(mine), answered.get((of, name)))
             if found is not None:
-                reason = _reason(found, words)
-                several = [row for row in mine if of_subject[row["subject"]] >= MIN_OF_A_SUBJECT]
-                chosen |= {row["pk"]: chosen.get(row["pk"], reason) for row in several if not row["is_aside"]}
-    return quarantine(project=project, chosen=chosen, now=now)
+                reason = _reason(kind, found, words)
+                several = {row["pk"] for row in mine if of_subject[row["subject"]] >= MIN_OF_A_SUBJECT}
+                aside = [row for row in mine if row["pk"] in several | _strangers(mine, spoke_before)]
+                chosen |= {row["pk"]: chosen.get(row["pk"], reason) for row in aside if not row["is_aside"]}
+    return quarantine(project=project, chosen=_without_trusted(project, latest, chosen, of_subject), now=now)
 
 
-def _reason(found: Burst, where: str) -> str:
-    return f"{found.count} complaints {where} in an hour, usual are {found.usual:g} (z {found.z:.1f})"
+def _answered(project: Project, now: datetime) -> dict[tuple[str, str], Answered]:
+    """How much was answered in the whole project, and with each value."""
+    lately = selectors.answered_by_value(project=project, since=now - WINDOW, until=now)
+    before = selectors.answered_by_value(project=project, since=now - (N_WINDOWS + 1) * WINDOW, until=now - WINDOW)
+    found = {("value", value): Answered(before[value], lately[value]) for value in lately}
+    return found | {("project", str(project.pk)): Answered(before.total(), lately.total())}
+
+
+def _strangers(mine: list[dict[str, Any]], spoke_before: list[Speaker]) -> set[int]:
+    """Those in a burst who were never heard before and nobody vouches for, where they are surely more than usually."""
+    if not strangers_flock([row["speaker"] for row in mine], spoke_before):
+        return set()
+    seen = {one.name for one in spoke_before}
+    return {row["pk"] for row in mine if is_stranger(row["speaker"], seen)}
+
+
+def _without_trusted(
+    project: Project, latest: list[dict[str, Any]], chosen: dict[int, str], of_subject: Counter[str]
+) -> dict[int, str]:
+    """Without whom people agreed with: a regular is no mob, unless they are a burst alone."""
+    if not chosen:
+        return chosen
+    agreement = selectors.belief_earned(project=project).agreement
+    subject_of = {row["pk"]: row["subject"] for row in latest}
+    trusted = {who for who in set(subject_of.values()) if trust(*agreement.get(who, (0, 0))) >= TRUSTED}
+    trusted -= {who for who, n in of_subject.items() if n >= MIN_BURST}
+    return {pk: reason for pk, reason in chosen.items() if subject_of[pk] not in trusted}
+
+
+def _reason(kind: str, found: Burst, where: str) -> str:
+    return f"{found.count} {WORDS[kind]} {where} in an hour, usual are {found.usual:.3g} (z {found.z:.1f})"
 
 
 def quarantine(*, project: Project, chosen: dict[int, str], now: datetime) -> int:

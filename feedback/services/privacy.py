@@ -4,11 +4,12 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from django.db import transaction
 from django.db.models import Min, QuerySet
 from django.utils import timezone
 
-from active_learning.services.erasure import mark_versions, versions_that_learned_from
+from active_learning.services.erasure import is_learning, leave_tombstone, mark_versions
 from active_learning.services.tokens import subject_digest
 from active_learning.services.weak import withdraw_weak_labels
 from feedback.models import CurrentVerdict, FeedbackEvent, ImplicitEvent
@@ -16,6 +17,8 @@ from feedback.services.complaints import REASON, restate
 from labeling.models import Item, Project, ReviewItem
 from labeling.services.audit import record_audit
 from labeling.services.inbox import forget_facts
+
+log = structlog.get_logger(__name__)
 
 # Implicit events say something of the days in which they came, and are kept no longer than this.
 KEEP_SIGNALS = timedelta(days=90)
@@ -35,12 +38,17 @@ def kept_of(*, project: Project, subject: str) -> dict[str, list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """How many rows were deleted of each kind, and which versions had learned from what was said."""
+    """How many rows were deleted of each kind, and which versions had learned from what was said.
+
+    `is_final`: whether all of those are marked by now. Else the rest is, by itself: trainings that had begun go on, or
+    the data sets could not be read at once.
+    """
 
     verdicts: int
     feedback: int
     events: int
     models: list[int]
+    is_final: bool
     at: datetime
 
 
@@ -67,12 +75,19 @@ def forget(*, project: Project, subject: str, actor: Any, now: datetime | None =
         # Those that are open are told anew, with the words of the others.
         forget_facts(item_ids=touched, reason=REASON, field="comments")
         restate(item_ids=touched, now=now)
-        found = Forgotten(n_verdicts, n_said, n_done, [], now)
-        detail = {name: value for name, value in asdict(found).items() if name not in ("models", "at")}
+        found = Forgotten(n_verdicts, n_said, n_done, [], True, now)
+        detail = {name: value for name, value in asdict(found).items() if name not in ("models", "is_final", "at")}
         record_audit(action="feedback.forget", actor=actor, project=project, target="a subject", detail=detail)
-    # Data sets are read once it is done: whatever becomes of that, the subject is forgotten.
-    learned = versions_that_learned_from(project=project, said=said_of, settled=settled)
-    return replace(found, models=mark_versions(learned=learned, now=now))
+        tombstone = leave_tombstone(project=project, said=said_of, settled=settled, now=now)
+    if tombstone is None:
+        return found
+    # Data sets are read once it is done: whatever becomes of that, the subject is forgotten, and the marks are made.
+    try:
+        models = mark_versions(tombstone=tombstone)
+    except Exception:
+        log.exception("marks_failed", project=project.slug)
+        return replace(found, is_final=False)
+    return replace(found, models=models, is_final=not is_learning(tombstone=tombstone))
 
 
 def _spoken_of(

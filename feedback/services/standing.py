@@ -63,7 +63,11 @@ def _used(verdict: CurrentVerdict) -> Used | None:
     if cache.get(missed) == move:
         return None
     found = first_live_with(
-        project=verdict.project, item_id=verdict.item.pk, value=event.correction, since=event.created_at
+        project=verdict.project,
+        item_id=verdict.item.pk,
+        value=event.correction,
+        since=event.created_at,
+        is_heard=verdict.is_verified and verdict.quarantined_at is None,
     )
     if found is None:
         cache.set(missed, move, MISSED_SECONDS)

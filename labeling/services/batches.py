@@ -84,6 +84,9 @@ class Intake(ABC, Generic[D]):
     def store(self, drafts: list[D]) -> None:
         """Stores what sort_out() found to be new, in the caller's transaction."""
 
+    def recognize(self, drafts: list[D]) -> None:
+        """Some of these are there already, and are brought again. In the caller's transaction."""
+
     def add(self, drafts: Iterable[D | RowError]) -> IntakeReport:
         """Stores what is new, in batches: how many were created, were there already, or are wrong and why.
 
@@ -132,6 +135,8 @@ class Intake(ABC, Generic[D]):
             Project.objects.select_for_update(no_key=True).filter(pk=self.project.pk).get()
             found = self.sort_out(drafts)
             self.store(found.fresh)
+            if found.n_known:
+                self.recognize(drafts)
             report.created += len(found.fresh)
             report.duplicates += found.n_known
             report.leave_out(found.errors)

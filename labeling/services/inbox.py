@@ -9,14 +9,18 @@ from django.db.models import Exists, Max, OuterRef
 
 from labeling.models import Annotation, ReviewItem
 
+# What is judged blind waits by chance: its place must not tell what the model or its users think of it.
+PRIORITY_OF_BLIND = 0.5
+
 
 def open_review(
     *, project_id: int, item_id: int, reason: str, evidence: dict[str, Any], priority: float, now: datetime
 ) -> ReviewItem:
     """The open review of the item, with what is known of this reason added to it.
 
-    It keeps the highest priority that it was given, and the reason that came with it. The caller holds the item's
-    row: that is what keeps two reasons from opening two reviews.
+    It keeps the highest priority that it was given, and the reason that came with it; a random check stays one by both,
+    whatever else is known of the item. The caller holds the item's row: that is what keeps two reasons from opening two
+    reviews.
     """
     review = ReviewItem.objects.filter(item_id=item_id, state=ReviewItem.State.OPEN).first()
     if review is None:
@@ -77,6 +81,13 @@ def _add(review: ReviewItem, reason: str, evidence: dict[str, Any], priority: fl
     review.evidence = {name: _beside(facts, priority) for name, facts in review.evidence.items()} | {reason: evidence}
     if priority > review.priority:
         review.reason, review.priority = reason, priority
+    stay_blind(review)
+
+
+def stay_blind(review: ReviewItem) -> None:
+    """A random check is told by nothing else than that it is one."""
+    if ReviewItem.Reason.EXPLORE.value in review.evidence:
+        review.reason, review.priority = ReviewItem.Reason.EXPLORE.value, PRIORITY_OF_BLIND
 
 
 # Among the facts of a reason that may be taken back: the priority that the review has without it.
@@ -109,6 +120,7 @@ def restate_reason(
         least = review.evidence[reason][BESIDE]
         if max(least, priority) < review.priority:
             review.priority = max(least, priority)
+            stay_blind(review)
             review.save(update_fields=["priority"])
         return
     found = ReviewItem.objects.filter(item_id=item_id, state=ReviewItem.State.OPEN, evidence__has_key=reason)
@@ -146,6 +158,7 @@ def _withdraw(review: ReviewItem, reason: str, now: datetime) -> bool:
         review.evidence = others
         if review.reason == reason:
             review.reason = next(iter(others))
+        stay_blind(review)
         review.save(update_fields=["evidence", "reason", "priority"])
         return False
     # The evidence stays: it is the story of what was open.

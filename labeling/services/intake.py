@@ -13,6 +13,7 @@ from labeling.core.mapping import ColumnGuess, Mapping, draft_from_api, guess_ma
 from labeling.core.schema import SchemaRules, rules_of
 from labeling.models import Item, LabelSchema, Project
 from labeling.services.batches import Intake, IntakeReport, SortedOut, in_parts, insert_rows
+from labeling.services.passing import ORIGIN, come_back
 
 
 def add_items(*, project: Project, drafts: Iterable[ItemDraft | RowError], origin: str = "import") -> IntakeReport:
@@ -57,6 +58,12 @@ class ItemIntake(Intake[ItemDraft]):
 
     def store(self, drafts: list[ItemDraft]) -> None:
         _insert(self.project, drafts, self.origin)
+
+    def recognize(self, drafts: list[ItemDraft]) -> None:
+        for part in in_parts([draft.content_hash for draft in drafts], n_other=2):
+            known = Item.objects.filter(project=self.project, content_hash__in=part, origin=ORIGIN)
+            held = known.select_for_update(no_key=True).only("pk", "state", "origin").order_by("pk")
+            come_back(items=held, origin=self.origin)
 
 
 def _sort_out(project: Project, drafts: list[ItemDraft]) -> SortedOut[ItemDraft]:

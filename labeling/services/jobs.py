@@ -145,6 +145,10 @@ class RunningJob:
             heartbeat_at=timezone.now(),
         )
 
+    def is_ours(self) -> bool:
+        """Whether it is this worker's still: somebody may have stopped it, or another worker have taken it over."""
+        return self._mine().exists()
+
     def remember(self, **params: Any) -> None:
         """Keeps how far the work has come, for the worker that takes over after a crash."""
         self.params = self.params | params

@@ -19,7 +19,7 @@ from labeling.core.sides import clear_majority
 from labeling.core.wording import value_words
 from labeling.models import Annotation, Assignment, Item, LabelSchema, Membership, QueueEntry, Resolution, ReviewItem
 from labeling.services.audit import record_audit
-from labeling.services.inbox import ACT, awaiting_one_more
+from labeling.services.inbox import ACT, awaiting_one_more, stay_blind
 from labeling.services.resolve import settle_item
 
 MAX_NOTE = 2000
@@ -376,6 +376,7 @@ def _reopen(review: ReviewItem) -> None:
         # One open review an item: what was opened since joins the older one.
         review.evidence = review.evidence | newer.evidence
         review.priority = max(review.priority, newer.priority)
+        stay_blind(review)
         newer.delete()
     review.state, review.closed_at, review.closed_by = ReviewItem.State.OPEN, None, None
     review.resolution, review.note, review.seconds = None, "", None

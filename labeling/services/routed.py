@@ -9,11 +9,10 @@ from typing import Any
 from labeling.core.drafts import ItemDraft, draft_item
 from labeling.core.formats import RowError
 from labeling.models import Item, Project, ReviewItem
-from labeling.services.inbox import Opening, open_reviews
+from labeling.services.inbox import PRIORITY_OF_BLIND, Opening, open_reviews
 from labeling.services.intake import rules_for
+from labeling.services.passing import come_back
 
-# What is judged blind waits by chance: its place must not tell what the model thinks of it.
-PRIORITY_OF_BLIND = 0.5
 _DONE = (Item.State.RESOLVED, Item.State.EXCLUDED)
 
 
@@ -34,12 +33,14 @@ class Routed:
     is_blind: bool = False
 
 
-def route_to_review(*, project: Project, rows: Sequence[Routed], now: datetime) -> list[int | None]:
+def route_to_review(
+    *, project: Project, rows: Sequence[Routed], now: datetime, origin: str = "prediction"
+) -> list[int | None]:
     """The item of each row, new or of the same content, waiting in the inbox; None for what cannot be an item.
 
     Belongs into the caller's transaction. Random draws that nobody had sent before become audit items, which no model
     learns from; everything else joins the pool. An audit item is never shown with what the model said of it. What is
-    settled, or was excluded, is not asked again.
+    settled, or was excluded, is not asked again. `origin`: what brings them (services.passing).
     """
     rules = rules_for(project)
     drafts = [
@@ -48,7 +49,8 @@ def route_to_review(*, project: Project, rows: Sequence[Routed], now: datetime) 
     ]
     good = [draft for draft in drafts if isinstance(draft, ItemDraft)]
     blind = {draft.content_hash for draft in good if rows[draft.row].is_blind}
-    item_of = _items(project, good, blind, now)
+    item_of = _items(project, good, blind, now, origin)
+    come_back(items=item_of.values(), origin=origin)
     found: list[int | None] = []
     openings: list[Opening] = []
     for row, draft in zip(rows, drafts, strict=True):
@@ -72,7 +74,9 @@ def route_to_review(*, project: Project, rows: Sequence[Routed], now: datetime) 
     return found
 
 
-def _items(project: Project, drafts: Iterable[ItemDraft], blind: set[str], now: datetime) -> dict[str, Item]:
+def _items(
+    project: Project, drafts: Iterable[ItemDraft], blind: set[str], now: datetime, origin: str
+) -> dict[str, Item]:
     """The items of these contents by hash, their rows held; those that are missing are made."""
     by_hash = {draft.content_hash: draft for draft in drafts}
     there = set(
@@ -87,7 +91,7 @@ def _items(project: Project, drafts: Iterable[ItemDraft], blind: set[str], now: 
                 meta=draft.meta,
                 features=draft.features,
                 split=Item.Split.AUDIT if content_hash in blind else Item.Split.POOL,
-                origin="prediction",
+                origin=origin,
                 created_at=now,
             )
             # In one order: two requests must not wait for each other.

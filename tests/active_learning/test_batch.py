@@ -131,6 +131,35 @@ def test_after_a_crash_it_goes_on_behind_the_last_part(owner, monkeypatch):
     assert ReviewItem.objects.count() == 35
 
 
+def test_a_run_is_stopped_and_goes_on(client, owner, monkeypatch):
+    """What was kept of it is not answered again."""
+    monkeypatch.setattr(batch_rows, "MAX_ROWS", 10)
+    project = make_pool(owner, 4)
+    content = "note,n\n" + "".join(f"stew {n},{n}\n" for n in range(35))
+    job = Job.objects.get(pk=send(program(owner), project, content).json()["job"]["id"])
+    client.force_login(owner)
+    page, flush, flushed = f"/projects/{project.slug}/live/files/", prediction_log.flush, []
+
+    def is_stopped_in_the_second_part():
+        flush()
+        flushed.append(1)
+        if len(flushed) == 2:
+            assert "Stop" in words(client.get(page))
+            assert client.post(f"{page}{job.pk}/stop/").status_code == 302
+
+    monkeypatch.setattr(prediction_log, "flush", is_stopped_in_the_second_part)
+    batch.predict_file(job_id=str(job.pk))
+    job.refresh_from_db()
+    assert (job.state, job.error, job.result) == ("failed", f"{owner.username} stopped it.", None)
+    assert "stopped it" in client.get(f"{page}{job.pk}/result/").content.decode()
+    assert "ended already" in words(client.post(f"{page}{job.pk}/stop/", follow=True))
+    assert client.post(f"{page}{job.pk}/again/").status_code == 302
+    job = run(job)
+    assert [row["row"] for row in rows_of(job)] == list(range(1, 36))
+    assert Prediction.objects.count() == 35 + 10
+    assert job.result["text_column"] == "note" and "text: note" in words(client.get(page))
+
+
 @pytest.mark.parametrize(
     ("content", "name", "more"),
     [(b"", "in.csv", {}), (b"PK\3\4zip", "in.xlsx", {}), (CSV, "in.csv", {"format": "xml"})],
@@ -173,8 +202,13 @@ def test_a_file_in_the_folder_of_sources(client, owner):
         refused = client.post(url, typed | {"name": name})
         assert refused.status_code == 422
         assert f'value="{name}"' in refused.content.decode() or not name
+    default_storage.save(f"sources/{project.pk}/folder.csv/x.csv", ContentFile(b"text\nstew\n"))
+    default_storage.save(f"sources/{project.pk}/zip.csv", ContentFile(b"PK\3\4"))
+    for name, why in (("folder.csv", "is not a file"), ("zip.csv", "ZIP archive")):
+        assert why in client.post(url, typed | {"name": name}).content.decode()
     default_storage.save(f"sources/{project.pk}/daily.csv", ContentFile(b"text\nstew\n"))
     assert client.post(url, typed | {"name": "daily.csv"}).status_code == 302
+    assert "scheduled already" in client.post(url, typed | {"name": "daily.csv"}).content.decode()
     run_due()
     job = run(Job.objects.get(kind="batch"))
     assert [row["source"] for row in rows_of(job)] == ["rules"]
@@ -223,6 +257,8 @@ def test_who_may(client, owner, outsider):
         assert client.post(page, {"file": file(), "format": "csv"}).status_code == sends
         made = client.post(page + "schedules/", {"source": "pool", "every": "day", "format": "csv"})
         assert made.status_code == schedules
+        stopped = client.post(f"{page}{job.pk}/stop/").status_code
+        assert stopped == (302 if sees == 200 else sees)
     client.force_login(owner)
     assert client.post(f"{page}{job.pk}/again/").status_code == 409
     assert client.post(page, {"format": "csv"}).status_code == 422
@@ -234,5 +270,8 @@ def test_a_row_as_an_input():
     assert row((1, {"id": 5, "body": "hi", "n": "", "m": 0}), "body") == batch_rows.BatchRow(
         1, "5", {"id": 5, "text": "hi", "m": 0}, size=18
     )
+    assert batch_rows.text_column_of([{"a": "1"}, {"a": "so, so"}], "a", ("text",)) == "a"
+    assert batch_rows.text_column_of([{"a": "1"}, {"a": "2,000.5"}], "a", ("text",)) == "", "numbers are no text"
+    assert batch_rows.text_column_of([{"a": "x"}, {"text": "y"}], "a", ("text",)) == ""
     chunks = batch_rows.in_chunks(batch_rows.BatchRow(n, "", {}, size=3_000_000) for n in range(5))
     assert [len(chunk) for chunk in chunks] == [2, 2, 1]

@@ -1,6 +1,7 @@
 """A version is made again to the same digest, and what is not the model that was measured is not loaded."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from active_learning.core import learners
 from active_learning.core.artifacts import write_artifact
 from active_learning.core.manifest import ArtifactRefused
 from active_learning.core.shards import join_shards, open_shard, sha256_of_shard
@@ -96,11 +98,24 @@ def test_what_was_learned_from_is_kept_once_in_few_files_and_a_damaged_one_is_le
 
 def test_another_code_version_is_named_and_the_files_are_said_to_be_the_same(version, monkeypatch, capsys):
     monkeypatch.setattr(registry, "code_version", lambda: "core-0123456789abcdef")
-    with pytest.raises(CommandError, match="Each file is the same to the bit"):
+    with pytest.raises(
+        CommandError, match=r"Each file is the same to the bit.* another version of the code that learns"
+    ):
         reproduce(version)
     said = capsys.readouterr().out
-    assert f"since then: code {version.code_version[:16]} -> core-0123456789a" in said
+    assert f"since then: code {version.code_version[:20]} -> core-0123456789abcde" in said
     assert "file:" not in said
+
+
+def test_a_version_of_older_code_differs_as_is_to_be_expected_and_it_is_said_how_far(version, monkeypatch, capsys):
+    monkeypatch.setattr(registry, "code_version", lambda: "fit-0123456789abcdef")
+    monkeypatch.setattr(learners, "out_of_fold_temperature", lambda *_, **__: 1.5)
+    with pytest.raises(CommandError) as told:
+        reproduce(version)
+    assert "as is to be expected: since model 1 was made there is another version of the code that" in str(told.value)
+    off = float(re.search(r"off by at most (0\.\d{4})\.$", str(told.value))[1])
+    assert 0.0001 < off < 1
+    assert "file: model" in capsys.readouterr().out
 
 
 def test_a_changed_item_gives_another_model_and_the_file_is_named(version, capsys):

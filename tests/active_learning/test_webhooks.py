@@ -11,6 +11,7 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
+from active_learning.core import outbound
 from active_learning.core.ids import time_ordered_id
 from active_learning.core.standard_webhooks import is_genuine
 from active_learning.models import Decision, Delivery, Prediction, Webhook
@@ -245,8 +246,37 @@ def test_a_receiver_that_is_gone_is_asked_no_more(
     assert len(receiver.got) == 1
     # Nothing is lost: switched on again, it hears of what came meanwhile.
     webhooks.switch_webhook(webhook=hook, is_active=True, actor=owner)
-    webhooks.send_webhooks()
-    assert json.loads(receiver.got[-1][1])["data"]["value"] == "neutral"
+    webhooks.send_webhooks(now=timezone.now() + timedelta(seconds=6))
+    assert [json.loads(body)["data"]["value"] for _, body in receiver.got] == ["positive", "positive", "neutral"]
+
+
+def test_an_address_that_is_slow_to_fail_is_left_alone_for_a_while(
+    project: Project, owner: Any, asked: list[Prediction], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhooks.create_webhook(project=project, url=receiver.url, actor=owner)
+    decide(review=review_of(asked[0]), value="positive", user=owner)
+    decide(review=review_of(asked[1]), value="neutral", user=owner)
+    asked_at, now = [], timezone.now()
+    slow = sending.Answer(None, "No answer within 10 s", 10.0)
+    monkeypatch.setattr(sending, "post", lambda **message: asked_at.append(message) or slow)
+    for seconds in (0, 10, 60, 100):
+        webhooks.send_webhooks(now=now + timedelta(seconds=seconds))
+    assert len(asked_at) == 1, "11 times as long as it took"
+    webhooks.send_webhooks(now=now + timedelta(seconds=111))
+    assert len(asked_at) == 2
+
+
+def test_a_host_of_two_addresses_is_reached_at_the_one_that_listens(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = [(2, 1, 6, "", (address, receiver.server_port)) for address in ("127.0.0.9", "127.0.0.1")]
+    monkeypatch.setattr(sending.socket, "getaddrinfo", lambda *a, **k: entries)
+    assert sending.post(url=receiver.url, body=b"{}", headers={}).is_good
+
+
+def test_without_tls_nothing_leaves_the_machine(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending.socket, "getaddrinfo", lambda *a, **k: [(2, 1, 6, "", ("93.184.215.14", 80))])
+    assert sending.post(url="http://plain.example/", body=b"{}", headers={}).error == outbound.PLAIN
 
 
 def test_two_senders_send_a_message_once(
@@ -326,7 +356,7 @@ def test_an_address_must_be_https(project: Project, owner: Any, settings: Any, u
 def test_nothing_is_sent_inside(settings: Any, receiver: Receiver, host: str) -> None:
     settings.WEBHOOKS_TO_LOOPBACK = False
     answer = sending.post(url=f"https://{host}:{receiver.server_port}/", body=b"{}", headers={})
-    assert answer.status is None and answer.error in (sending.FORBIDDEN, "The host has no address")
+    assert answer.status is None and answer.error in (outbound.FORBIDDEN, "The host has no address")
     assert not receiver.got
 
 
@@ -352,7 +382,7 @@ def test_one_inside_address_among_several_is_enough_to_refuse(settings: Any, mon
     settings.WEBHOOKS_TO_LOOPBACK = False
     entries = [(2, 1, 6, "", (address, 443)) for address in ("93.184.215.14", "10.0.0.1")]
     monkeypatch.setattr(sending.socket, "getaddrinfo", lambda *a, **k: entries)
-    assert sending.post(url="https://two.example/", body=b"{}", headers={}).error == sending.FORBIDDEN
+    assert sending.post(url="https://two.example/", body=b"{}", headers={}).error == outbound.FORBIDDEN
 
 
 # The pages
@@ -374,12 +404,21 @@ def test_an_owner_sets_it_up_and_sees_what_came_of_each_message(
     decide(review=review_of(asked[0]), value="positive", user=owner)
     webhooks.send_webhooks()
     page = client.get(f"{base}{hook.pk}/").content.decode()
-    assert "to be sent" in page and "500" in page and "delivered" in page
+    assert "to be sent" in page and "500" in page and "delivered" in page and "1 decision did not arrive" in page
+    assert Delivery.objects.get(n_attempts=1, state="waiting").next_at > timezone.now()
+    assert "1 is on the way" in client.post(f"{base}{hook.pk}/again/", follow=True).content.decode()
+    assert Delivery.objects.get(n_attempts=1, state="waiting").next_at <= timezone.now()
+    assert "already" in client.post(base, {"url": receiver.url}).content.decode()
     Delivery.objects.filter(decision__isnull=False).update(state="failed")
     delivery = Delivery.objects.get(decision__isnull=False)
     assert client.post(f"{base}{hook.pk}/again/{delivery.pk}/").status_code == 302
     assert Delivery.objects.get(pk=delivery.pk).state == "waiting"
+    Delivery.objects.filter(state="waiting").update(state="failed")
+    assert "1 is on the way" in client.post(f"{base}{hook.pk}/again/", follow=True).content.decode(), "tests are not"
     assert client.post(f"{base}{hook.pk}/secret/").status_code == 302
+    made = Webhook.objects.get().secret
+    page = client.post(f"{base}{hook.pk}/secret/", follow=True).content.decode()
+    assert "changed a moment ago" in page and made == Webhook.objects.get().secret, "two clicks are one"
     hook.refresh_from_db()
     assert hook.old_secret and hook.secret in client.get(f"{base}{hook.pk}/").content.decode()
     client.post(f"{base}{hook.pk}/switch/", {"is_active": "off"})
@@ -393,7 +432,7 @@ def test_webhooks_are_the_owners(client: Any, project: Project, owner: Any, outs
     hook = webhooks.create_webhook(project=project, url=receiver.url, actor=owner)
     base = f"/projects/{project.slug}/settings/webhooks/"
     people = ((make_member(project, "reviewer"), 403), (make_member(project), 403), (outsider, 404))
-    verbs = ("test/", "secret/", "switch/", "delete/", f"again/{time_ordered_id()}/")
+    verbs = ("test/", "secret/", "switch/", "delete/", "again/", f"again/{time_ordered_id()}/")
     for user, status in people:
         client.force_login(user)
         assert client.get(base).status_code == client.get(f"{base}{hook.pk}/").status_code == status

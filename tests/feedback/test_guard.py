@@ -10,8 +10,10 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from active_learning.models import AliasEvent, Dataset, ModelVersion, Prediction
+from active_learning.core.ids import time_ordered_id
+from active_learning.models import AliasEvent, Dataset, ModelVersion, Prediction, Tombstone, TrainingRun
 from active_learning.services import files, lineage
+from active_learning.services.erasure import finish_erasures
 from active_learning.services.prediction_archive import archive_predictions, purge_predictions
 from feedback.core.statements import Statement
 from feedback.core.subjects import signature_of
@@ -22,7 +24,7 @@ from feedback.services.guard import check_bursts, quarantine, release
 from feedback.services.intake import record_feedback
 from feedback.services.privacy import KEEP_SIGNALS, forget, purge_signals
 from feedback.services.signals import record_signals
-from labeling.models import AuditEntry, Item, ReviewItem
+from labeling.models import AuditEntry, Item, Job, ReviewItem
 from labeling.services.review import decide
 from tests.factories import make_key
 from tests.feedback.conftest import PAGE, make_prediction, token_of
@@ -37,16 +39,16 @@ def complain(key, project):
     count = iter(range(10_000))
 
     def say(subject, *, hours_ago=0.5, value="positive", verdict="down", is_verified=True, address=""):
-        place = next(count)
+        place, at = next(count), NOW - timedelta(hours=hours_ago)
         record_feedback(
             key=key,
-            token=token_of(make_prediction(project, value=value, text=f"text {place}")),
+            token=token_of(make_prediction(project, value=value, text=f"text {place}", created_at=at)),
             statement=Statement(verdict),
             client_id=f"act-{place}",
             subject=subject,
             signature=signature_of(subject, key.secret) if is_verified else "",
             address=address,
-            now=NOW - timedelta(hours=hours_ago),
+            now=at,
         )
 
     return say
@@ -103,6 +105,53 @@ def test_many_who_complain_once_are_no_mob(complain, settings):
     for place in range(60):
         complain(f"user {place}")
     assert check_bursts(now=NOW) == {"quarantined": 0}
+
+
+def test_the_honest_users_of_a_young_project_are_no_mob(complain, project, settings):
+    settings.FEEDBACK_PER_MINUTE = dict.fromkeys(settings.FEEDBACK_PER_MINUTE, 10**6)
+    Prediction.objects.bulk_create(_answers(project, 300))
+    for place in range(90):
+        complain(f"user {place % 30}")
+    assert check_bursts(now=NOW) == {"quarantined": 0}, "three each, of some four hundred answers"
+    for place in range(200):
+        complain(f"mob {place % 10}")
+    assert check_bursts(now=NOW)["quarantined"] == 290, "and whoever complains as often among a mob is not told from it"
+
+
+def _answers(project, n, hours_ago=0.5):
+    for _ in range(n):
+        yield Prediction(
+            id=time_ordered_id(), project=project, value="positive", probabilities={}, confidence=0.7, certainty=0.7,
+            decision="auto", reason="sure", propensity=0.05, content_hash="0" * 32, latency_ms=1.0,
+            created_at=NOW - timedelta(hours=hours_ago),
+        )  # fmt: skip
+
+
+def test_praise_is_a_burst_too_and_whom_people_agreed_with_stays(complain, project, owner, settings):
+    settings.FEEDBACK_PER_MINUTE = dict.fromkeys(settings.FEEDBACK_PER_MINUTE, 10**6)
+    for hour in range(20):
+        complain("regular", hours_ago=hour + 1.5)
+    for review in ReviewItem.objects.all()[:10]:
+        decide(review=review, value="negative", user=owner)
+    for place in range(40):
+        complain(f"mob {place % 8}", verdict="up")
+    for _ in range(5):
+        complain("regular", verdict="up")
+    assert check_bursts(now=NOW)["quarantined"] == 40
+    assert "times “right”" in CurrentVerdict.objects.filter(quarantined_at__isnull=False).first().quarantined_for
+
+
+def test_names_that_nobody_ever_heard_are_a_mob_from_however_many_networks(complain, project, settings):
+    settings.FEEDBACK_PER_MINUTE = dict.fromkeys(settings.FEEDBACK_PER_MINUTE, 10**6)
+    Prediction.objects.bulk_create(_answers(project, 400, hours_ago=9))
+    for place in range(80):
+        complain(f"regular {place % 30}", hours_ago=1.5 + place / 10, is_verified=False, address="10.0.0.1")
+    for place in range(30):
+        complain(f"regular {place}", is_verified=False, address=f"10.1.{place}.1")
+    assert check_bursts(now=NOW) == {"quarantined": 0}, "regulars who complain once: an answer that is bad"
+    for place in range(60):
+        complain(f"made up {place}", is_verified=False, address=f"10.2.{place}.1")
+    assert check_bursts(now=NOW)["quarantined"] == 60
 
 
 def test_made_up_names_of_one_network_are_one_subject(complain, settings):
@@ -209,22 +258,39 @@ def test_whoever_is_forgotten_leaves_a_mark_on_what_learned_from_them(
     assert "Somebody was forgotten on" in card
 
 
-def test_whoever_is_forgotten_stays_so_when_the_data_sets_cannot_be_read(send, project, prediction, owner, monkeypatch):
+def test_marks_follow_when_data_sets_cannot_be_read_and_when_a_training_had_begun(
+    send, project, prediction, owner, monkeypatch, settings, tmp_path
+):
+    settings.STORAGE_ROOT = tmp_path
     send(prediction, "down", subject="ann")
     send(prediction, "up", subject="ben")
+    item = CurrentVerdict.objects.filter(subject__gt="", verdict="down").get().item_id
     decide(review=ReviewItem.objects.get(), value="negative", user=owner)
-    asked = []
+    before = make_version(project, 1, [[item, "negative", 1.0]])
+    job = Job.objects.create(project=project, kind="train", task="active_learning.run_training", state="running")
+    run = TrainingRun.objects.create(job=job, project=project, trigger="person", reason="asked for")
 
-    def too_slow(*, project, said, settled):
-        asked.append((len(said), len(settled)))
+    def too_slow(*, tombstone):
         raise TimeoutError
 
-    monkeypatch.setattr(privacy, "versions_that_learned_from", too_slow)
-    for subject in ("ann", "ben"):
-        with pytest.raises(TimeoutError):
-            forget(project=project, subject=subject, actor=owner)
-        assert privacy.kept_of(project=project, subject=subject)["feedback"] == []
-    assert asked == [(1, 1), (1, 0)], "ben never complained"
+    with monkeypatch.context() as patch:
+        patch.setattr(privacy, "mark_versions", too_slow)
+        for subject in ("ann", "ben"):
+            assert not forget(project=project, subject=subject, actor=owner).is_final
+            assert privacy.kept_of(project=project, subject=subject)["feedback"] == []
+    assert [len(one.settled) for one in Tombstone.objects.all()] == [1, 0], "ben never complained"
+    # The training ends with what it had read.
+    ended = make_version(project, 2, [[item, "negative", 1.0], [item + 1, "positive", 1.0]])
+    TrainingRun.objects.filter(pk=run.pk).update(version=ended)
+    later = timezone.now() + timedelta(minutes=2)
+    assert finish_erasures(now=later) == {"left": 2}, "it has not ended"
+    assert (before.erasures.count(), ended.erasures.count()) == (1, 1)
+    Job.objects.filter(pk=job.pk).update(state="succeeded")
+    # What begins now may learn what the reviewer decided.
+    clean = make_version(project, 3, [[item, "negative", 1.0], [item + 2, "positive", 1.0]])
+    ModelVersion.objects.filter(pk=clean.pk).update(created_at=later)
+    assert finish_erasures(now=later) == {"left": 0}
+    assert (before.erasures.count(), ended.erasures.count(), clean.erasures.count()) == (1, 1, 0)
 
 
 def test_what_no_model_learned_is_not_looked_up_at_each_page_load(
@@ -232,7 +298,7 @@ def test_what_no_model_learned_is_not_looked_up_at_each_page_load(
 ):
     settings.STORAGE_ROOT = tmp_path
     read = []
-    monkeypatch.setattr(lineage, "_holds", lambda dataset, item_id, value: read.append(dataset.number))
+    monkeypatch.setattr(lineage, "_holds", lambda dataset, item_id, value, **_: read.append(dataset.number))
 
     def ask():
         body = {"key": key.key, "token": token_of(prediction, "alice")}

@@ -116,6 +116,21 @@ def test_figures_are_raw_corrected_and_of_what_is_judged(send, project, owner):
     assert call.get("/api/v1/projects/others/feedback/").status_code == 404
 
 
+def test_a_thousand_clicks_of_one_user_say_as_much_as_one(send, project, owner, settings):
+    settings.FEEDBACK_PER_MINUTE = dict.fromkeys(settings.FEEDBACK_PER_MINUTE, 10**6)
+    for place in range(40):
+        send(make_prediction(project, text=f"text {place}"), "down", subject="loud")
+        send(make_prediction(project, text=f"fine {place}"), "up", subject=f"user {place}")
+    for place in range(12):
+        item = Item.objects.get(data__text=f"text {place}")
+        reviewing.decide(review=item.review_items.get(), value="negative", user=owner)
+    report = feedback_report(project=project)
+    (row,) = report.versions
+    assert (row.raw.value, row.raw.n) == (0.5, 80) and row.raw.low < 0.2 and row.raw.high > 0.8
+    assert (report.weeks[0].raw.low, report.weeks[0].raw.high) == (row.raw.low, row.raw.high)
+    assert report.complaints.right.n == 12 and report.complaints.right.low < 0.3, "one user is right"
+
+
 def test_parts_have_figures_of_their_own_and_small_ones_have_none(client, send, project, owner):
     for place in range(75):
         segment = "mail" if place < 40 else "phone" if place < 72 else "<b>fax</b>"

@@ -21,10 +21,13 @@ from feedback.models import CurrentVerdict, FeedbackEvent, WidgetKey
 from feedback.selectors import MOST_HEARD, complaints_about, feedback_report, pairs
 from feedback.services import keys
 from feedback.services.keys import revoke_widget_key, rotate_widget_key
-from labeling.models import Item, ReviewItem
+from feedback.services.privacy import forget
+from labeling.core.inbox_order import WORTH
+from labeling.models import Annotation, Item, ReviewItem
 from labeling.selectors import ReviewFilter, open_reviews
 from labeling.services import review as reviewing
-from labeling.services.inbox import open_review
+from labeling.services.inbox import PRIORITY_OF_BLIND, open_review
+from labeling.services.intake import add_rows
 from labeling.services.routed import Routed, route_to_review
 from tests.factories import make_key
 from tests.feedback.conftest import PAGE, make_prediction, token_of
@@ -79,6 +82,51 @@ def test_undo_takes_the_complaint_out_of_the_inbox_again(send, prediction):
     assert CurrentVerdict.objects.get().verdict == "undo"
 
 
+def test_an_item_that_only_complaints_brought_leaves_with_the_last_of_them(send, project, annotator):
+    def undone(text, touch=lambda item: None):
+        said = make_prediction(project, text=text)
+        send(said, "down", subject="ann")
+        item = Item.objects.get(data__text=text)
+        touch(item)
+        send(said, "undo", subject="ann")
+        item.refresh_from_db()
+        return item.state
+
+    def answer(item):
+        Annotation.objects.create(
+            project=project,
+            item=item,
+            user=annotator,
+            value="neutral",
+            client_id="a",
+            schema=project.schemas.get(),
+            created_at=timezone.now(),
+        )
+
+    def send_again(item):
+        add_rows(project=project, rows=[(1, {"data": item.data})])
+
+    def route(item):
+        route_to_review(project=project, rows=[Routed(data=item.data, reason="unsure")], now=timezone.now())
+
+    assert undone("gone") == "excluded"
+    assert undone("judged", answer) == "open"
+    assert undone("known", lambda item: Item.objects.filter(pk=item.pk).update(gold="neutral")) == "open"
+    assert undone("imported", send_again) == "open"
+    assert undone("unsure", route) == "open"
+    # A complaint of somebody else brings the same item back, and so does its import.
+    again = make_prediction(project, text="gone")
+    send(again, "down", subject="bob")
+    item = Item.objects.get(data__text="gone")
+    assert item.state == "open" and ReviewItem.objects.filter(item=item, state="open").exists()
+    forget(project=project, subject="bob", actor=None)
+    item.refresh_from_db()
+    assert item.state == "excluded"
+    send_again(item)
+    item.refresh_from_db()
+    assert (item.state, item.origin) == ("open", "api")
+
+
 def test_undo_takes_back_what_the_complaint_moved_in_line(send, project, has_valkey):
     said = make_prediction(project, confidence=0.5)
     send(said, "down")
@@ -111,7 +159,7 @@ def test_complaints_of_the_same_content_are_one_entry(send, project):
     facts = ReviewItem.objects.get().evidence["complaint"]
     assert (facts["n"], facts["n_verified"], facts["n_predictions"]) == (3, 0, 3)
     assert facts["corrections"] == [{"value": "negative", "n": 2}]
-    assert Item.objects.filter(origin="prediction").count() == 1
+    assert Item.objects.filter(origin="complaint").count() == 1
 
 
 def test_complaints_stand_in_line_by_how_likely_the_answer_is_wrong(send, project, has_valkey):
@@ -212,6 +260,15 @@ def test_an_item_of_the_pool_that_was_drawn_is_judged_blind_too(send, project, o
     assert "decided blind" in page and "What users say of" not in page and "plainly wrong" not in page
     [told] = client.get(f"/api/v1/projects/{project.slug}/review/").json()["items"]
     assert (told["reason"], told["reasons"], told["evidence"]) == ("explore", ["explore"], {"explore": {}})
+    assert "users say it is wrong" not in page and told["priority"] == PRIORITY_OF_BLIND
+    assert told["standing"]["worth"] == WORTH["explore"], "its place is that of any random check"
+    send(make_prediction(project), "down", subject="somebody else")
+    for reason, n in (("complaint", 0), ("explore", 1)):
+        asked = client.get(f"/api/v1/projects/{project.slug}/review/?reason={reason}").json()
+        assert (asked["total"], len(asked["items"])) == (n, n)
+    assert feedback_report(project=project).complaints.n_waiting == 0
+    waits.refresh_from_db()
+    assert (waits.reason, waits.priority, waits.evidence["complaint"]["n"]) == ("explore", PRIORITY_OF_BLIND, 2)
     assert feedback_report(project=project).grievances == []
     reviewing.decide(review=waits, value="negative", user=owner)
     assert in_view(project=project, ids=[waits.item_id]) == [0.0]

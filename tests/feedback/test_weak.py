@@ -11,8 +11,8 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from active_learning.models import ModelVersion, Prediction, TrainingRun, WeakLabel
-from active_learning.services import files
+from active_learning.models import AliasEvent, ModelVersion, Prediction, TrainingRun, WeakLabel
+from active_learning.services import files, training
 from active_learning.services.policy import change_policy
 from active_learning.services.reproduce import rebuild_version
 from active_learning.services.tokens import subject_digest
@@ -150,16 +150,36 @@ def newest(project: Project) -> ModelVersion:
     return project.model_versions.order_by("-number").first()
 
 
-def test_what_users_correct_teaches_the_next_model_until_a_person_says_what_it_is(hard, owner, client):
+def test_what_users_correct_teaches_the_next_model_until_a_person_says_what_it_is(hard, owner, client, monkeypatch):
     project = hard.project
     correct(hard, pool_items(project, 60, offset=30))
-    complain(hard, *hard_texts(1, seed=9)[0])
+    text, topic = hard_texts(1, seed=9)[0]
+    zoe, uma = ({"key": hard.key, "token": token_of(complain(hard, text, topic, subjects=n), who)}
+                for who, n in (("zoe", 3), ("uma", 0)))  # fmt: skip
+    for who, name in ((zoe, "zoe"), (uma, "uma")):
+        APIClient().post("/api/v1/feedback/", who | {"client_id": name, "verdict": "down", "correction": topic})
     assert refresh_weak_labels() == {"labels": 61}
-    run_training(project)
+    freeze = training.freeze_dataset
+
+    def forgotten_meanwhile(**given: Any) -> Any:
+        forget(project=project, subject="uma", actor=owner)
+        return freeze(**given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "freeze_dataset", forgotten_meanwhile)
+        run_training(project)
+    assert newest(project).erasures.count() == 1, "what was under way is marked before it can become live"
+    assert refresh_weak_labels() == {"labels": 61}
+    # Whoever says the same now was not heard yet.
+    yan = {"key": hard.key, "token": token_of(complain(hard, text, topic, subjects=0), "yan")}
+    APIClient().post("/api/v1/feedback/", yan | {"client_id": "yan", "verdict": "down", "correction": topic})
     version = newest(project)
     found, data = version.metrics["weak"], stored(version)
     assert found["is_kept"], str(found)
-    assert (found["n_items"], found["n_subjects"]) == (61, 183)
+    assert (found["n_items"], found["n_subjects"]) == (61, 185)
+    AliasEvent.objects.create(project_id=project.pk, alias="live", to_number=version.number)
+    used = [APIClient().post("/api/v1/feedback/standing/", who).json()["used"] for who in (zoe, yan)]
+    assert used[0] is not None and used[0]["model"] == version.number and used[1] is None
     assert found["gain"]["first"] > found["gain"]["second"] and found["gain"]["sure"] >= 0.95
     assert len(data["rows"]) == version.metrics["n_labels"] == version.dataset.n_items == 30
     assert len(data["weak"]) == 61 and all(0 < weight <= 0.3 for _, _, weight in data["weak"])

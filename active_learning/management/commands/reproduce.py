@@ -1,4 +1,4 @@
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -7,13 +7,18 @@ from active_learning.models import ModelVersion
 from labeling.core.errors import DomainError
 from labeling.models import Project
 
-SHOWN = 16  # characters of a digest: enough to tell two apart
+if TYPE_CHECKING:
+    from active_learning.services.reproduce import Rebuilt
+
+SHOWN = 20  # characters of a digest: enough to tell two apart
+CIRCUMSTANCES = {"code": "the code that learns", "python": "Python", "embedding": "the sentence encoder"}
 
 
 class Command(BaseCommand):
     help = (
         "Makes a model version again from its manifest, its data set and the items, and compares the digests. Ends "
-        "with status 1 when they differ, and says which files do and what has changed since: code, libraries."
+        "with status 1 when they differ, and says which files do, why (other code or libraries, or changed data), and "
+        "how far the answers are apart."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -47,14 +52,27 @@ class Command(BaseCommand):
         for name, found in (("file", rebuilt.files), ("since then", rebuilt.circumstances)):
             for difference in found:
                 self.stdout.write(f"{name}: {difference.what} {difference.then[:SHOWN]} -> {difference.now[:SHOWN]}")
-        if not rebuilt.files:
-            raise CommandError(
-                "Each file is the same to the bit. The digest differs because it covers the versions of code and "
-                "libraries too."
-            )
-        raise CommandError(
-            "The model differs."
-            if rebuilt.circumstances
-            else "The model differs although code and libraries are the same: an item's content has changed, or its "
-            "features were made on another kind of processor."
+        raise CommandError(why_not_same(version.number, rebuilt))
+
+
+def why_not_same(number: int, rebuilt: "Rebuilt") -> str:
+    """Why another digest came out, in words, and whether the model is another one."""
+    changed = ", ".join(CIRCUMSTANCES.get(one.what, one.what) for one in rebuilt.circumstances)
+    if not rebuilt.files:
+        return (
+            "Each file is the same to the bit. The digest differs because it covers the versions of code and libraries "
+            f"too, and since model {number} was made there is another version of {changed}."
         )
+    apart = ""
+    if rebuilt.off_by is not None:
+        apart = f" The one made again answers the known inputs of model {number} with probabilities that are off by "
+        apart += "less than 0.0001." if rebuilt.off_by < 0.0001 else f"at most {rebuilt.off_by:.4f}."
+    if changed:
+        return (
+            f"The model differs, as is to be expected: since model {number} was made there is another version of "
+            f"{changed}. Only where the one of then runs can be told whether the same comes out.{apart}"
+        )
+    return (
+        "The model differs although code and libraries are the same: an item's content has changed, or its features "
+        f"were made on another kind of processor.{apart}"
+    )

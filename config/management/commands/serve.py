@@ -174,7 +174,7 @@ def _plan(home: Path, host: str, port: int, broker: list[str] | None) -> dict[st
     ]  # fmt: skip
     address = f"http://{_reachable(host)}:{port}"
     parts = [
-        {"name": "web", "argv": web, "env": env, "after": ["broker"]},
+        {"name": "web", "argv": web, "env": env | one_thread, "after": ["broker"]},
         # The first page matters more than the first task, and two processors are soon busy.
         {"name": "worker", "argv": worker, "env": env | one_thread | _IN_A_CONTAINER, "after": ["broker", "web"]},
         {"name": "beat", "argv": beat, "env": env, "after": ["broker", "web"]},

@@ -98,7 +98,7 @@ class DelimitedRows:
             number += 1
             self.line = self._taken[0].number
             if not problem and len(record) != width:
-                problem = f"It has {len(record)} fields; the header has {width}."
+                problem = f"It has {len(record)} field{'' if len(record) == 1 else 's'}; the header has {width}."
             if problem or not all(line.text.isascii() for line in self._taken):
                 problem = self._bad_bytes() or problem
             if problem:

@@ -124,7 +124,7 @@ def bad_bytes(text: str, encoding: str, offset: int | None = None) -> str | None
     after = text[max(0, found.start() - 12) : found.start()].strip()
     context = f" (after “{after}”)" if after else ""
     advice = (
-        "The file may be older Windows text: read it as Windows-1252."
+        "The file may be older Windows text: read it as Windows-1252, or save it as UTF-8."
         if encoding.startswith("utf-8")
         else "Try another encoding, or save the file as UTF-8."
     )

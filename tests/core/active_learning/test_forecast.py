@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from active_learning.core.forecast import Forecast, Measured, forecast
+from active_learning.core.quality import forecast_words
 
 
 def campaign(*, a=0.92, b=1.2, c=0.6, noise=0.0, shared=0.0, half=0.04, sizes=range(40, 401, 20), seed=0):
@@ -73,3 +74,29 @@ def test_nothing_is_promised_beyond_one():
 def test_the_same_points_give_the_same_forecast():
     points = campaign(noise=0.01)
     assert forecast(points, np.random.default_rng(7)) == forecast(points, np.random.default_rng(7))
+
+
+class Lopsided:
+    """Chance that moves every point the same way."""
+
+    def __init__(self, shift):
+        self.shift = shift
+
+    def standard_normal(self, shape):
+        return np.full(shape, self.shift)
+
+
+@pytest.mark.parametrize("shift", [-1.0, 1.0])
+def test_what_it_says_stands_within_its_interval_whatever_chance_does(shift):
+    goal = forecast(campaign(), Lopsided(shift)).goal
+    assert goal.low <= goal.n_more <= (goal.high or np.inf)
+    assert goal.n_more in (goal.low, goal.high)
+
+
+def test_rounded_words_stand_within_their_interval_too():
+    goal = {"accuracy": 0.9, "n_more": 104, "low": 102, "high": 1034, "gain_after": 0.001}
+    said = forecast_words({"goal": goal, "n_labels": 400}, None, "your")
+    assert said[0].startswith("About 100 more labels to reach 90 %")
+    assert said[1] == "95 % of the resampled curves get there after 100 to 1,000."
+    said = forecast_words({"goal": goal | {"low": 0, "high": None}, "n_labels": 404}, None, "your")
+    assert said[1] == "95 % of the resampled curves get there after 0 to more than 1,600, or never."

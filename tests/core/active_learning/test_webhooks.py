@@ -65,7 +65,9 @@ def test_an_address_is_read_or_refused_in_words():
     for url in (
         "http://example.com/", "ftp://example.com/", "https://user:secret@example.com/", "https:///path", "nonsense",
         "https://example.com:99999/", "https://example.com/a b", "https://example.com/a\r\nX: y", "https://[::1/",
-        "https://example.com/" + "a" * 500, "https://example.com/ü",
+        "https://example.com/" + "a" * 500, "https://example.com/ü", "https://10.0.0.1/", "https://[::1]:8000/",
     ):  # fmt: skip
         with pytest.raises(ValueError):
             read_target(url, allows_loopback=False)
+    with pytest.raises(ValueError, match="this machine alone"):
+        read_target("http://93.184.215.14/", allows_loopback=True)

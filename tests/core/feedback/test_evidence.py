@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedback.core.evidence import QUORUM, Said, Vote, p_wrong, weak_label
-from feedback.core.guard import burst, trust
-from feedback.core.rates import corrected_rate
+from feedback.core.guard import Answered, Speaker, burst, strangers_flock, trust
+from feedback.core.rates import corrected_rate, design_effect
 from feedback.core.reliability import MIN_PAIRS, Pairs, reliability_of
+from labeling.core.shares import wilson
 
 
 def test_reliability_alone_is_laplace():
@@ -113,6 +114,24 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
     assert raw_off / n_runs > 0.9
 
 
+def test_verdicts_of_one_user_are_not_independent():
+    assert design_effect([]) == 1.0
+    assert design_effect([(0, 1), (1, 1)] * 30) == 1.0
+    assert design_effect([(9, 9)]) == 9.0, "one voice"
+    assert design_effect([(50, 50)] + [(0, 1)] * 50) == pytest.approx(25.5)
+    rng, held, naive, n_runs = random.Random(5), 0, 0, 300
+    for _ in range(n_runs):
+        clusters = []
+        for _ in range(120):
+            own, n = rng.betavariate(0.6, 1.4), 1 + int(rng.expovariate(0.2))
+            clusters.append((sum(rng.random() < own for _ in range(n)), n))
+        hits, n = sum(down for down, _ in clusters), sum(of for _, of in clusters)
+        found, plain = wilson(hits, n, design_effect(clusters)), wilson(hits, n)
+        held += found.low <= 0.3 <= found.high
+        naive += plain.low <= 0.3 <= plain.high
+    assert 0.92 <= held / n_runs <= 0.98 and naive / n_runs < 0.8
+
+
 def test_the_posterior_by_hand():
     assert p_wrong(0.8, []) == pytest.approx(0.2)
     # odds 0.25 times a ratio of 8 is 2
@@ -202,6 +221,22 @@ def test_a_burst_is_told_from_a_busy_day():
     assert burst([1, 2], 30) is not None and burst([1, 2], 5) is None
     varied = [5, 90, 10, 70, 30, 55, 80, 20]
     assert burst(varied, 120) is None
+    assert burst([], 90, Answered(0, 400)) is None, "a first day: of so many answers"
+    assert burst([], 90, Answered(0, 90)) is not None, "of as many as were complained of"
+    assert burst(usual, 100, Answered(800, 400)) is None, "five times as many visitors"
+    assert burst(usual, 100, Answered(80_000, 400)) is not None
+
+
+def test_a_flock_of_strangers_is_told_from_a_crowd():
+    def spoke(names, is_verified=False):
+        return [Speaker(name, is_verified) for name in names]
+
+    regulars = spoke([place % 20 for place in range(80)])
+    crowd, made_up = spoke(range(20)), spoke(range(100, 140))
+    assert strangers_flock(made_up, regulars) and not strangers_flock(crowd, regulars)
+    assert not strangers_flock(made_up, regulars[:40]), "too little is known"
+    assert not strangers_flock(spoke(range(100, 140), is_verified=True), regulars), "the host vouches for them"
+    assert not strangers_flock(made_up, spoke(range(200, 300))), "where all are strangers, always"
 
 
 def test_trust_is_earned():

@@ -124,7 +124,7 @@ def test_ragged_rows_are_named_and_the_others_kept() -> None:
     rows = read(b"text,n\ngood,1\nshort\nlong,2,3\n\ngood,4\n")
     assert rows == [
         {"text": "good", "n": "1"},
-        (2, 3, "It has 1 fields; the header has 2."),
+        (2, 3, "It has 1 field; the header has 2."),
         (3, 4, "It has 3 fields; the header has 2."),
         {"text": "good", "n": "4"},
     ]
