@@ -228,7 +228,7 @@ def explain_sum(
 class _Asked:
     """What one unit of a column adds to the log-odds of one seen label against another, or against none."""
 
-    model: Linear
+    model: LinearModel
     first: int
     second: int | None
 
