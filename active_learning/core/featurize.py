@@ -315,12 +315,12 @@ class Featurizer:
         if not self.spec.is_pair:
             return self._rows([flatten(item.data) for item in items], [item.vector for item in items])
         both = [[flatten(side) for side in sides(item.data, True)] for item in items]
-        nothing: list[NDArray[np.float32] | None] = [None] * len(items)
-        first = self._rows([pair[0] for pair in both], nothing)
-        second = self._rows([pair[1] for pair in both], nothing)
-        difference = sp.csr_matrix(first.sparse - second.sparse)
+        # In one go: two sides that say the same differ by nothing, not by a last digit.
+        block = self._rows([pair[0] for pair in both] + [pair[1] for pair in both], [None] * (2 * len(items)))
+        n = len(items)
+        difference = sp.csr_matrix(block.sparse[:n] - block.sparse[n:])
         difference.eliminate_zeros()
-        dense = first.dense.astype(np.float32) - second.dense.astype(np.float32)
+        dense = block.dense[:n].astype(np.float32) - block.dense[n:].astype(np.float32)
         if self.spec.vector_dimension:  # a pair's vector already speaks of both
             self._put_vectors(dense, [item.vector for item in items])
         return FeatureBlock(_tidy(difference), dense.astype(np.float16))
