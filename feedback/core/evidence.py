@@ -28,7 +28,12 @@ class Vote:
 
 
 def p_wrong(confidence: float, votes: Sequence[Vote]) -> float:
-    """The probability that the prediction is wrong, after the model's own and what users say.
+    """The probability that the prediction is wrong, after the model's own and what users say (odds_wrong)."""
+    return probability(odds_wrong(confidence, votes))
+
+
+def odds_wrong(confidence: float, votes: Sequence[Vote]) -> float:
+    """The log-odds that the prediction is wrong.
 
     logit(1 - confidence) plus one vote a subject: their strongest, cut at MAX_LOG_RATIO. Channels of one subject say
     the same thing twice, so they are not added up.
@@ -39,8 +44,12 @@ def p_wrong(confidence: float, votes: Sequence[Vote]) -> float:
         if abs(vote.log_ratio) >= abs(strongest.get(vote.subject, 0.0)):
             strongest[vote.subject] = vote.log_ratio
     odds = math.log(doubt / (1 - doubt))
-    odds += sum(max(-MAX_LOG_RATIO, min(MAX_LOG_RATIO, ratio)) for ratio in strongest.values())
-    return 1 / (1 + math.exp(-odds))
+    return odds + sum(max(-MAX_LOG_RATIO, min(MAX_LOG_RATIO, ratio)) for ratio in strongest.values())
+
+
+def probability(log_odds: float) -> float:
+    """Of any log-odds: those of some hundred users are more than a float's exponent holds."""
+    return 1 / (1 + math.exp(-min(max(log_odds, -500.0), 500.0)))
 
 
 @dataclass(frozen=True, slots=True)
