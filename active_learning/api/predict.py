@@ -72,6 +72,10 @@ class PredictionOutput(serializers.Serializer):
         child=serializers.JSONField(),
         help_text="As `explain` gives them: {text, kind, name, value, direction, strength, log_odds, spans}.",
     )
+    reasons_on_request = serializers.BooleanField(
+        help_text="Nobody looked for reasons: of many inputs at once they cost more than this model's answers. "
+        "`explain`, or the input alone, tells them."
+    )
     decision = serializers.ChoiceField(choices=Prediction.Decision.choices)
     why = serializers.CharField(help_text="sure, middle, unsure, edge, person or no_model")
     model = serializers.IntegerField(allow_null=True)
@@ -265,7 +269,8 @@ def _body(one: Predicted) -> dict[str, Any]:
             "scale": confidence.scale,
         },
         "wording": one.wording,
-        "reasons": list(one.said.reasons),
+        "reasons": list(one.said.reasons or ()),
+        "reasons_on_request": one.said.reasons is None,
         "decision": one.row.decision,
         "why": one.row.reason,
         "model": one.model,

@@ -174,7 +174,7 @@ def test_a_version_whose_files_are_gone_or_that_fails_is_stood_in_for(owner, tra
     folder.rename(away)
     said = call.post(url(trained), body).json()
     assert (said["source"], said["model"]) == ("rules", None)
-    assert "model 1 cannot answer" in said["notice"]
+    assert "model 1 cannot answer" in said["notice"] and str(folder.parent) not in said["notice"]
     away.rename(folder)
     monkeypatch.setattr(serving, "RETRY_SECONDS", 0.0)
     assert call.post(url(trained), body).json()["source"] == "model"
