@@ -22,6 +22,10 @@ def test_the_interval_is_there_where_all_that_counted_was_measured():
     )
     assert chance_told(0.8, {"a": ["thumbs_down"], "b": ["flag_down"]}, known).low is None, "assumed"
     assert chance_told(0.8, {"a": ["correction"]}, known).low is None, "nothing that was measured counted"
+    crowd = chance_told(0.8, {place: ["thumbs_down"] for place in range(100)}, {"thumbs_down": Known(2.9, 0.1)})
+    assert crowd.value == crowd.high == 1.0 and 0.99 < crowd.low <= 1
+    praise = chance_told(0.8, {place: ["thumbs_up"] for place in range(900)}, {"thumbs_up": Known(-2.9, 0.1)})
+    assert 0 <= praise.low <= praise.value <= praise.high < 0.01
     twice = chance_told(0.8, {"a": ["thumbs_down"], "b": ["thumbs_down"]}, known)
     assert math.log(twice.high / (1 - twice.high)) == pytest.approx(math.log(4) + 1.96 * 0.6, abs=1e-3), "off alike"
 
