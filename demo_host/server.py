@@ -218,7 +218,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     @property
     def _is_quiet(self) -> bool:
-        return QUIET in self._cookies
+        return QUIET in self._cookies or self._asks_for_quiet
+
+    @property
+    def _asks_for_quiet(self) -> bool:
+        """Whether the browser asks not to be watched, on whatever page: by Global Privacy Control or Do Not Track."""
+        return "1" in (self.headers.get("Sec-GPC"), self.headers.get("DNT"))
 
     def _get(self) -> None:
         where = urllib.parse.urlsplit(self.path)
@@ -289,6 +294,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             text=text,
             notice=notice,
             is_quiet=self._is_quiet,
+            switch=switch(line, is_quiet=self._is_quiet, is_asked_for=self._asks_for_quiet) if line else "",
         )
         policy = (
             f"default-src 'none'; script-src 'self' {seen}; connect-src {seen}; style-src 'self'; img-src 'self'; "
@@ -345,6 +351,7 @@ def drawn(
     text: str,
     notice: str,
     is_quiet: bool,
+    switch: str,
 ) -> str:
     """The whole page: what was said of `line`, where there is one, and a field for the next."""
     scripts = ["widget"] if line is None or is_quiet else ["widget", "signals"]
@@ -355,7 +362,7 @@ def drawn(
         text=escape(text),
         most=MAX_LINE,
         examples="".join(f'<button name="example" value="{escape(one)}">{escape(one)}</button>' for one in EXAMPLES),
-        suggestion=suggestion(touchstone, line, seen=seen, visitor=visitor, is_quiet=is_quiet) if line else "",
+        suggestion=suggestion(touchstone, line, seen=seen, visitor=visitor, switch=switch) if line else "",
         earlier=earlier(lines, line),
         visitor=escape(visitor),
         project=escape(touchstone.project_name),
@@ -370,7 +377,7 @@ def script_tag(seen: str, file: str, integrity: str) -> str:
     )
 
 
-def suggestion(touchstone: Touchstone, line: Line, *, seen: str, visitor: str, is_quiet: bool) -> str:
+def suggestion(touchstone: Touchstone, line: Line, *, seen: str, visitor: str, switch: str) -> str:
     certainty = (line.said["certainty"] or {}).get("banded", 0.0)
     level, lead = next((name, words) for least, name, words in LEADS if certainty >= least)
     tones = line.said["probabilities"] or {line.tone: 1.0}
@@ -394,14 +401,20 @@ def suggestion(touchstone: Touchstone, line: Line, *, seen: str, visitor: str, i
         signature=touchstone.signature_of(visitor),
         seen=escape(seen),
         feedback=escape(touchstone.feedback_page(seen)),
-        quiet="" if is_quiet else "yes",
-        signals=(
-            "Nothing is told of what you do with suggestions."
-            if is_quiet
-            else "Touchstone also hears whether a suggestion was seen, kept, changed or copied."
-        ),
-        switch="Tell it" if is_quiet else "Do not tell",
+        switch=switch,
     )
+
+
+def switch(line: Line, *, is_quiet: bool, is_asked_for: bool) -> str:
+    """What is told of the visitor's acts, and the button that changes it; a browser's own wish is not argued with."""
+    if is_asked_for:
+        return '<p class="quiet">Your browser asks not to be watched: only what you say of an answer is told.</p>'
+    words, other, button = (
+        ("Nothing is told of what you do with suggestions.", "", "Tell it")
+        if is_quiet
+        else ("Touchstone also hears whether a suggestion was seen, kept, changed or copied.", "yes", "Do not tell")
+    )
+    return Template((HERE / "switch.html").read_text()).substitute(id=line.id, words=words, quiet=other, button=button)
 
 
 def why(line: Line) -> str:

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
-from feedback.core.errors import TooMany
+from feedback.core.errors import TooMany, UnknownKey
 from feedback.core.origins import is_allowed
 from feedback.models import WidgetKey
 from feedback.services.claims import count_request
@@ -84,6 +84,8 @@ class CrossOriginView(APIView):
         response: Response = super().handle_exception(exc)
         if isinstance(exc, TooMany):
             response["Retry-After"] = str(int(exc.wait) + 1)
+        if isinstance(exc, UnknownKey):
+            response["WWW-Authenticate"] = UnknownKey.challenge
         return response
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:

@@ -4,8 +4,11 @@ from labeling.core.errors import DomainError
 
 
 class UnknownKey(DomainError):
+    """`challenge`: how to say who asks, as every 401 has to tell (RFC 9110)."""
+
     status = 401
     code = "unknown_key"
+    challenge = 'Key realm="touchstone"'
 
 
 class Gone(DomainError):

@@ -85,7 +85,7 @@ def said(request: HttpRequest) -> HttpResponse:
         if isinstance(error, TooMany):
             response["Retry-After"] = str(int(error.wait) + 1)
         if isinstance(error, UnknownKey):
-            response["WWW-Authenticate"] = 'Key realm="touchstone"'
+            response["WWW-Authenticate"] = UnknownKey.challenge
         return response
     words = {str(choice["value"]): choice["name"] for choice in choices}
     context |= {

@@ -1,5 +1,6 @@
 """What an owner sees of feedback, and the keys of the pages that send it."""
 
+from collections import Counter
 from typing import Any
 
 from django.conf import settings
@@ -121,6 +122,7 @@ def subject(request: HttpRequest, slug: str) -> HttpResponse:
             response["Content-Disposition"] = 'attachment; filename="kept.json"'
             return response
         context |= {"kept": kept, "name": name, "shown": kept["feedback"][:MOST_SHOWN], "most_shown": MOST_SHOWN}
+        context["done"] = Counter(event["name"] for event in kept["events"]).most_common()
     return render(request, "feedback/subject.html", context, status=422 if form.is_bound and form.errors else 200)
 
 

@@ -23,6 +23,7 @@ from feedback.services import privacy
 from feedback.services.guard import check_bursts, quarantine, release
 from feedback.services.intake import record_feedback
 from feedback.services.privacy import KEEP_SIGNALS, forget, purge_signals
+from feedback.services.signals import record_signals
 from labeling.models import AuditEntry, Item, Job, ReviewItem
 from labeling.services.review import decide
 from tests.factories import make_key
@@ -319,12 +320,17 @@ def test_what_no_model_learned_is_not_looked_up_at_each_page_load(
     assert ask() is None and read == [], "nothing learns from the audit split"
 
 
-def test_an_owner_reads_hands_out_and_forgets_on_a_page(send, project, prediction, owner, client):
+def test_an_owner_reads_hands_out_and_forgets_on_a_page(send, key, project, prediction, owner, client):
     send(prediction, "down", comment="<b>mine</b>", subject="alice")
+    record_signals(
+        key=key,
+        rows=[{"token": token_of(prediction), "name": name, "subject": "alice"} for name in ("copied", "shown")],
+    )
     client.force_login(owner)
     url = reverse("feedback:subject", args=[project.slug])
     shown = client.post(url, {"subject": "alice"}).content.decode()
     assert "&lt;b&gt;mine&lt;/b&gt;" in shown and "Forget alice" in shown
+    assert "1 said, 2 done (copied 1, shown 1)." in shown
     file = client.post(url, {"subject": "alice", "act": "export"})
     assert "attachment" in file["Content-Disposition"] and file.json()["feedback"][0]["comment"] == "<b>mine</b>"
     assert "Forgotten: 1 thing" in client.post(url, {"subject": "alice", "act": "forget"}).content.decode()
