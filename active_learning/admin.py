@@ -1,11 +1,10 @@
 """What staff see of the learning tables: all of it, to look at."""
 
 import contextlib
-from typing import ClassVar
 
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
 
 from active_learning.models import (
     AliasEvent,
@@ -26,23 +25,7 @@ from active_learning.models import (
 )
 from active_learning.services.webhooks import send_again
 from labeling.core.errors import Conflict
-
-
-class LookingAdmin(admin.ModelAdmin):
-    """Rows to look at: what changes them are the services."""
-
-    list_select_related: ClassVar[tuple[str, ...]] = ("project",)
-    list_per_page = 50
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+from labeling.staff import LookingAdmin
 
 
 @admin.register(LearningPolicy)
@@ -140,15 +123,20 @@ class DeliveryAdmin(LookingAdmin):
     search_fields = ("=id", "webhook__project__slug", "=decision__prediction")
     raw_id_fields = ("webhook", "decision")
     actions = ("send_again",)
+    project_path = "webhook__project"
 
     def has_send_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("active_learning.change_delivery")
 
     @admin.action(description="Send the selected messages again", permissions=["send"])
-    def send_again(self, request: HttpRequest, chosen: QuerySet[Delivery]) -> None:
-        n = 0
-        for one in chosen.exclude(state=Delivery.State.WAITING):
+    def send_again(self, request: HttpRequest, chosen: QuerySet[Delivery]) -> HttpResponse | None:
+        n, sent = 0, chosen.exclude(state=Delivery.State.WAITING)
+        effect = "Receivers know by the webhook-id what they have already."
+        if asks := self.asked_first(request, sent, act="Send again", effect=effect):
+            return asks
+        for one in sent:
             with contextlib.suppress(Conflict):  # somebody else has asked for it since
                 send_again(delivery=one)
                 n += 1
-        self.message_user(request, f"{n} are sent again within seconds.", messages.SUCCESS)
+        self.message_user(request, f"{n} {'is' if n == 1 else 'are'} sent again within seconds.", messages.SUCCESS)
+        return None

@@ -3,30 +3,14 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
 
 from feedback.models import CurrentVerdict, FeedbackEvent, ImplicitEvent, WidgetKey
 from feedback.services.guard import release
 from labeling.core.errors import Conflict
 from labeling.models import Project
-
-
-class LookingAdmin(admin.ModelAdmin):
-    """Rows to look at: what changes them are the services."""
-
-    list_select_related = ("project",)
-    list_per_page = 50
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+from labeling.staff import LookingAdmin
 
 
 @admin.register(WidgetKey)
@@ -39,14 +23,14 @@ class WidgetKeyAdmin(LookingAdmin):
 class FeedbackEventAdmin(LookingAdmin):
     list_display = ("id", "project", "prediction", "channel", "verdict", "is_verified", "revision", "created_at")
     list_filter = ("channel", "verdict", "is_verified")
-    search_fields = ("prediction__exact", "subject__exact")
+    search_fields = ("=prediction", "=subject", "project__slug")
 
 
 @admin.register(CurrentVerdict)
 class CurrentVerdictAdmin(LookingAdmin):
     list_display = ("id", "project", "prediction", "channel", "verdict", "model", "changed_at", "quarantined_for")
     list_filter = ("verdict", ("quarantined_at", admin.EmptyFieldListFilter))
-    search_fields = ("prediction__exact", "subject__exact")
+    search_fields = ("=prediction", "=subject", "project__slug")
     raw_id_fields = ("item", "event")
     actions = ("count_again",)
 
@@ -54,8 +38,11 @@ class CurrentVerdictAdmin(LookingAdmin):
         return request.user.has_perm("feedback.change_currentverdict")
 
     @admin.action(description="Count the selected ones again", permissions=["release"])
-    def count_again(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
-        n = 0
+    def count_again(self, request: HttpRequest, chosen: QuerySet[Any]) -> HttpResponse | None:
+        n, chosen = 0, chosen.filter(quarantined_at__isnull=False)
+        effect = "What was set aside counts like what others say."
+        if asks := self.asked_first(request, chosen, act="Count again", effect=effect):
+            return asks
         for project in Project.objects.filter(pk__in=chosen.order_by().values("project_id").distinct()):
             ids = list(chosen.filter(project=project).values_list("pk", flat=True))
             try:
@@ -63,10 +50,11 @@ class CurrentVerdictAdmin(LookingAdmin):
             except Conflict:
                 pass  # none of this project's is set aside
         messages.success(request, f"{n} released.")
+        return None
 
 
 @admin.register(ImplicitEvent)
 class ImplicitEventAdmin(LookingAdmin):
     list_display = ("id", "project", "prediction", "name", "value", "model", "received_at")
     list_filter = ("name",)
-    search_fields = ("prediction__exact", "subject__exact")
+    search_fields = ("=prediction", "=subject", "project__slug")

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from active_learning.models import Prediction, WeakLabel
 from active_learning.selectors import given_to_people
+from feedback.core.complaints import Known
 from feedback.core.evidence import Said
 from feedback.core.groups import Counts, GroupRow, Groups, group_row, groups_of
 from feedback.core.guard import Speaker
@@ -107,17 +108,21 @@ def signals_by_subject(*, item_id: int) -> dict[Any, set[str]]:
     return found
 
 
-def known_ratios(*, project_id: int) -> dict[str, float]:
-    """The logarithm of each signal whose reliability in the project is known, as it was counted last; none after a
-    while in which nobody did."""
-    return cache.get(_ratios_key(project_id)) or {}
+def known_ratios(*, project_id: int) -> dict[str, Known]:
+    """Each signal whose reliability in the project is known, as it was counted last; none after a while in which nobody
+    did."""
+    found: dict[str, tuple[float, float]] = cache.get(_ratios_key(project_id)) or {}
+    return {name: Known(*one) for name, one in found.items()}
 
 
 def count_ratios(*, project: Project) -> None:
     """Counts them anew, unless that was done in the last minutes."""
     if cache.get(_ratios_key(project.pk)) is None:
         rows = signal_rows({}, pairs(project=project), whole_pairs())
-        known = {row.name: row.reliability.log_ratio for row in rows if row.reliability.is_known}
+        # As plain numbers: the shared cache holds JSON.
+        known = {
+            row.name: (row.reliability.log_ratio, row.reliability.log_error) for row in rows if row.reliability.is_known
+        }
         cache.set(_ratios_key(project.pk), known, WHOLE_SECONDS)
 
 

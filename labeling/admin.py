@@ -5,11 +5,9 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
-from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.functional import cached_property
 
 from labeling.core.errors import Conflict, Invalid
 from labeling.core.wording import first_words
@@ -29,37 +27,14 @@ from labeling.services.audit import record_audit
 from labeling.services.projects import revoke_api_key
 from labeling.services.queue import release_lease
 from labeling.services.review import MAX_NOTE, close_without_decision, undo
+from labeling.staff import LookingAdmin
 
 # Of rows that an action left so many are named.
 MOST_NAMED = 10
 
-
-class CappedPaginator(Paginator):
-    """Pages of the first 10,000 rows: a table may have a million, and counting them all would cost each look."""
-
-    MOST = 10_000
-
-    @cached_property
-    def count(self) -> int:
-        return int(self.object_list[: self.MOST].count())  # type: ignore[attr-defined]
-
-
-class LookingAdmin(admin.ModelAdmin):
-    """Rows to look at, neither to add nor to change."""
-
-    paginator = CappedPaginator
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    list_per_page = 50
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+admin.site.site_header = "Touchstone administration"
+admin.site.site_title = "Touchstone"
+admin.site.index_title = "Tables"
 
 
 @admin.register(Project)
@@ -144,9 +119,13 @@ class AssignmentAdmin(LookingAdmin):
         return assignment.state == Assignment.State.LEASED and assignment.expires_at > timezone.now()
 
     @admin.action(description="Release the selected leases", permissions=["release"])
-    def release(self, request: HttpRequest, chosen: QuerySet[Assignment]) -> None:
+    def release(self, request: HttpRequest, chosen: QuerySet[Assignment]) -> HttpResponse | None:
         live = chosen.filter(state=Assignment.State.LEASED).select_related("project", "user")
-        for assignment in live:
+        effect = "Their items go back to the queue. Whoever held them can still answer."
+        if asks := self.asked_first(request, live, act="Release", effect=effect):
+            return asks
+        released = list(live)
+        for assignment in released:
             release_lease(assignment=assignment)
             record_audit(
                 action="lease.release",
@@ -155,8 +134,8 @@ class AssignmentAdmin(LookingAdmin):
                 target=f"item {assignment.item_id}",
                 detail={"of": assignment.user.get_username()},
             )
-        n = len(live)
-        self.message_user(request, f"{n} released. Whoever held them can still answer.", messages.SUCCESS)
+        self.message_user(request, f"{len(released)} released. Whoever held them can still answer.", messages.SUCCESS)
+        return None
 
 
 class ReasonForm(ActionForm):
@@ -167,20 +146,34 @@ class ReasonForm(ActionForm):
 
 @admin.register(ReviewItem)
 class ReviewItemAdmin(LookingAdmin):
-    list_display = ("id", "project", "item_id", "reason", "state", "priority", "opened_at", "closed_at", "closed_by")
-    list_select_related = ("project", "closed_by")
+    list_display = ("id", "project", "words", "reason", "state", "score", "opened_at", "closed_at", "closed_by")
+    list_select_related = ("project", "closed_by", "item")
     list_filter = ("state", "reason", ("closed_by", admin.RelatedOnlyFieldListFilter), "opened_at")
     search_fields = ("=id", "=item__id", "project__slug", "item__external_id__exact", "closed_by__username__exact")
     raw_id_fields = ("item", "resolution")
     actions = ("put_back", "close")
     action_form = ReasonForm
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ReviewItem]:
+        return super().get_queryset(request).defer("item__features")
+
+    @admin.display(description="item")
+    def words(self, review: ReviewItem) -> str:
+        return first_words(review.item.data, 80)
+
+    @admin.display(description="score", ordering="priority")
+    def score(self, review: ReviewItem) -> str:
+        return f"{review.priority:.2f}"
+
     def has_review_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("labeling.change_reviewitem")
 
     @admin.action(description="Put back into the inbox what was decided", permissions=["review"])
-    def put_back(self, request: HttpRequest, chosen: QuerySet[ReviewItem]) -> None:
+    def put_back(self, request: HttpRequest, chosen: QuerySet[ReviewItem]) -> HttpResponse | None:
         ended = chosen.exclude(state__in=(ReviewItem.State.OPEN, ReviewItem.State.CLOSED))
+        effect = "What was decided does not count any more; a person decides anew."
+        if asks := self.asked_first(request, ended, act="Put back", effect=effect):
+            return asks
         n, left = 0, []
         for one in ended.select_related("project").order_by("pk"):
             try:
@@ -191,10 +184,16 @@ class ReviewItemAdmin(LookingAdmin):
         self.message_user(request, f"{n} put back.", messages.SUCCESS)
         for words in left[:MOST_NAMED]:
             self.message_user(request, words, messages.WARNING)
+        return None
 
     @admin.action(description="Close without a decision, for the reason beside", permissions=["review"])
-    def close(self, request: HttpRequest, chosen: QuerySet[ReviewItem]) -> None:
+    def close(self, request: HttpRequest, chosen: QuerySet[ReviewItem]) -> HttpResponse | None:
         reason, opened = request.POST.get("reason", ""), chosen.filter(state=ReviewItem.State.OPEN)
+        effect = "Nobody is asked about them any more, and that cannot be taken back. Their items stay as they are."
+        if reason.strip() and (
+            asks := self.asked_first(request, opened, act="Close", effect=effect, typed={"reason": reason})
+        ):
+            return asks
         try:
             closed = [
                 close_without_decision(review=one, user=request.user, reason=reason)
@@ -202,8 +201,9 @@ class ReviewItemAdmin(LookingAdmin):
             ]
         except Invalid as error:
             self.message_user(request, error.message, messages.ERROR)
-            return
+            return None
         self.message_user(request, f"{sum(closed)} closed. Their items are as they were.", messages.SUCCESS)
+        return None
 
 
 @admin.register(SecondLook)
@@ -244,8 +244,13 @@ class ApiKeyAdmin(LookingAdmin):
         return request.user.has_perm("labeling.change_apikey")
 
     @admin.action(description="Revoke the selected keys", permissions=["revoke"])
-    def revoke(self, request: HttpRequest, chosen: QuerySet[ApiKey]) -> None:
-        keys = list(chosen.filter(revoked_at__isnull=True).select_related("project"))
+    def revoke(self, request: HttpRequest, chosen: QuerySet[ApiKey]) -> HttpResponse | None:
+        valid = chosen.filter(revoked_at__isnull=True).select_related("project")
+        effect = "Whatever uses them is refused from now on. That cannot be taken back."
+        if asks := self.asked_first(request, valid, act="Revoke", effect=effect):
+            return asks
+        keys = list(valid)
         for key in keys:
             revoke_api_key(key=key, actor=request.user)
         self.message_user(request, f"{len(keys)} revoked.", messages.SUCCESS)
+        return None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -25,6 +25,8 @@ from labeling.inputs import KnownFieldsOnly
 from labeling.models import Membership, Project
 
 BATCH, SUBJECT = "items", "subject"
+# All fields of a single input are the project's own, so the user for whom it is asked stands beside them.
+SUBJECT_HEADER = "Touchstone-Subject"
 
 _PREDICT_INPUT = {
     "application/json": {
@@ -69,6 +71,10 @@ class PredictionOutput(serializers.Serializer):
     reasons = serializers.ListField(
         child=serializers.JSONField(),
         help_text="As `explain` gives them: {text, kind, name, value, direction, strength, log_odds, spans}.",
+    )
+    reasons_on_request = serializers.BooleanField(
+        help_text="Nobody looked for reasons: of many inputs at once they cost more than this model's answers. "
+        "`explain`, or the input alone, tells them."
     )
     decision = serializers.ChoiceField(choices=Prediction.Decision.choices)
     why = serializers.CharField(help_text="sure, middle, unsure, edge, person or no_model")
@@ -150,26 +156,56 @@ class PreviewOutput(serializers.Serializer):
 
 class PredictView(APIView):
     """What the live model says: of a batch (`items`), or of one input whose fields are the body. Then the answer is one
-    prediction, which carries the project's score field too."""
+    prediction, which carries the project's score field too, and the user who sees it is named by a header."""
 
     scope = "predict"
 
-    @extend_schema(request=_PREDICT_INPUT, responses={200: PredictOutput}, operation_id="predict")
+    @extend_schema(
+        parameters=[
+            OpenApiParameter(
+                SUBJECT_HEADER,
+                str,
+                OpenApiParameter.HEADER,
+                description="Your id of the user who sees the answer, in UTF-8: its token is then theirs alone. What "
+                "`subject` is beside `items`.",
+            )
+        ],
+        request=_PREDICT_INPUT,
+        responses={200: PredictOutput},
+        operation_id="predict",
+    )
     def post(self, request: Request, slug: str) -> Response:
         project = heard_by(request, slug)
         body = request.data
         if not isinstance(body, dict):
             raise Invalid("Send an object: {items: [...]}, or the fields of one input.", fields={"": "not an object"})
         if not isinstance(body.get(BATCH), list):
-            answered = predict(project=project, inputs=[body], is_batch=False)
+            subject = _subject(request, slug, {})
+            answered = predict(project=project, inputs=[body], is_batch=False, subject=subject)
             one = answered.predictions[0]
             return Response(_body(one) | {answered.policy.score_field: one.score, **_about(answered)})
         extra = sorted(set(body) - {BATCH, SUBJECT})
         if extra:
             raise Invalid(f"{extra[0]} does not belong beside items.", fields={extra[0]: "unknown"})
-        subject = named_subject(request, slug, body[SUBJECT]) if SUBJECT in body else ""
+        subject = _subject(request, slug, body)
         answered = predict(project=project, inputs=body[BATCH], subject=subject)
         return Response({"predictions": [_body(one) for one in answered.predictions], **_about(answered)})
+
+
+def _subject(request: Request, slug: str, body: dict[str, Any]) -> str:
+    """Whom the answers are for; empty where nobody is named. Raises Invalid where body and header name two."""
+    given = [body[SUBJECT]] if SUBJECT in body else []
+    if SUBJECT_HEADER in request.headers:
+        try:
+            # Headers come as Latin-1, whatever was sent.
+            given.append(request.headers[SUBJECT_HEADER].encode("latin-1").decode())
+        except UnicodeError:
+            raise Invalid(f"{SUBJECT_HEADER} is UTF-8.", fields={SUBJECT_HEADER: "not UTF-8"}) from None
+    if len(given) == 2 and given[0] != given[1]:
+        raise Invalid(
+            f"{SUBJECT} and {SUBJECT_HEADER} name two users. Name one.", fields={SUBJECT: "contradicts the header"}
+        )
+    return named_subject(request, slug, given[0]) if given else ""
 
 
 class ServingView(APIView):
@@ -233,7 +269,8 @@ def _body(one: Predicted) -> dict[str, Any]:
             "scale": confidence.scale,
         },
         "wording": one.wording,
-        "reasons": list(one.said.reasons),
+        "reasons": list(one.said.reasons or ()),
+        "reasons_on_request": one.said.reasons is None,
         "decision": one.row.decision,
         "why": one.row.reason,
         "model": one.model,

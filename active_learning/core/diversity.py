@@ -21,6 +21,8 @@ SAME_VECTOR = 0.99
 # The cluster start looks at this many random items of the pool: more would not be seen before the first model.
 CLUSTER_SAMPLE = 4_000
 MAX_CLUSTERS = 300
+# An inverse of so many columns takes a third of a second, of ten thousand minutes.
+MOST_DIRECTIONS = 1_024
 _NEIGHBOURS = 20
 
 
@@ -113,7 +115,8 @@ def _cluster(points: NDArray[np.float32], n_clusters: int, rng: np.random.Genera
 
 
 def as_points(X: Any, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Rows as centred dense points; hashed words are reduced to at most 64 directions."""
+    """Rows as centred dense points; hashed words are reduced to at most 64 directions, more than MOST_DIRECTIONS dense
+    columns to so many random ones, which keep the distances (Johnson and Lindenstrauss 1984)."""
     if sp.issparse(X):
         columns = np.unique(X.indices)
         narrow = X[:, columns] if len(columns) else sp.csr_matrix((X.shape[0], 1), dtype=np.float32)
@@ -123,7 +126,11 @@ def as_points(X: Any, rng: np.random.Generator) -> NDArray[np.float32]:
         return TruncatedSVD(width, random_state=int(rng.integers(2**31))).fit_transform(narrow).astype(np.float32)
     points = np.asarray(X, dtype=np.float32)
     spread_of = points.std(axis=0)
-    return (points - points.mean(axis=0)) / np.maximum(spread_of, spread_of.max() * 1e-3 + 1e-12)
+    centred = (points - points.mean(axis=0)) / np.maximum(spread_of, spread_of.max() * 1e-3 + 1e-12)
+    if centred.shape[1] <= MOST_DIRECTIONS:
+        return centred
+    directions = rng.standard_normal((centred.shape[1], MOST_DIRECTIONS), dtype=np.float32)
+    return np.asarray(centred @ (directions / np.float32(np.sqrt(MOST_DIRECTIONS))))
 
 
 def clusters_of(X: Any, n: int, rng: np.random.Generator) -> tuple[NDArray[np.int32], NDArray[np.float64]]:

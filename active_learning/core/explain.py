@@ -10,7 +10,8 @@ word and column is left out in turn, and the change of the log-odds is its contr
 2014, Li, Monroe and Jurafsky 2016); those need not sum.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,14 +25,16 @@ from active_learning.core.featurize import (
     FeaturizerSpec,
     NumericField,
     RawItem,
-    column_of,
     flatten,
+    hashed_columns,
     named_values,
     number_of,
     places_of_texts,
     sides,
     text_of,
     text_places,
+    word_shares,
+    words_of,
 )
 from active_learning.core.learners import Model
 from active_learning.core.linear import LinearModel
@@ -45,6 +48,7 @@ SIDE_NAMES = ("a", "b")
 MEANING, WORD, NUMBER, CATEGORY, VECTOR = "meaning", "word", "number", "category", "vector"
 
 Rows = tuple[dict[str, Any], ...]  # a flattened item, or the two things of a pair
+IsWanted = Callable[[str, str, float], bool]  # whether a reason of this kind, name and weight is asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,37 +187,25 @@ def explain_sum(
     contrast: Contrast,
     *,
     top: int | None = None,
+    is_wanted: IsWanted = lambda *_: True,
 ) -> Explanation:
-    """`explain` for a model that is a sum; of the item's features it needs the dense ones alone."""
+    """`explain` for a model that is a sum; of the item's features it needs the dense ones alone. A reason that is not
+    wanted is summed in `rest` like those beyond `top`."""
     first, second = _place(model, contrast.first), _place(model, contrast.second)
     if first is None:
         return Explanation(contrast, 0.0, (), 0.0, 0.0, True)
     spec = explainer.spec
-
-    def beside(weights: NDArray[np.float32]) -> NDArray[np.float64]:
-        own = weights[..., first].astype(np.float64)
-        return (own - weights[..., second] if second is not None else own) / model.temperature
-
-    def weights_of(columns: Sequence[int]) -> NDArray[np.float64]:
-        wanted = np.asarray(columns, dtype=np.int64)
-        if not len(model.columns) or not len(wanted):
-            return np.zeros(len(wanted))
-        at = np.searchsorted(model.columns, wanted).clip(max=len(model.columns) - 1)
-        return np.where(model.columns[at] == wanted, beside(model.sparse_weights[at]), 0.0)
-
-    dense = features.astype(np.float64)
-    by_column = beside(model.dense_weights) if len(dense) else np.zeros(0)
-    told = (dense - explainer.typical) * by_column
-    bias = float(beside(model.bias)) + float(explainer.typical @ by_column)
-    made = _Made(top)
+    asked = _Asked(model, first, second)
+    by_column = asked.beside(model.dense_weights)
+    told = (features - explainer.typical) * by_column
+    bias = float(asked.beside(model.bias)) + float(explainer.typical @ by_column)
+    made = _Made()
     for number, row in enumerate(rows):
-        sign = -1.0 if number else 1.0
-        side = SIDE_NAMES[number] if spec.is_pair else ""
-        made.words(row, side, spec, sign, weights_of)
+        made.words(row, SIDE_NAMES[number] if spec.is_pair else "", spec, -1.0 if number else 1.0, asked)
     fields = dict.fromkeys(spec.categorical_fields, 0.0) | {field.name: 0.0 for field in spec.numeric_fields}
-    for number, row in enumerate(rows):
+    for number, row in enumerate(rows if fields else ()):
         tokens = list(named_values(row, spec))
-        weights = weights_of([column_of(token, spec.n_columns) for _, token in tokens])
+        weights = asked.weights_of(hashed_columns([token for _, token in tokens], spec.n_columns))
         for (field, _), weight in zip(tokens, weights, strict=True):
             fields[field] += float(-weight if number else weight)
     start = 0
@@ -227,9 +219,30 @@ def explain_sum(
             made.add(Reason(MEANING if name == "embedding" else VECTOR, "", float(part.sum())))
     for reason in _field_reasons(rows, spec, fields):
         made.add(reason)
-    reasons, rest = made.heaviest()
+    reasons, rest = made.heaviest(top, is_wanted)
     total = sum(reason.weight for reason in reasons) + rest + bias
     return Explanation(contrast, float(total), reasons, rest, bias, True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What one unit of a column adds to the log-odds of one seen label against another, or against none."""
+
+    model: LinearModel
+    first: int
+    second: int | None
+
+    def beside(self, weights: NDArray[np.float32]) -> NDArray[np.float64]:
+        own = weights[..., self.first].astype(np.float64)
+        return (own if self.second is None else own - weights[..., self.second]) / self.model.temperature
+
+    def weights_of(self, columns: NDArray[np.int64]) -> NDArray[np.float64]:
+        known = self.model.columns
+        if not len(known):
+            return np.zeros(len(columns))
+        at = known.searchsorted(columns)
+        at[at == len(known)] = 0
+        return self.beside(self.model.sparse_weights[at]) * (known[at] == columns)
 
 
 def _field_reasons(rows: Rows, spec: FeaturizerSpec, weights: Mapping[str, float]) -> list[Reason]:
@@ -252,61 +265,69 @@ def _shown_value(rows: Rows, name: str) -> str:
     return " / ".join(text[:200] for text in shown)
 
 
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """The words of one side, where they are, what each of them adds, and where the fields stand."""
+
+    side: str
+    words: Sequence[str]
+    matches: Sequence[re.Match[str]]
+    shares: Sequence[float]
+    fields: Sequence[tuple[str, int, int, bool]]
+
+    def weights(self) -> dict[str, float]:
+        """Of each different word, in order of appearance."""
+        found: dict[str, float] = {}
+        for word, share in zip(self.words, self.shares, strict=True):
+            found[word] = found.get(word, 0.0) + share
+        return found
+
+    def reason(self, word: str, weight: float) -> Reason:
+        at = [i for i, one in enumerate(self.words) if one == word]
+        spans = [
+            Span(self.side, name, match.start() - start, match.end() - start, self.shares[i])
+            for i, match in zip(at, (self.matches[i] for i in at), strict=True)
+            for name, start, end, is_text in self.fields
+            if is_text and start <= match.start() and match.end() <= end
+        ]
+        return Reason(WORD, self.matches[at[0]].group(), weight, side=self.side, spans=tuple(spans))
+
+
+def _fields(row: Mapping[str, Any], spec: FeaturizerSpec) -> list[tuple[str, int, int, bool]]:
+    """Where each text field stands in the joined text, and whether it is a text as it came."""
+    return [(name, start, end, isinstance(row.get(name), str)) for name, start, end in places_of_texts(row, spec)]
+
+
 class _Made:
     """Collects reasons; only the heaviest words get their places looked up, because a text may have thousands."""
 
-    def __init__(self, top: int | None) -> None:
-        self._top = top
-        self._reasons: list[Reason] = []
-        self._words: list[tuple[float, str, Any]] = []
+    def __init__(self) -> None:
+        # Weight, kind, name, and the reason or the words among which it is.
+        self._found: list[tuple[float, str, str, Reason | _Words]] = []
 
     def add(self, reason: Reason) -> None:
         if reason.weight:
-            self._reasons.append(reason)
+            self._found.append((reason.weight, reason.kind, reason.name, reason))
 
-    def words(self, row: Mapping[str, Any], side: str, spec: FeaturizerSpec, sign: float, weights_of: Any) -> None:
+    def words(self, row: Mapping[str, Any], side: str, spec: FeaturizerSpec, sign: float, asked: _Asked) -> None:
         if not spec.text_fields:
             return
         places = text_places(text_of(row, spec), spec)
-        if not places.words:
-            return
-        first, last = np.array(places.first), np.array(places.last)
-        parts = sign * weights_of(places.columns) * np.array(places.units) / (last - first + 1)
-        shares = np.zeros(len(places.words))
-        for step in range(spec.ngram_max):  # a run of words is shared among them
-            inside = first + step <= last
-            shares += np.bincount(first[inside] + step, weights=parts[inside], minlength=len(shares))
-        at: dict[str, list[int]] = {}
-        for number, match in enumerate(places.words):
-            at.setdefault(match.group().lower(), []).append(number)
-        fields = [(name, start, end, isinstance(row.get(name), str)) for name, start, end in places_of_texts(row, spec)]
-        share_of = shares.tolist()
-        for numbers in at.values():
-            weight = sum(share_of[number] for number in numbers)
-            if weight:
-                self._words.append((weight, side, (places.words, shares, numbers, fields)))
+        parts = sign * asked.weights_of(places.columns) * places.units
+        shares = word_shares(parts, len(places.words), spec.ngram_max).tolist()
+        own = _Words(side, places.words, places.matches, shares, _fields(row, spec))
+        self._found += [(weight, WORD, word, own) for word, weight in own.weights().items() if weight]
 
-    def heaviest(self) -> tuple[tuple[Reason, ...], float]:
+    def heaviest(self, top: int | None, is_wanted: IsWanted) -> tuple[tuple[Reason, ...], float]:
         """The reasons that were asked for, and the sum of the others."""
-        both: list[tuple[float, Reason | None, Any]] = [(r.weight, r, None) for r in self._reasons]
-        both += [(weight, None, (side, places)) for weight, side, places in self._words]
-        both.sort(key=lambda one: -abs(one[0]))
-        kept = both if self._top is None else both[: self._top]
-        reasons = tuple(
-            reason if reason is not None else _word_reason(weight, *about) for weight, reason, about in kept
-        )
-        return reasons, float(sum(weight for weight, _, _ in both[len(kept) :]))
-
-
-def _word_reason(weight: float, side: str, places: Any) -> Reason:
-    matches, shares, numbers, fields = places
-    spans = [
-        Span(side, name, matches[i].start() - start, matches[i].end() - start, float(shares[i]))
-        for i in numbers
-        for name, start, end, is_text in fields
-        if is_text and start <= matches[i].start() and matches[i].end() <= end
-    ]
-    return Reason(WORD, matches[numbers[0]].group(), weight, side=side, spans=tuple(spans))
+        reasons: list[Reason] = []
+        rest = 0.0
+        for weight, kind, name, source in sorted(self._found, key=lambda one: -abs(one[0])):
+            if (top is None or len(reasons) < top) and is_wanted(kind, name, weight):
+                reasons.append(source if isinstance(source, Reason) else source.reason(name, weight))
+            else:
+                rest += weight
+        return tuple(reasons), rest
 
 
 # Any model
@@ -316,15 +337,11 @@ def words_in(rows: Rows, spec: FeaturizerSpec) -> list[Reason]:
     """Each different word of the item with its places, in order of appearance; weights are 0."""
     found = []
     for number, row in enumerate(rows):
+        matches = list(words_of(text_of(row, spec)))
+        words = [match.group().lower() for match in matches]
         side = SIDE_NAMES[number] if spec.is_pair else ""
-        matches = text_places(text_of(row, spec), replace(spec, ngram_max=1)).words
-        fields = [(name, start, end, isinstance(row.get(name), str)) for name, start, end in places_of_texts(row, spec)]
-        at: dict[str, list[int]] = {}
-        for place, match in enumerate(matches):
-            at.setdefault(match.group().lower(), []).append(place)
-        found += [
-            _word_reason(0.0, side, (matches, np.zeros(len(matches)), numbers, fields)) for numbers in at.values()
-        ]
+        every = _Words(side, words, matches, [0.0] * len(words), _fields(row, spec))
+        found += [every.reason(word, 0.0) for word in every.weights()]
     return [reason for reason in found if reason.spans]
 
 

@@ -10,8 +10,7 @@ import json
 import math
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -354,7 +353,7 @@ class Featurizer:
                 # float16 ends at 65,504; the pool's typical value is near 1 after scaling.
                 dense[i, start:end] = np.clip(vector / self.spec.vector_scale, -60_000, 60_000)
 
-    def _hash(self, words: Iterator[Iterator[str]]) -> sp.csr_matrix:
+    def _hash(self, words: Iterator[Iterable[str]]) -> sp.csr_matrix:
         hashed = self._hasher.transform(words)
         hashed.sum_duplicates()
         return hashed
@@ -379,59 +378,64 @@ def words_of(text: str) -> Iterator[re.Match[str]]:
     return _WORD.finditer(text[:MAX_HASHED_CHARACTERS])
 
 
-def tokens(text: str, ngram_max: int = 2) -> Iterator[str]:
+def tokens(text: str, ngram_max: int = 2) -> list[str]:
     """The lower-case words of `text` and the runs of up to `ngram_max` of them."""
-    words = [match.group().lower() for match in words_of(text)]
-    yield from words
+    return _runs([match.group().lower() for match in words_of(text)], ngram_max)
+
+
+def _runs(words: list[str], ngram_max: int) -> list[str]:
+    found = list(words)
     for n in range(2, ngram_max + 1):
-        for i in range(len(words) - n + 1):
-            yield " ".join(words[i : i + n])
+        found += map(" ".join, zip(*(words[i:] for i in range(n)), strict=False))
+    return found
+
+
+def hashed_columns(tokens: Iterable[str], n_columns: int) -> NDArray[np.int64]:
+    """The hashed column of each token: the same one that the vectorized hasher uses. `n_columns` is a power of two."""
+    signed = [murmurhash3_32(token, seed=0) for token in tokens]
+    return np.abs(np.array(signed, dtype=np.int64)) % n_columns
 
 
 def column_of(token: str, n_columns: int) -> int:
-    """The hashed column of a token: the same one that the vectorized hasher uses."""
-    signed = int(murmurhash3_32(token, seed=0))
-    if signed == -(2**31):  # its absolute value does not fit 32 bits; the hasher has this special case too
-        return (2**31 - 1 - (n_columns - 1)) % n_columns
-    return abs(signed) % n_columns
+    return abs(int(murmurhash3_32(token, seed=0))) % n_columns
 
 
 @dataclass(frozen=True, slots=True)
 class TextPlaces:
-    """The words of a text and, place by place, what the hashed row holds of it.
+    """The lower-case words of a text, where they stand, and, place by place, what the hashed row holds of it.
 
-    Place i is the run of words `first[i]`..`last[i]`, stands in column `columns[i]` and adds `units[i]` to it: a
-    column's value is shared between the places where it occurs.
+    Places are the words, then the runs of two of them, and so on. Each stands in one of `columns` and adds its `units`
+    to it: a column's value is shared between the places where it occurs.
     """
 
-    words: tuple[re.Match[str], ...]
-    columns: tuple[int, ...]
-    first: tuple[int, ...]
-    last: tuple[int, ...]
-    units: tuple[float, ...]
+    words: list[str]
+    matches: list[re.Match[str]]
+    columns: NDArray[np.int64]
+    units: NDArray[np.float64]
 
 
 def text_places(text: str, spec: FeaturizerSpec) -> TextPlaces:
     """Where each column of a text's hashed row comes from."""
-    matches = tuple(words_of(text))
+    matches = list(words_of(text))
     words = [match.group().lower() for match in matches]
-    columns: list[int] = []
-    first: list[int] = []
-    last: list[int] = []
-    for n in range(1, spec.ngram_max + 1):
-        for i in range(len(words) - n + 1):
-            columns.append(column_of(" ".join(words[i : i + n]), spec.n_columns))
-            first.append(i)
-            last.append(i + n - 1)
-    counts = Counter(columns)
-    # Nearly all stand there once: they count as 1.
-    repeated = {column: count for column, count in counts.items() if count > 1}
-    weights = [1 + math.log(count) for count in repeated.values()]
-    norm = math.sqrt(len(counts) - len(repeated) + sum(weight * weight for weight in weights)) or 1.0
-    unit_of = {column: weight / count / norm for (column, count), weight in zip(repeated.items(), weights, strict=True)}
-    once = 1 / norm
-    units = tuple([unit_of.get(column, once) for column in columns])
-    return TextPlaces(matches, tuple(columns), tuple(first), tuple(last), units)
+    columns = hashed_columns(_runs(words, spec.ngram_max), spec.n_columns)
+    _, own, counts = np.unique(columns, return_inverse=True, return_counts=True)
+    values = 1 + np.log(counts)
+    units = values / counts / (np.sqrt(values @ values) or 1.0)
+    return TextPlaces(words, matches, columns, units[own])
+
+
+def word_shares(parts: NDArray[np.float64], n_words: int, ngram_max: int) -> NDArray[np.float64]:
+    """What is told of the places of a text by word: a run of words is shared among them."""
+    shares = np.zeros(n_words)
+    start = 0
+    for length in range(1, min(ngram_max, n_words) + 1):
+        n_runs = n_words - length + 1
+        own = parts[start : start + n_runs] / length
+        for step in range(length):
+            shares[step : step + n_runs] += own
+        start += n_runs
+    return shares
 
 
 def explain_words(text: str, weights: Mapping[int, float], spec: FeaturizerSpec, *, top: int = 8) -> list[WordWeight]:
@@ -442,15 +446,10 @@ def explain_words(text: str, weights: Mapping[int, float], spec: FeaturizerSpec,
     words, a column's between the places where it occurs.
     """
     found = text_places(text, spec)
-    shares = [0.0] * len(found.words)
-    for column, first, last, units in zip(found.columns, found.first, found.last, found.units, strict=True):
-        weight = weights.get(column, 0.0)
-        if weight:
-            part = weight * units / (last - first + 1)
-            for i in range(first, last + 1):
-                shares[i] += part
+    parts = found.units * [weights.get(column, 0.0) for column in found.columns.tolist()]
+    shares = word_shares(parts, len(found.words), spec.ngram_max).tolist()
     heaviest = sorted((i for i, share in enumerate(shares) if share), key=lambda i: -abs(shares[i]))[:top]
-    return [WordWeight(found.words[i].start(), found.words[i].end(), shares[i]) for i in sorted(heaviest)]
+    return [WordWeight(found.matches[i].start(), found.matches[i].end(), shares[i]) for i in sorted(heaviest)]
 
 
 def _text(value: Any) -> str:

@@ -62,7 +62,9 @@ def read_sealed(folder: Path, *, sha256: str, keys: Sequence[bytes]) -> SealedFi
         names = dict(manifest["files"])
         about = manifest["about"]
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ArtifactRefused(f"The model's manifest cannot be read: {error}") from error
+        # Whoever asks the model reads this: not where its files lie.
+        why = getattr(error, "strerror", None) or error
+        raise ArtifactRefused(f"The model's manifest cannot be read: {why}") from error
     if not any(hmac.compare_digest(_signature(manifest, key), str(signature)) for key in keys):
         raise ArtifactRefused("The model's manifest is not signed by this deployment.")
     if hashlib.sha256(canonical_json(manifest)).hexdigest() != sha256:

@@ -27,6 +27,8 @@ MOST_SEARCHED = 1_000
 FOLDS = 3
 # With more labels a fit takes long: strengths are not tried, and trees not at all.
 MANY_LABELS = 20
+# Trees look at each number for each cut: of more a search would take minutes.
+MANY_NUMBERS = 1_000
 # A search holds until there are so many times as many labels.
 GROWTH = 1.5
 
@@ -81,6 +83,8 @@ def why_unsuited(learner: str, kind: str, spec: FeaturizerSpec, n_labels: int) -
         return f"boosting takes too long with more than {MANY_LABELS} labels"
     if not (spec.numeric_fields or spec.categorical_fields or spec.vector_dimension):
         return "boosting needs numbers or categories"
+    if spec.vector_dimension > MANY_NUMBERS:
+        return f"boosting takes too long with vectors of more than {MANY_NUMBERS:,} numbers"
     return ""
 
 

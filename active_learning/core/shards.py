@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from active_learning.core.blocks import FeatureBlock
 
 SHARD_SIZE = 8_192
+COLUMNS_AT_ONCE = 1_024
 MAGIC = b"TSSHARD1"
 _ALIGN = 64
 
@@ -102,7 +103,6 @@ def write_shard(
     if not (len(ids) == len(is_audit) == len(block) > 0):
         raise ValueError("ids, flags and features of a shard go together, and it is not empty")
     dense = np.ascontiguousarray(block.dense, dtype=np.float16)
-    wide = dense.astype(np.float64)
     content = _encode(
         {
             "ids": np.ascontiguousarray(ids, dtype=np.int64),
@@ -111,7 +111,7 @@ def write_shard(
             "indices": block.sparse.indices.astype(np.int32),
             "values": block.sparse.data.astype(np.float16),
             "dense": dense,
-            "dense_moments": np.stack([wide.sum(axis=0), np.square(wide).sum(axis=0)]),
+            "dense_moments": _moments(dense),
         },
         {"fingerprint": fingerprint, "n_columns": int(block.sparse.shape[1])},
     )
@@ -123,6 +123,15 @@ def write_shard(
     manifest = {field: getattr(shard, field) for field in ShardFile.__slots__ if field != "path"}
     write_atomically(path.with_suffix(".json"), json.dumps(manifest, sort_keys=True).encode())
     return shard
+
+
+def _moments(dense: NDArray[np.float16]) -> NDArray[np.float64]:
+    """The sum of each column, and of its squares. Some columns at a time: wide vectors as float64 are a gigabyte."""
+    found = np.zeros((2, dense.shape[1]))
+    for start in range(0, dense.shape[1], COLUMNS_AT_ONCE):
+        part = dense[:, start : start + COLUMNS_AT_ONCE].astype(np.float64)
+        found[:, start : start + COLUMNS_AT_ONCE] = part.sum(axis=0), np.square(part).sum(axis=0)
+    return found
 
 
 def as_stored(block: FeatureBlock) -> FeatureBlock:

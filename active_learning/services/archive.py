@@ -44,6 +44,7 @@ def restore(*, version: ModelVersion, folder: Path | None = None) -> None:
         with zipfile.ZipFile(files.archive_path(version.sha256)) as packed:
             contents = {Path(name).name: packed.read(name) for name in packed.namelist()}
     except (OSError, zipfile.BadZipFile) as error:
-        raise ArtifactRefused(f"The archive of model {version.number} cannot be read: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise ArtifactRefused(f"The archive of model {version.number} cannot be read: {why}") from error
     folder.parent.mkdir(parents=True, exist_ok=True)
     put_folder(folder, contents, sha256=version.sha256, keys=files.signing_keys())

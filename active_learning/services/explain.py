@@ -32,7 +32,7 @@ from active_learning.core.explain import (
     item_of_rows,
     rows_of_item,
 )
-from active_learning.core.featurize import Featurizer, FeaturizerSpec, flatten, sides
+from active_learning.core.featurize import Featurizer, FeaturizerSpec, RawItem, flatten, sides
 from active_learning.core.linear import LinearModel
 from active_learning.core.manifest import ArtifactRefused
 from active_learning.core.occlusion import PassageEffect, occlude
@@ -164,29 +164,42 @@ def reasons_for(
     name: Callable[[str], str],
     label: int | None = None,
     top: int = TOP,
-) -> list[dict[str, Any]]:
+) -> list[dict[str, Any]] | None:
     """The heaviest reasons for an answer that was just made: sentences, spans and figures.
 
     `dense` are the dense features of the item, `probabilities` is what the model said; `name` puts a label into words.
     No query, and a fraction of the answer's own cost (docs/explanation.md). None for a model that is no sum: there
-    reasons cost more than the answer, and `answer` makes them on request.
+    reasons cost more than the answer (`dear_reasons`).
     """
     model = explainer.model
     if not isinstance(model, LinearModel):
-        return []
+        return None
     contrast = contrast_of(probabilities, is_multilabel=model.is_multilabel, label=label)
     rows = rows_of_item(data, explainer.spec)
-    found = explain_sum(model, explainer, rows, dense, contrast, top=top + _LOOKED_THROUGH)
+    found = explain_sum(model, explainer, rows, dense, contrast, top=top, is_wanted=_is_telling)
     return _told(found.reasons, name(model.labels[contrast.first]), top)
 
 
+def dear_reasons(
+    *,
+    explainer: Explainer,
+    item: RawItem,
+    block: FeatureBlock,
+    probabilities: NDArray[np.float32],
+    name: Callable[[str], str],
+) -> list[dict[str, Any]]:
+    """The same of any model, from the item's row of features: no query and no embedding, but several times the cost of
+    the answer where the model is no sum."""
+    model = explainer.model
+    contrast = contrast_of(probabilities, is_multilabel=model.is_multilabel)
+    rows = rows_of_item(item.data, explainer.spec)
+    found = explain(explainer, rows, block, contrast, vector=item.vector, top=TOP + _LOOKED_THROUGH)
+    return _told(found.reasons, name(model.labels[contrast.first]))
+
+
 def _told(reasons: Sequence[Reason], label: str, top: int = TOP) -> list[dict[str, Any]]:
-    """The heaviest that mean something to people: a comma or a slash has to weigh more than a word to be told."""
-    telling = [
-        reason
-        for reason in reasons
-        if abs(reason.weight) >= (SOMEWHAT if reason.kind == WORD and not reason.name[:1].isalnum() else HARDLY)
-    ]
+    """The heaviest that mean something to people."""
+    telling = [reason for reason in reasons if _is_telling(reason.kind, reason.name, reason.weight)]
     return [
         {
             "text": reason_sentence(reason.kind, reason.name, reason.value, reason.side, reason.weight, label),
@@ -202,6 +215,11 @@ def _told(reasons: Sequence[Reason], label: str, top: int = TOP) -> list[dict[st
         }
         for reason in telling[:top]
     ]
+
+
+def _is_telling(kind: str, name: str, weight: float) -> bool:
+    """A comma or a slash has to weigh more than a word to be told."""
+    return abs(weight) >= (SOMEWHAT if kind == WORD and not name[:1].isalnum() else HARDLY)
 
 
 # One item

@@ -65,14 +65,15 @@ class Input:
 class Said:
     """What was found for an input, by a model or by the rules (then without probabilities).
 
-    `doubt`: the chance that it is wrong, as far as anything says so.
+    `doubt`: the chance that it is wrong, as far as anything says so. `reasons` are None where they cost more than the
+    answer and were not looked for.
     """
 
     value: Value
     probabilities: dict[str, float]
     confidence: Confidence | None
     doubt: float
-    reasons: Sequence[dict[str, Any]] = ()
+    reasons: Sequence[dict[str, Any]] | None = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,7 +402,7 @@ def _for_person(policy: ServingPolicy, one: Input, answer: Predicted) -> Routed:
 
 def _shown_words(one: Input, said: Said, shown: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The words that spoke for the answer, of the fields that are shown as they came; MAX_WORDS at most."""
-    spans = [(span, reason["log_odds"]) for reason in said.reasons for span in reason["spans"]]
+    spans = [(span, reason["log_odds"]) for reason in said.reasons or () for span in reason["spans"]]
     return [
         {"field": span["field"], "start": span["start"], "end": span["end"], "weight": weight}
         for span, weight in spans

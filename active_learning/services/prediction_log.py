@@ -51,10 +51,12 @@ def reason_for(row: Prediction) -> str:
 
 def record(*, project: Project, entries: Sequence[Logged]) -> None:
     """Logs the predictions of one request. When it returns, those for a person are in the inbox, for good."""
-    if any(entry.for_person for entry in entries) or not settings.PREDICTION_LOG_SECONDS:
-        _write_with_items(project, entries)
-    else:
-        _buffer.add(entries)
+    behind = [entry for entry in entries if entry.for_person is None] if settings.PREDICTION_LOG_SECONDS else []
+    at_once = [entry for entry in entries if entry.for_person is not None] if behind else entries
+    if at_once:
+        _write_with_items(project, at_once)
+    if behind:
+        _buffer.add(behind)
 
 
 def flush() -> None:

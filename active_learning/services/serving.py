@@ -12,6 +12,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from active_learning.core.blocks import FeatureBlock
 from active_learning.core.embedding import EmbeddingUnavailable
 from active_learning.core.explain import Explainer
 from active_learning.core.featurize import Featurizer, RawItem
@@ -21,7 +22,7 @@ from active_learning.core.manifest import ArtifactRefused
 from active_learning.core.values import likeliest_value
 from active_learning.selectors import LiveVersion
 from active_learning.services import loaded
-from active_learning.services.explain import Names, reasons_for
+from active_learning.services.explain import Names, dear_reasons, reasons_for
 from labeling.core.schema import SchemaRules, Value, rules_of
 from labeling.models import LabelSchema
 
@@ -39,11 +40,14 @@ class CannotServe(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a version says of one input, and its heaviest reasons (active_learning.services.explain)."""
+    """What a version says of one input, and its heaviest reasons (active_learning.services.explain).
+
+    None for reasons that were not looked for, because they cost more than the answer.
+    """
 
     value: Value
     probabilities: tuple[float, ...]
-    reasons: tuple[dict[str, Any], ...]
+    reasons: tuple[dict[str, Any], ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +73,21 @@ class ServedModel:
 
     def answer(self, inputs: Sequence[tuple[bytes, Mapping[str, Any], NDArray[np.float32] | None]]) -> list[Answer]:
         """Answers to checked inputs, each given as its digest, its fields and the owner's vector. What was answered
-        before by this version is remembered."""
+        before by this version is remembered.
+
+        Whoever asks about one input hears its reasons, whatever the model; of many only those that cost little."""
+        is_alone = len(inputs) == 1
         keys = [(self.live.sha256, digest) for digest, _, _ in inputs]
         known = _remembered.get_many(keys)
-        todo = [place for place, answer in enumerate(known) if answer is None]
+        todo = [place for place, answer in enumerate(known) if answer is None or (is_alone and answer.reasons is None)]
         if todo:
-            fresh = self._answer([RawItem(inputs[place][1], inputs[place][2]) for place in todo])
+            fresh = self._answer([RawItem(inputs[place][1], inputs[place][2]) for place in todo], is_alone)
             for place, answer in zip(todo, fresh, strict=True):
                 known[place] = answer
                 _remembered.put(keys[place], answer)
         return [answer for answer in known if answer is not None]
 
-    def _answer(self, items: Sequence[RawItem]) -> list[Answer]:
+    def _answer(self, items: Sequence[RawItem], is_alone: bool) -> list[Answer]:
         block = self.featurizer.transform(items)
         probabilities = self.model.predict_proba(block)
         if not np.isfinite(probabilities).all():
@@ -88,13 +95,21 @@ class ServedModel:
         answers = []
         for row, (item, p) in enumerate(zip(items, probabilities, strict=True)):
             reasons = self.reasons(item, block.dense[row], p)
+            if reasons is None and is_alone:
+                reasons = self.dear_reasons(item, block, p)
             answers.append(Answer(likeliest_value(p, self.rules), tuple(p.tolist()), reasons))
         return answers
 
-    def reasons(self, item: RawItem, dense: NDArray[Any], p: NDArray[np.float32]) -> tuple[dict[str, Any], ...]:
+    def reasons(self, item: RawItem, dense: NDArray[Any], p: NDArray[np.float32]) -> tuple[dict[str, Any], ...] | None:
         """What mostly made it say so, where that costs little beside the answer; `dense` are its dense features."""
         explainer, name = self.explainer, self.names.short
-        return tuple(reasons_for(explainer=explainer, data=item.data, dense=dense, probabilities=p, name=name))
+        found = reasons_for(explainer=explainer, data=item.data, dense=dense, probabilities=p, name=name)
+        return None if found is None else tuple(found)
+
+    def dear_reasons(self, item: RawItem, block: FeatureBlock, p: NDArray[np.float32]) -> tuple[dict[str, Any], ...]:
+        """The same at whatever cost: some milliseconds. `block` is the item's row of features."""
+        explainer, name = self.explainer, self.names.short
+        return tuple(dear_reasons(explainer=explainer, item=item, block=block, probabilities=p, name=name))
 
 
 class _Remembered:

@@ -159,8 +159,8 @@ def check_policy(policy: ServingPolicy) -> None:
         if len(getattr(policy, name)) > MAX_OF_ITS_OWN:
             raise Invalid(f"{name} has more than {MAX_OF_ITS_OWN} entries.", fields={name: "too many"})
     for name in ("label_bands", "segment_bands"):
-        for bands in getattr(policy, name).values():
-            _check_bands(name, bands)
+        for of, bands in getattr(policy, name).items():
+            _check_bands(name, bands, of)
     policy.edge_rules = _checked_rules(policy.edge_rules)
     if policy.segment_bands and not policy.segment_field:
         raise Invalid("Say which field holds the segment.", fields={"segment_field": "required"})
@@ -195,8 +195,9 @@ def _check_stored(name: str, value: Any) -> None:
         raise Invalid(error.message, fields={name: error.message}) from None
 
 
-def _check_bands(name: str, bands: list[float]) -> None:
+def _check_bands(name: str, bands: list[float], of: str = "") -> None:
     try:
         Bands(*bands)
     except (TypeError, ValueError) as error:
-        raise Invalid(str(error), fields={name: str(error)}) from None
+        words = f"{of}: {error}" if of else str(error)
+        raise Invalid(words, fields={name: words}) from None

@@ -62,7 +62,7 @@ def _shown(project: Project, answered: Answered, data: dict[str, Any]) -> dict[s
         # Passages say of a word what it does to the whole answer; a reason of the words alone says a part of that.
         "reasons": [
             reason["text"]
-            for reason in one.said.reasons
+            for reason in one.said.reasons or ()
             if reason["kind"] != "word" or more is None or not more.get("has_text")
         ],
         "scale": None if one.row.certainty is None else draw_scale(bands, one.row.certainty),

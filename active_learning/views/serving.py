@@ -1,5 +1,7 @@
 """Who decides: the settings of serving, what they would do to past traffic, what production says about the model."""
 
+import hashlib
+import json
 from typing import Any
 
 from django.contrib import messages
@@ -33,7 +35,7 @@ NAMES = {"review": "A person decides", "monitor": "Taken and watched", "auto": "
 @require_http_methods(["GET", "HEAD", "POST"])
 def serving(request: HttpRequest, slug: str) -> HttpResponse:
     """The settings as a form. Posting shows what they would have done to the last predictions; an owner's `save` keeps
-    them."""
+    them, new rules once that was shown of them."""
     membership = access.membership_for(request.user, slug, Membership.Role.REVIEWER)
     is_saving = request.POST.get("action") == "save"
     if is_saving:
@@ -43,9 +45,15 @@ def serving(request: HttpRequest, slug: str) -> HttpResponse:
     schema, rules = selectors.current_rules(project)
     form = ServingForm(request.POST or None, policy=policy, kind=schema.kind, labels=rules.labels)
     context: dict[str, Any] = {}
+    has_traffic = bool(selectors.latest_predictions(project=project, n=1))
     if request.method == "POST" and form.is_valid():
         try:
-            if is_saving:
+            tried = _rules_tried(form.changes())
+            # Rules are tried on past traffic before they are kept: what was not shown yet is shown first.
+            is_new = form.changes()["edge_rules"] not in ([], policy.edge_rules)
+            context["tried"] = tried
+            context["shown_first"] = is_saving and is_new and has_traffic and request.POST.get("tried") != tried
+            if is_saving and not context["shown_first"]:
                 change_serving(project=project, actor=request.user, **form.changes())
                 recheck(project=project)
                 messages.success(request, "Saved. It counts from the next request on.")
@@ -61,13 +69,18 @@ def serving(request: HttpRequest, slug: str) -> HttpResponse:
         "form": form,
         "is_owner": membership.role == Membership.Role.OWNER,
         "live": live,
-        "has_traffic": bool(selectors.latest_predictions(project=project, n=1)),
+        "has_traffic": has_traffic,
         "several": schema.kind == "choices",
         "hidden": sorted(fields_among(policy.log_fields, selectors.learned_fields(project=project))),
         **_bands(policy, live, of_two=several),
         **_production(project, live),
     }
     return render(request, "active_learning/serving.html", context, status=422 if form.errors else 200)
+
+
+def _rules_tried(changes: dict[str, Any]) -> str:
+    """What says, with the next post, that these very rules were looked at."""
+    return hashlib.sha256(json.dumps(changes["edge_rules"]).encode()).hexdigest()
 
 
 def _bands(policy: ServingPolicy, live: LiveVersion | None, *, of_two: bool) -> dict[str, Any]:

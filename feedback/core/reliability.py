@@ -58,6 +58,11 @@ class Reliability:
         return math.log(self.sensitivity.value / self.false_alarm.value)
 
     @property
+    def log_error(self) -> float:
+        """The standard error of `log_ratio` (delta method, of the counts completed by the whole)."""
+        return math.sqrt(sum((1 - one.value) / (one.value * one.n) for one in (self.sensitivity, self.false_alarm)))
+
+    @property
     def tells(self) -> bool:
         """Whether it surely comes more often of one than of the other: the intervals do not overlap."""
         return self.sensitivity.low > self.false_alarm.high or self.false_alarm.low > self.sensitivity.high

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from active_learning.models import Prediction
 from active_learning.selectors import VECTOR_FIELD
 from active_learning.services.decisions import ask_a_person
 from feedback import selectors
-from feedback.core.complaints import chance_wrong
+from feedback.core.complaints import Chance, chance_wrong
 from feedback.core.statements import REASONS
 from feedback.models import CurrentVerdict, FeedbackEvent
 from labeling.models import Item, Project, ReviewItem
@@ -47,12 +48,13 @@ def restate(*, item_ids: Iterable[int], now: datetime) -> None:
             come_back(items=[item])
         is_asked = item.split != Item.Split.AUDIT and item.state not in (Item.State.RESOLVED, Item.State.EXCLUDED)
         is_told = is_asked and bool(complaints.n)
+        chance = _chance(item, complaints.confidence) if is_told else Chance(0.0)
         restate_reason(
             project_id=item.project_id,
             item_id=item.pk,
             reason=REASON,
-            evidence=_evidence(complaints) if is_told else None,
-            priority=_priority(item, complaints.confidence) if is_told else 0.0,
+            evidence=_evidence(complaints, chance) if is_told else None,
+            priority=round(chance.value, 4) if is_told else 0.0,
             now=now,
         )
         if not complaints.n:
@@ -99,12 +101,13 @@ def _said_then(complaint: CurrentVerdict) -> dict[str, Any]:
     }
 
 
-def _evidence(complaints: selectors.About) -> dict[str, Any]:
+def _evidence(complaints: selectors.About, chance: Chance) -> dict[str, Any]:
     newest = complaints.newest
     events = [complaint.event for complaint in newest if complaint.event is not None]
     corrections = Counter(str(event.correction) for event in events if event.correction is not None)
     value_of = {str(event.correction): event.correction for event in events if event.correction is not None}
     return _said_then(newest[0]) | {
+        "chance": {name: one if one is None else round(one, 4) for name, one in asdict(chance).items()},
         "n": complaints.n,
         "n_verified": complaints.n_verified,
         "n_predictions": complaints.n_predictions,
@@ -135,8 +138,7 @@ def _by_cause(events: list[FeedbackEvent]) -> list[dict[str, Any]]:
     ]
 
 
-def _priority(item: Item, confidence: float | None) -> float:
+def _chance(item: Item, confidence: float | None) -> Chance:
     """What a look is expected to mend: how likely the answer is wrong, of which the model was so sure."""
     signals = selectors.signals_by_subject(item_id=item.pk)
-    known = selectors.known_ratios(project_id=item.project_id)
-    return round(chance_wrong(confidence, signals, known), 4)
+    return chance_wrong(confidence, signals, selectors.known_ratios(project_id=item.project_id))

@@ -77,5 +77,5 @@ def _flatten(detail: Any, prefix: str = "") -> dict[str, str]:
             for place, inner in enumerate(detail):
                 flat |= _flatten(inner, f"{prefix}[{place}]")
             return flat
-        return {prefix.removeprefix("non_field_errors"): " ".join(str(part) for part in detail)}
+        return {prefix.removesuffix("non_field_errors").removesuffix("."): " ".join(str(part) for part in detail)}
     return {prefix: str(detail)}

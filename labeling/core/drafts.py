@@ -14,7 +14,7 @@ from labeling.core.schema import SchemaRules, Value
 
 MAX_DATA_SIZE = MEGABYTE
 MAX_META_SIZE = 20_000
-MAX_FEATURES = 8_192
+MAX_FEATURES = 10_000
 MAX_EXTERNAL_ID = 200
 MAX_URL = 2_000
 

@@ -17,6 +17,8 @@ from labeling.models import Project
 from labeling.services.batches import Intake, IntakeReport
 
 Roles = tuple[tuple[str, str], ...]
+# More columns in a row of which the same is guessed are told in one line.
+MANY_COLUMNS = 5
 
 
 class ImportCommand(BaseCommand):
@@ -86,8 +88,12 @@ class ImportCommand(BaseCommand):
     def _guessed(self, intake: Intake[Any], reader: RowReader) -> Roles:
         first = [row for _, row in itertools.islice(reader, PREVIEW_ROWS) if not isinstance(row, RowError)]
         guesses = intake.guess(first)
-        for guess in guesses:
-            self.stdout.write(f"{guess.column}: {guess.role}. {guess.reason}")
+        for (role, reason), alike in itertools.groupby(guesses, key=lambda guess: (guess.role, guess.reason)):
+            columns = [guess.column for guess in alike]
+            if len(columns) > MANY_COLUMNS:
+                columns = [f"{columns[0]} to {columns[-1]} ({len(columns):,} columns)"]
+            for named in columns:
+                self.stdout.write(f"{named}: {role}. {reason}")
         return tuple((guess.column, guess.role) for guess in guesses)
 
     def _with_progress(self, drafts: Iterator[Any], reader: RowReader) -> Iterator[Any]:

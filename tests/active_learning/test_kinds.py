@@ -73,6 +73,7 @@ def test_a_table_is_learned_by_trees_and_the_choice_is_kept_shown_and_reused(own
     told = files.read_report(version.report_path)["words"]
     assert set(told) == {"same", "different"}
     assert all(name.split(":")[0] in ("x", "y", "z", "colour") for rows in told.values() for name, _ in rows)
+    reasons_come_with_one_answer_and_of_many_on_request(client, owner, project)
     # With fewer than half more labels the choice stands, and nothing is searched.
     later = train(project, 40, offset=220)
     assert later.metrics["search"] == search | {"by": version.number}
@@ -89,6 +90,26 @@ def test_a_table_is_learned_by_trees_and_the_choice_is_kept_shown_and_reused(own
         assert told in page
         assert told in card
         assert ("Boosted trees, 100 rounds" in page) == ("Boosted trees, 100 rounds" in card) == (told[0] == "C")
+
+
+def reasons_come_with_one_answer_and_of_many_on_request(client, owner, project):
+    def ask(name, body):
+        address = f"/api/v1/projects/{project.slug}/{name}/"
+        return client.post(address, body, content_type="application/json").json()
+
+    client.force_login(owner)
+    row = {"x": 0.9, "y": 0.9, "z": 0.1, "colour": "red"}
+    # Before anything is predicted: what is drawn by chance to be judged blind is explained to nobody.
+    explained = ask("explain", {"items": [row]})["explanations"][0]["reasons"]
+    many = ask("predict", {"items": [row, row | {"x": -0.9}]})["predictions"]
+    assert [(one["value"], one["reasons"], one["reasons_on_request"]) for one in many] == [
+        ("same", [], True),
+        ("different", [], True),
+    ]
+    alone = ask("predict", row)  # the answer is remembered, its reasons are made now
+    assert not alone["reasons_on_request"]
+    assert alone["reasons"][0]["name"] in ("x", "y")
+    assert alone["reasons"] == explained
 
 
 def test_an_owner_fixes_the_learner_and_what_does_not_suit_is_said(owner, client):

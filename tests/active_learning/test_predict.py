@@ -174,7 +174,7 @@ def test_a_version_whose_files_are_gone_or_that_fails_is_stood_in_for(owner, tra
     folder.rename(away)
     said = call.post(url(trained), body).json()
     assert (said["source"], said["model"]) == ("rules", None)
-    assert "model 1 cannot answer" in said["notice"]
+    assert "model 1 cannot answer" in said["notice"] and str(folder.parent) not in said["notice"]
     away.rename(folder)
     monkeypatch.setattr(serving, "RETRY_SECONDS", 0.0)
     assert call.post(url(trained), body).json()["source"] == "model"
@@ -259,10 +259,25 @@ def test_a_product_asks_for_one_of_its_users(owner, trained):
     for wrong in ("", "x" * 201, 17, None, ["a"], "a\0b"):
         assert ask(client_of(owner), wrong).status_code in (400, 422), wrong
     assert "subject" not in client_of(owner).post(url(trained), {"text": "a ball", "subject": "spam?"}).json()
+
+    def ask_of_one(body, header, client=None):
+        headers = {"Touchstone-Subject": header.encode().decode("latin-1")}  # as a server reads its bytes
+        return (client or client_of(owner)).post(url(trained), body, headers=headers)
+
+    alone = ask_of_one({"text": "a ball", "subject": "spam?"}, "user-17 ä").json()
+    assert read_feedback_token(token=alone["token"]).subject == mine
+    batch = {"items": [{"text": "a ball"}]}
+    (one,) = ask_of_one(batch, "user-17 ä").json()["predictions"]
+    assert read_feedback_token(token=one["token"]).subject == mine
+    assert ask_of_one(batch | {"subject": "somebody else"}, "user-17 ä").status_code == 422
+    for wrong in ("", "x" * 201):
+        assert ask_of_one({"text": "a ball"}, wrong).status_code == 422
+    bytes_of_none = client_of(owner).post(url(trained), {"text": "a ball"}, headers={"Touchstone-Subject": "\xe4"})
+    assert bytes_of_none.status_code == 422
     # Whoever may hear the model as a person does not speak for the product.
     reviewer = make_member(trained, "reviewer")
     by_hand = client_of(reviewer, scopes=["manage"])
-    assert ask(by_hand, "somebody").status_code == 403
+    assert ask(by_hand, "somebody").status_code == ask_of_one({"text": "a"}, "somebody", by_hand).status_code == 403
     assert by_hand.post(url(trained), {"items": [{"text": "a ball"}]}).status_code == 200
 
 

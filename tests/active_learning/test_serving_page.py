@@ -79,6 +79,15 @@ def test_a_preview_shows_what_moves_and_saves_nothing(client, owner, trained):  
     assert re.search(r"10 % 6 % to 17 %, n 100", said)
     assert "takes 10 of 100" in said
     assert not ServingPolicy.objects.exists()
+    # New rules are shown before they are saved, and what was shown is what is saved.
+    rules = typed(edge_rules="amount < 20 => small", action="save")
+    first = client.post(url, rules)
+    assert "Save once more keeps them" in words(first) and not ServingPolicy.objects.exists()
+    tried = re.search(r'name="tried" value="(\w+)"', first.content.decode())[1]
+    assert "Save once more" in words(client.post(url, rules | {"tried": tried, "edge_rules": "amount < 30"}))
+    assert client.post(url, rules | {"tried": tried}).status_code == 302
+    assert ServingPolicy.objects.get().edge_rules == [{"when": "amount < 20", "why": "small"}]
+    assert client.post(url, typed(edge_rules="amount < 20 => small", auto_above="80", action="save")).status_code == 302
     client.force_login(make_member(trained, "reviewer"))
     assert client.post(url, typed()).status_code == 200
     assert client.post(url, typed(action="save")).status_code == 403

@@ -10,6 +10,7 @@ from active_learning.models import ModelVersion, TrainingRun
 from active_learning.services import features, files
 from active_learning.services.policy import change_policy
 from active_learning.services.triggers import check_triggers
+from labeling.core.drafts import MAX_FEATURES
 from labeling.core.errors import Invalid
 from labeling.models import Item, Job
 from labeling.services.projects import change_schema
@@ -182,7 +183,7 @@ def test_without_any_field_there_is_nothing_to_tell_items_apart(owner, table):
     assert list(findings(table)) == ["no_features"]
 
 
-@pytest.mark.parametrize("dimension", [3, 8_192])
+@pytest.mark.parametrize("dimension", [3, MAX_FEATURES])
 def test_features_that_are_all_zero_are_a_refusal(owner, dimension):
     project = make_project(owner, config={"labels": ["left", "right"]})
     for n in range(30):
@@ -197,7 +198,7 @@ def test_features_that_are_all_zero_are_a_refusal(owner, dimension):
 
 def test_texts_train_beside_a_vector_of_zeros(owner):
     project = make_pool(owner, 40, audit_every=0)
-    project.items.update(features=np.zeros(8_192, dtype="<f4").tobytes())
+    project.items.update(features=np.zeros(MAX_FEATURES, dtype="<f4").tobytes())
     answer(pool_items(project, 20))
     assert run_training(project).result["version"] == 1
-    assert "8,192 numbers" in findings(project)["constant_vector"]["words"]
+    assert f"{MAX_FEATURES:,} numbers" in findings(project)["constant_vector"]["words"]

@@ -474,5 +474,7 @@ def test_staff_see_messages_and_no_secret(
         shown = client.get(f"/admin/active_learning/{name}/{row}/change/")
         assert shown.status_code == 200 and hook.secret not in shown.content.decode()
     chosen = {"action": "send_again", "_selected_action": str(Delivery.objects.get().pk)}
-    assert "1 are sent again" in client.post("/admin/active_learning/delivery/", chosen, follow=True).content.decode()
+    url = "/admin/active_learning/delivery/"
+    assert "Send again: 1 delivery." in client.post(url, chosen).content.decode()
+    assert "1 is sent again" in client.post(url, chosen | {"agreed": "yes"}, follow=True).content.decode()
     assert Delivery.objects.get().state == "waiting"

@@ -1,6 +1,8 @@
 """The pages about feedback and their figures: who may open them, what they say, and what a complaint becomes."""
 
 import json
+import math
+import re
 
 import pytest
 from django.test import Client
@@ -8,7 +10,8 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from feedback import urls
+from feedback import selectors, urls
+from feedback.core.complaints import Known
 from feedback.core.reliability import Pairs
 from feedback.models import CurrentVerdict, ImplicitEvent, WidgetKey
 from feedback.selectors import feedback_report, pairs
@@ -190,7 +193,7 @@ def test_the_page_shows_words_as_text_and_says_what_is_not_known(client, send, p
     assert (report.senders.subjects, report.senders.claimed, report.senders.unnamed) == (1, 1, 1)
 
 
-def test_a_reviewer_reads_the_users_words_and_takes_their_correction(client, send, project, reviewer):
+def test_a_reviewer_reads_the_users_words_and_takes_their_correction(client, send, project, reviewer, monkeypatch):
     marked = [{"field": "text", "start": 2, "end": 6, "weight": 0.4}]
     prediction = make_prediction(project, words=marked)
     send(prediction, "down", correction="negative", reasons=["wrong"], comment="<i>sad</i>", subject="a")
@@ -214,6 +217,13 @@ def test_a_reviewer_reads_the_users_words_and_takes_their_correction(client, sen
         "I <mark>like</mark> it",  # what its user saw marked
     ):
         assert words in page, words
+    # Odds of 3 to 7, three times: nobody vouches for the two, so they count as one.
+    assert re.search(r"a probability of <span class=.num.>56\D?%</span>: .*three times as often of a mistake", page)
+    known = {"thumbs_down": Known(math.log(2), 0.2), "correction": Known(math.log(2), 0.2)}
+    monkeypatch.setattr(selectors, "known_ratios", lambda project_id: known | {"undone": Known(0.0, 0.2)})
+    send(prediction, "down", comment="again", subject="b")
+    page = client.get(reverse("labeling:review", args=[project.slug])).content.decode()
+    assert re.search(r"a probability of <span class=.num.>46\D?%</span> \(<span class=.num.>37", page)
     review = ReviewItem.objects.get()
     url = reverse("labeling:review-decide", args=[project.slug, review.pk])
     assert client.post(url, {"value": json.dumps("negative")}).status_code == 302

@@ -3,6 +3,7 @@
 import pytest
 from rest_framework.test import APIClient
 
+from active_learning.models import ServingPolicy
 from active_learning.services import serving
 from feedback.services.keys import create_widget_key
 from labeling.models import ReviewItem
@@ -19,6 +20,8 @@ def test_what_users_correct_is_answered_right_afterwards(owner, settings, tmp_pa
     answer(pool_items(project, 60))
     answer(audit_items(project))
     run_training(project)
+    # What is drawn at random is judged blind: no list tells that somebody complained of it.
+    ServingPolicy.objects.create(project=project, exploration_share=0.0)
     key = create_widget_key(project=project, origins=[], actor=owner)
     call, anybody = APIClient(headers={"Authorization": f"Bearer {make_key(owner)}"}), APIClient()
     url = f"/api/v1/projects/{project.slug}"

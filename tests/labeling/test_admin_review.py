@@ -4,14 +4,16 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from labeling.core.errors import Conflict
 from labeling.models import AuditEntry, Item, Project, ReviewItem
 from labeling.services.inbox import open_review
 from labeling.services.review import cannot_tell, decide
-from tests.factories import make_item, make_user
+from tests.factories import make_item, make_member, make_user
 
 URL = "/admin/labeling/reviewitem/"
 
@@ -38,7 +40,7 @@ def reviews(project: Project) -> list[ReviewItem]:
 
 
 def act(client: Client, action: str, reviews: list[ReviewItem], **body: Any) -> str:
-    chosen = {"action": action, "_selected_action": [one.pk for one in reviews]} | body
+    chosen = {"action": action, "_selected_action": [one.pk for one in reviews], "agreed": "yes"} | body
     return client.post(URL, chosen, follow=True).content.decode()
 
 
@@ -80,6 +82,38 @@ def test_what_was_decided_is_put_back_and_what_was_built_on_is_left(
     page = act(as_stan, "put_back", reviews)
     assert "2 put back." in page and f"Review {reviews[2].pk} was left: A later decision" in page
     assert states(reviews) == ["open", "open", "decided", "open"]
+
+
+def test_what_an_action_does_is_said_before_it_is_done(
+    as_stan: Client, reviews: list[ReviewItem], project: Project, owner: Any, monkeypatch: Any
+) -> None:
+    decide(review=reviews[3], value="neutral", user=owner)
+    page = act(as_stan, "close", reviews, reason="<b>shop</b>", agreed="")
+    assert "Close: 3 review items." in page and f"{project.slug}: 3" in page and "&lt;b&gt;shop" in page
+    assert "Put back: 1 review item." in act(as_stan, "put_back", reviews, agreed="")
+    assert "suits no row" in act(as_stan, "put_back", reviews[:3], agreed="")
+    monkeypatch.setattr("labeling.staff.MOST_AT_ONCE", 2)
+    for agreed in ("", "yes"):
+        assert "3 rows are too many" in act(as_stan, "close", reviews, reason="x", agreed=agreed)
+    assert states(reviews) == ["open"] * 3 + ["decided"]
+
+
+def test_more_reviews_take_no_more_queries(as_stan: Client, reviews: list[ReviewItem], owner: Any) -> None:
+    def n_queries() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            as_stan.get(URL)
+        return len(queries)
+
+    decide(review=reviews[0], value="neutral", user=owner)
+    ReviewItem.objects.filter(pk=reviews[1].pk).delete()
+    with_three = n_queries()
+    for review in reviews[2:]:
+        decide(review=review, value="neutral", user=make_member(review.project, "reviewer"))
+        open_review(
+            project_id=review.project_id, item_id=review.item_id, reason="flag", evidence={}, priority=0.0,
+            now=timezone.now(),
+        )  # fmt: skip
+    assert n_queries() == with_three
 
 
 def test_whoever_only_looks_has_no_such_actions(client: Client, reviews: list[ReviewItem]) -> None:

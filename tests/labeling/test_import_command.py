@@ -34,6 +34,16 @@ def test_columns_are_guessed_and_said(project: Project, table: Path) -> None:
     assert Item.objects.get(external_id="3").meta == {"lang": "en", "month": "june"}
 
 
+def test_ten_thousand_numbers_are_one_vector_and_said_in_one_line(project: Project, tmp_path: Path) -> None:
+    path = tmp_path / "wide.csv"
+    names, zeros = ",".join(f"f{i}" for i in range(10_000)), ",0" * 10_000
+    path.write_text(f"image,{names}\nhttps://example.org/1.png{zeros}\n")
+    out, _ = run(project.slug, path)
+    assert "f0 to f9999 (10,000 columns): features. 10000 columns named f" in out
+    assert "1 created" in out and len(out.splitlines()) == 3
+    assert len(Item.objects.get().features) == 40_000
+
+
 def test_named_columns_are_used_alone(project: Project, table: Path) -> None:
     run(project.slug, table, text="tweet", meta="lang")
     item = Item.objects.order_by("id")[0]

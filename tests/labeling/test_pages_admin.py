@@ -87,14 +87,14 @@ def test_an_item_is_found_by_its_exact_external_id(client: Client, project: Proj
 
 
 def test_counting_stops_at_a_cap(client: Client, project: Project, staff: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr("labeling.admin.CappedPaginator.MOST", 4)
+    monkeypatch.setattr("labeling.staff.CappedPaginator.MOST", 4)
     make_items(project, 6)
     client.force_login(staff)
     assert client.get("/admin/labeling/item/").context["cl"].result_count == 4
 
 
 def release(client: Client, chosen: list[int]) -> None:
-    client.post("/admin/labeling/assignment/", {"action": "release", "_selected_action": chosen})
+    client.post("/admin/labeling/assignment/", {"action": "release", "_selected_action": chosen, "agreed": "yes"})
 
 
 def test_live_leases_are_released_and_answers_left_alone(
@@ -118,7 +118,10 @@ def test_a_key_is_revoked_and_its_secret_is_nowhere(client: Client, rows: None, 
     client.force_login(staff)
     html = client.get(f"/admin/labeling/apikey/{key.pk}/change/").content.decode()
     assert key.prefix in html and key.digest not in html
-    client.post("/admin/labeling/apikey/", {"action": "revoke", "_selected_action": [key.pk]})
+    chosen = {"action": "revoke", "_selected_action": [key.pk]}
+    assert "cannot be taken back" in client.post("/admin/labeling/apikey/", chosen).content.decode()
+    assert ApiKey.objects.get().revoked_at is None
+    client.post("/admin/labeling/apikey/", chosen | {"agreed": "yes"})
     key.refresh_from_db()
     assert key.revoked_at is not None
     assert AuditEntry.objects.filter(action="key.revoke", actor=staff).count() == 1
@@ -127,7 +130,9 @@ def test_a_key_is_revoked_and_its_secret_is_nowhere(client: Client, rows: None, 
 def test_who_may_only_look_neither_releases_nor_revokes(client: Client, rows: None, looker: Any) -> None:
     client.force_login(looker)
     release(client, list(Assignment.objects.values_list("pk", flat=True)))
-    client.post("/admin/labeling/apikey/", {"action": "revoke", "_selected_action": [ApiKey.objects.get().pk]})
+    client.post(
+        "/admin/labeling/apikey/", {"action": "revoke", "_selected_action": [ApiKey.objects.get().pk], "agreed": "yes"}
+    )
     assert not Assignment.objects.exclude(state="leased").exists()
     assert ApiKey.objects.get().revoked_at is None
 

@@ -13,7 +13,7 @@ MEGABYTE = 1_000_000
 # and an unclosed quote would otherwise swallow the rest of the file.
 MAX_ROW_SIZE = 16 * 1024 * 1024
 # A vector may come as one column per number.
-MAX_COLUMNS = 5_000
+MAX_COLUMNS = 12_000
 MAX_COLUMN_NAME = 200
 
 # Byte 0xNN that does not belong to the encoding is read as U+DCNN, so that one bad byte costs one row.

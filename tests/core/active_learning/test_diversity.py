@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from active_learning.core.blocks import FeatureBlock
-from active_learning.core.diversity import near_duplicates, typical_of_clusters
+from active_learning.core.diversity import MOST_DIRECTIONS, as_points, near_duplicates, typical_of_clusters
 from tests.core.active_learning.synthetic import block_of, topic_texts
 
 
@@ -58,3 +58,16 @@ def test_items_without_words_are_compared_by_their_vectors():
     dense[4] = dense[1] * 1.0001
     block = FeatureBlock(block_of([""] * 6).sparse, dense.astype(np.float16))
     assert near_duplicates(block, np.arange(6)).tolist() == [4]
+
+
+def test_wide_vectors_are_seen_along_fewer_directions_that_keep_their_distances():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30, 10_000)).astype(np.float16)
+    X[:15, :3_000] += 1
+    narrow = as_points(X, rng)
+    assert narrow.shape == (30, MOST_DIRECTIONS)
+    whole = (X - X.mean(axis=0, dtype=np.float32)) / X.std(axis=0, dtype=np.float32)
+    for one, other in ((0, 1), (0, 20), (16, 29)):
+        expected = np.linalg.norm(whole[one] - whole[other])
+        assert np.linalg.norm(narrow[one] - narrow[other]) == pytest.approx(expected, rel=0.12)
+    assert as_points(X[:, :MOST_DIRECTIONS], rng).shape == (30, MOST_DIRECTIONS)

@@ -37,6 +37,7 @@ def test_what_an_owner_fixed_is_compared_alone_unless_it_does_not_suit():
     assert kinds(candidates("choice", TEXT_SPEC, 3, "naive_bayes")) == ["naive_bayes", "naive_bayes"]
     assert kinds(candidates("choice", TEXT_SPEC, 3, "boosting")) == ["linear"] * 3
     assert "numbers or categories" in why_unsuited("boosting", "choice", TEXT_SPEC, 3)
+    assert "more than 1,000 numbers" in why_unsuited("boosting", "choice", FeaturizerSpec(vector_dimension=1_001), 3)
     assert "one label an item" in why_unsuited("boosting", "choices", TABLE, 3)
     assert "swapped" in why_unsuited("naive_bayes", "pair", TEXT_SPEC, 3)
     assert not why_unsuited("linear", "pair", TEXT_SPEC, 150)

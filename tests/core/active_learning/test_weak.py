@@ -70,6 +70,33 @@ def test_weights_by_hand():
     assert sum(together) == pytest.approx(0.05 * 7_700 * 3 / 7), "one network"
 
 
+def test_of_what_weak_labels_weigh_one_subject_and_one_network_have_their_share():
+    gold = {"a": 1e6}
+    crowd = [WeakLabel("a", 1.0, ((f"s{n}", f"n{n % 100}"),)) for n in range(400)]
+    loud = weights_of([*crowd, *[WeakLabel("a", 1.0, (("loud", "own"),))] * 200], gold)
+    assert sum(loud[400:]) == pytest.approx(0.01 * sum(loud)) and loud[0] == pytest.approx(0.3)
+    mob = weights_of([*crowd, *[WeakLabel("a", 1.0, ((f"mob {n}", "own"),)) for n in range(200)]], gold)
+    assert sum(mob[400:]) == pytest.approx(0.05 * sum(mob))
+    # Ten subjects cannot weigh a hundredth each of what they weigh together: none has more than three tenths.
+    few = [WeakLabel("a", 1.0, ((f"s{n}", ""),)) for n in range(9)]
+    found = weights_of([*few, *[WeakLabel("a", 1.0, (("loud", ""),))] * 90], gold)
+    assert sum(found[9:]) == pytest.approx(0.3 * sum(found)) and found[0] == pytest.approx(0.3)
+    coins = [WeakLabel("a", 0.5, ((f"s{n}", ""),)) for n in range(9)]
+    alone = weights_of([*coins, WeakLabel("a", 1.0, (("s", "n"),))], gold)
+    assert alone[-1] == pytest.approx(0.3), "who is alone is the whole"
+
+
+@given(weak_labels)
+def test_nobody_weighs_more_than_three_even_shares(labels):
+    heard = [one for one in labels if one.certainty > 0.5 + 1e-6]
+    weights = weights_of(heard, {"a": 1_000.0, "b": 1_000.0})
+    subjects = {who for one in heard for who, _ in one.backers}
+    assert sum(weights) > 0 or not heard, "a cap leaves something"
+    for subject in subjects:
+        alone = sum(w for one, w in zip(heard, weights, strict=True) if {who for who, _ in one.backers} == {subject})
+        assert alone <= max(0.01, 3 / len(subjects)) * sum(weights) * (1 + 1e-3) + 1e-9
+
+
 def test_that_none_applies_is_a_class_like_the_others():
     crowd = [WeakLabel([], 1.0, ((f"s{n}", ""),)) for n in range(2_000)]
     assert sum(weights_of(crowd, {"a": 100.0})) == 0.0, "nobody ever said that none applies"

@@ -4,7 +4,26 @@ import math
 
 import pytest
 
-from feedback.core.complaints import chance_wrong
+from feedback.core.complaints import Known
+from feedback.core.complaints import chance_wrong as chance_told
+
+
+def chance_wrong(*given):
+    return chance_told(*given).value
+
+
+def test_the_interval_is_there_where_all_that_counted_was_measured():
+    known = {"thumbs_down": Known(math.log(4), 0.3), "correction": Known(0.0, 0.2)}
+    found = chance_told(0.8, {"a": ["thumbs_down", "correction"]}, known)
+    assert found.value == pytest.approx(0.5)
+    assert (found.low, found.high) == (
+        pytest.approx(1 / (1 + math.exp(1.96 * 0.3)), abs=1e-4),
+        pytest.approx(1 - found.low),
+    )
+    assert chance_told(0.8, {"a": ["thumbs_down"], "b": ["flag_down"]}, known).low is None, "assumed"
+    assert chance_told(0.8, {"a": ["correction"]}, known).low is None, "nothing that was measured counted"
+    twice = chance_told(0.8, {"a": ["thumbs_down"], "b": ["thumbs_down"]}, known)
+    assert math.log(twice.high / (1 - twice.high)) == pytest.approx(math.log(4) + 1.96 * 0.6, abs=1e-3), "off alike"
 
 
 def test_the_chance_grows_with_doubt_and_with_independent_complaints():
@@ -14,12 +33,15 @@ def test_the_chance_grows_with_doubt_and_with_independent_complaints():
     assert chance_wrong(0.8, {"a": ["thumbs_down", "correction", "flag_down"]}, {}) == chance_wrong(0.8, one, {})
     assert chance_wrong(0.8, {"a": ["thumbs_down"], "b": ["correction"]}, {}) == pytest.approx(9 / 13)
     assert chance_wrong(0.8, {"a": ["thumbs_down"], "b": ["thumbs_up"]}, {}) == pytest.approx(0.2)
-    assert chance_wrong(0.95, one, {}) < chance_wrong(0.6, one, {}) == chance_wrong(0.6, one, {"copied": -1.0})
+    assert (
+        chance_wrong(0.95, one, {}) < chance_wrong(0.6, one, {}) == chance_wrong(0.6, one, {"copied": Known(-1.0, 0.1)})
+    )
     assert chance_wrong(None, {}, {}) == 0.5
 
 
 def test_what_is_known_of_a_signal_counts_instead():
-    known = {"thumbs_down": math.log(20), "undone": math.log(4), "correction": -1.0}
+    ratios = {"thumbs_down": math.log(20), "undone": math.log(4), "correction": -1.0}
+    known = {name: Known(ratio, 0.1) for name, ratio in ratios.items()}
     assert chance_wrong(0.8, {"a": ["thumbs_down"]}, known) == pytest.approx(5 / 6)
     assert chance_wrong(0.8, {"a": ["undone"]}, known) == pytest.approx(0.5)
     assert chance_wrong(0.8, {"a": ["undone"]}, {}) == pytest.approx(0.2), "what users do has to earn it"
