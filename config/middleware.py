@@ -8,11 +8,13 @@ from typing import Any
 import structlog
 from django.core.exceptions import BadRequest, RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.db import DataError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import UnreadablePostError
+from django.middleware.common import CommonMiddleware
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
+from django.utils.http import escape_leading_slashes
 
 from labeling.core.errors import DomainError, Invalid, Malformed, TooLarge
 from labeling.services.upkeep import database_problem, garbled_text
@@ -42,6 +44,19 @@ class RequestIdMiddleware:
         response = self.get_response(request)
         response["X-Request-ID"] = request_id
         return response
+
+
+class _SentAgain(HttpResponsePermanentRedirect):
+    status_code = 308  # with the same method and body; after 301 clients send a GET
+
+
+class SlashMiddleware(CommonMiddleware):
+    """Leads an address without its last slash to the one with it, and what was sent there too."""
+
+    response_redirect_class = _SentAgain
+
+    def get_full_path_with_slash(self, request: HttpRequest) -> str:
+        return escape_leading_slashes(request.get_full_path(force_append_slash=True))
 
 
 class DomainErrorMiddleware:

@@ -9,6 +9,7 @@ from django.urls import path
 from config.middleware import DomainErrorMiddleware, answer
 from labeling.api.errors import exception_handler
 from labeling.core.errors import Conflict, Invalid, TooLarge
+from tests.factories import make_key
 
 
 def _refuse(request):
@@ -183,3 +184,15 @@ def test_a_form_without_its_token_is_refused_in_words():
     response = strict.post("/login/", {"username": "ann", "password": "x"})
     assert response.status_code == 403
     assert "load it again" in response.text
+
+
+@pytest.mark.parametrize("debug", [True, False])
+@pytest.mark.django_db
+def test_what_is_sent_without_the_last_slash_arrives(owner, settings, debug):
+    settings.DEBUG = debug
+    call = Client(headers={"Authorization": f"Bearer {make_key(owner)}"})
+    body = {"slug": "tea", "name": "Tea", "schema": {"kind": "choice", "labels": ["green", "black"]}}
+    sent = call.post("/api/v1/projects", body, content_type="application/json")
+    assert (sent.status_code, sent["Location"]) == (308, "/api/v1/projects/")
+    assert call.post("/api/v1/projects", body, content_type="application/json", follow=True).status_code == 201
+    assert call.get("/api/v1/projects?page=2")["Location"] == "/api/v1/projects/?page=2"
