@@ -50,3 +50,10 @@ def test_what_is_known_of_a_signal_counts_instead():
     assert chance_wrong(0.8, {"a": ["undone"]}, known) == pytest.approx(0.5)
     assert chance_wrong(0.8, {"a": ["undone"]}, {}) == pytest.approx(0.2), "what users do has to earn it"
     assert chance_wrong(0.8, {"a": ["correction"]}, known) == pytest.approx(0.2), "worth nothing"
+
+
+@pytest.mark.parametrize(("signal", "value"), [("thumbs_down", 1.0), ("thumbs_up", 0.0)])
+def test_hundreds_of_users_are_no_more_than_sure(signal, value):
+    known = {"thumbs_down": Known(2.0, 0.5), "thumbs_up": Known(-2.0, 0.5)}
+    told = chance_told(0.6, {f"user {place}": [signal] for place in range(900)}, known)
+    assert told.value == pytest.approx(value) and 0 <= told.low <= told.value <= told.high <= 1
