@@ -77,12 +77,26 @@ def env_secret(name: str, file: Path) -> str:
     secret = env_text(name)
     if not secret:
         return _kept_secret(file)
-    if len(secret) < _SECRET_LENGTH or any(word in secret.lower() for word in _PLACEHOLDERS):
+    if _is_weak(secret):
         raise ImproperlyConfigured(
             f"{name} looks like a placeholder or is shorter than {_SECRET_LENGTH} characters. Unset it (one is made "
             f"and kept in {file}) or make one: python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
         )
     return secret
+
+
+def env_former_secrets(name: str) -> list[str]:
+    """Secrets that were in use before, the latest first. What could never have been one is refused."""
+    secrets_before = env_list(name, [])
+    if any(_is_weak(secret) for secret in secrets_before):
+        raise ImproperlyConfigured(
+            f"{name} must be former secret keys with commas between, of {_SECRET_LENGTH} characters or more each."
+        )
+    return secrets_before
+
+
+def _is_weak(secret: str) -> bool:
+    return len(secret) < _SECRET_LENGTH or any(word in secret.lower() for word in _PLACEHOLDERS)
 
 
 def _kept_secret(file: Path) -> str:

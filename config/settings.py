@@ -16,6 +16,7 @@ from config.env import (
     env_bool,
     env_choice,
     env_folder,
+    env_former_secrets,
     env_int,
     env_list,
     env_secret,
@@ -33,6 +34,7 @@ PORT = env_int("PORT", 8000, low=1, high=65_535)
 DEMO_HOST_PORT = env_int("DEMO_HOST_PORT", 0, low=0, high=65_535)
 TOUCHSTONE_HOME = env_folder("TOUCHSTONE_HOME", BASE_DIR / "var")
 SECRET_KEY = env_secret("SECRET_KEY", TOUCHSTONE_HOME / "secret_key")
+SECRET_KEY_FALLBACKS = env_former_secrets("SECRET_KEY_FALLBACKS")
 DEBUG = env_bool("DEBUG", False)
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 HTTPS = env_bool("HTTPS", False)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.conf import settings
 from django.core import signing
 from django.utils.crypto import salted_hmac
 
@@ -38,12 +39,14 @@ def feedback_token(*, prediction_id: UUID, project_id: int, subject: str = "") -
 def subject_digest(*, project_id: int, subject: str, is_verified: bool) -> str:
     """What stands for a subject in the tables of a project; empty for the empty one.
 
-    One that nobody vouches for is another subject than the verified one of the same name.
+    One that nobody vouches for is another subject than the verified one of the same name. The oldest key that is kept
+    makes it, so that a change of keys makes nobody a stranger: they still have one verdict each, and can be forgotten.
     """
     if not subject:
         return ""
     name = f"{project_id}:{'verified' if is_verified else 'claimed'}:{subject}"
-    return salted_hmac("feedback.subject", name, algorithm="sha256").hexdigest()[:32]
+    oldest = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS][-1]
+    return salted_hmac("feedback.subject", name, secret=oldest, algorithm="sha256").hexdigest()[:32]
 
 
 def read_feedback_token(*, token: str) -> FeedbackClaim:

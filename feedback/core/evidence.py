@@ -28,12 +28,12 @@ class Vote:
 
 
 def p_wrong(confidence: float, votes: Sequence[Vote]) -> float:
-    """The probability that the prediction is wrong, after the model's own and what users say (odds_wrong)."""
-    return probability(odds_wrong(confidence, votes))
+    """The probability that the prediction is wrong, after the model's own and what users say."""
+    return probability(odds_of_wrong(confidence, votes))
 
 
-def odds_wrong(confidence: float, votes: Sequence[Vote]) -> float:
-    """The log-odds that the prediction is wrong.
+def odds_of_wrong(confidence: float, votes: Sequence[Vote]) -> float:
+    """The logarithm of the odds that it is wrong.
 
     logit(1 - confidence) plus one vote a subject: their strongest, cut at MAX_LOG_RATIO. Channels of one subject say
     the same thing twice, so they are not added up.
@@ -48,8 +48,11 @@ def odds_wrong(confidence: float, votes: Sequence[Vote]) -> float:
 
 
 def probability(log_odds: float) -> float:
-    """Of any log-odds: those of some hundred users are more than a float's exponent holds."""
-    return 1 / (1 + math.exp(-min(max(log_odds, -500.0), 500.0)))
+    """What these odds are, however large a crowd has made them."""
+    if log_odds >= 0:
+        return 1 / (1 + math.exp(-log_odds))
+    odds = math.exp(log_odds)
+    return odds / (1 + odds)
 
 
 @dataclass(frozen=True, slots=True)

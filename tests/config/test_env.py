@@ -4,7 +4,7 @@ import stat
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from config.env import env_bool, env_choice, env_int, env_list, env_secret, env_storage_folder
+from config.env import env_bool, env_choice, env_former_secrets, env_int, env_list, env_secret, env_storage_folder
 from config.settings import _cache_location, _database, _socket_path
 
 
@@ -62,6 +62,16 @@ def test_a_placeholder_is_no_secret(monkeypatch, tmp_path, text):
     monkeypatch.setenv("SECRET_KEY", text)
     with pytest.raises(ImproperlyConfigured, match="SECRET_KEY"):
         env_secret("SECRET_KEY", tmp_path / "secret_key")
+
+
+def test_former_secrets_are_secrets_too(monkeypatch):
+    monkeypatch.delenv("SECRET_KEY_FALLBACKS", raising=False)
+    assert env_former_secrets("SECRET_KEY_FALLBACKS") == []
+    monkeypatch.setenv("SECRET_KEY_FALLBACKS", f"{'a1' * 16}, {'b2' * 16}")
+    assert env_former_secrets("SECRET_KEY_FALLBACKS") == ["a1" * 16, "b2" * 16]
+    monkeypatch.setenv("SECRET_KEY_FALLBACKS", f"{'a1' * 16},short")
+    with pytest.raises(ImproperlyConfigured, match="SECRET_KEY_FALLBACKS"):
+        env_former_secrets("SECRET_KEY_FALLBACKS")
 
 
 def test_a_given_secret_is_taken_and_not_written(monkeypatch, tmp_path):

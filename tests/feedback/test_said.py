@@ -21,7 +21,7 @@ from feedback.models import CurrentVerdict, FeedbackEvent, WidgetKey
 from feedback.selectors import MOST_HEARD, complaints_about, feedback_report, pairs
 from feedback.services import keys
 from feedback.services.keys import revoke_widget_key, rotate_widget_key
-from feedback.services.privacy import forget
+from feedback.services.privacy import forget, kept_of
 from labeling.core.inbox_order import WORTH
 from labeling.models import Annotation, Item, ReviewItem
 from labeling.selectors import ReviewFilter, open_reviews
@@ -424,6 +424,20 @@ def test_keys_are_replaced_and_revoked(send, prediction, key, owner):
     assert code_of(refused) == "unknown_key" and refused["WWW-Authenticate"].startswith("Key ")
     for wrong in ("", None, 5, "sk_x", "pk_\0", {"a": 1}):
         assert send(prediction, "up", key=wrong).status_code == 401
+
+
+def test_a_change_of_the_secret_key_makes_nobody_a_stranger(send, prediction, key, settings):
+    old, token = settings.SECRET_KEY, token_of(prediction, "alice")
+    signed = {"subject": "alice", "subject_signature": signature_of("alice", key.secret)}
+    assert send(prediction, "down", token=token, **signed).status_code == 201
+    settings.SECRET_KEY = "another-key-" + "k" * 40
+    assert code_of(send(prediction, "up", token=token)) == "bad_token", "the old key is not kept"
+    settings.SECRET_KEY_FALLBACKS = [old]
+    assert send(prediction, "up", token=token, **signed).status_code == 201
+    assert send(prediction, "down", token=token_of(prediction, "alice"), **signed).status_code == 201
+    assert send(prediction, "up", **signed).status_code == 201
+    assert CurrentVerdict.objects.get().revision == 4, "one subject, as before"
+    assert len(kept_of(project=key.project, subject="alice")["feedback"]) == 4
 
 
 def test_a_publishable_key_opens_nothing_else(key, project):
