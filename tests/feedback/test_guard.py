@@ -127,7 +127,7 @@ def _answers(project, n, hours_ago=0.5):
         )  # fmt: skip
 
 
-def test_praise_is_a_burst_too_and_whom_people_agreed_with_stays(complain, project, owner, settings):
+def test_praise_is_a_burst_too_and_whom_people_agreed_with_stays(complain, project, owner, client, settings):
     settings.FEEDBACK_PER_MINUTE = dict.fromkeys(settings.FEEDBACK_PER_MINUTE, 10**6)
     for hour in range(20):
         complain("regular", hours_ago=hour + 1.5)
@@ -138,6 +138,9 @@ def test_praise_is_a_burst_too_and_whom_people_agreed_with_stays(complain, proje
     for _ in range(5):
         complain("regular", verdict="up")
     assert check_bursts(now=NOW)["quarantined"] == 40
+    client.force_login(owner)
+    page = client.get(reverse("feedback:quarantine", args=[project.slug])).content.decode()
+    assert "<td>right</td>" in page and "<td>wrong</td>" not in page
     assert "times “right”" in CurrentVerdict.objects.filter(quarantined_at__isnull=False).first().quarantined_for
 
 

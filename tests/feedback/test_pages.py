@@ -228,7 +228,9 @@ def test_a_reviewer_reads_the_users_words_and_takes_their_correction(client, sen
     ):
         assert words in page, words
     # Odds of 3 to 7, three times: nobody vouches for the two, so they count as one.
-    assert re.search(r"a probability of <span class=.num.>56\D?%</span>: .*three times as often of a mistake", page)
+    assert re.search(
+        r"a probability of <span class=.num.>56\D?%</span>, after .*three times as often of a mistake", page
+    )
     known = {"thumbs_down": Known(math.log(2), 0.2), "correction": Known(math.log(2), 0.2)}
     monkeypatch.setattr(selectors, "known_ratios", lambda project_id: known | {"undone": Known(0.0, 0.2)})
     send(prediction, "down", comment="again", subject="b")
