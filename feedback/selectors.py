@@ -245,8 +245,9 @@ def feedback_report(*, project: Project, part: Part = Part(), now: datetime | No
     standing = _standing(verdicts).exclude(verdict=Verdict.UNDO)
     signals = ImplicitEvent.objects.filter(project=project, received_at__gte=since)
     answered = Prediction.objects.filter(project=project, created_at__gte=since)
-    own = pairs(project=project)
-    main = own.get(MAIN, Pairs())
+    own, mains = pairs_by_segment(project=project)
+    main = own[MAIN]
+    here = None if part.segment is None else mains.get(part.segment, Pairs())
     its, said = part.of(answered, "version__number"), part.of(standing, "model")
     weeks = _counts(its.annotate(week=TruncWeek("created_at")), said.annotate(week=TruncWeek("changed_at")), "week")
     # To choose another segment from, all of the version's are listed.
@@ -261,8 +262,8 @@ def feedback_report(*, project: Project, part: Part = Part(), now: datetime | No
         senders=_senders(standing),
         n_quarantined=verdicts.filter(quarantined_at__isnull=False).count(),
         days=draw_days(_days(said), last=now.date()),
-        weeks=[group_row(week, weeks[week], main) for week in sorted(weeks, reverse=True)],
-        segments=groups_of(by_segment, main) if set(by_segment) - {""} else Groups(),
+        weeks=[group_row(week, weeks[week], main, here) for week in sorted(weeks, reverse=True)],
+        segments=groups_of(by_segment, main, mains) if set(by_segment) - {""} else Groups(),
         grievances=_grievances(said),
         causes=_causes(said),
         comments=list(
@@ -379,14 +380,32 @@ def pairs(*, project: Project | None, of_verified: bool = False) -> dict[str, Pa
     """The pairs of each signal, of one project or of all: predictions that were given to a person when they were
     answered, whose item is settled by now, once an item. What users said did not bring these before a person, so it
     does not decide which of them are judged. `of_verified`: only verified subjects' signals are looked at."""
+    right, _ = _judged(project)
+    return pairs_of(right, _signals_on(list(right), of_verified))
+
+
+def pairs_by_segment(*, project: Project) -> tuple[dict[str, Pairs], dict[str, Pairs]]:
+    """The pairs of each signal of a project, and those of thumbs down of each of its segments."""
+    right, segment_of = _judged(project)
+    signals = _signals_on(list(right), of_verified=False)
+    of_segment: dict[str, dict[UUID, bool]] = defaultdict(dict)
+    for pk, is_right in right.items():
+        of_segment[segment_of[pk]][pk] = is_right
+    return pairs_of(right, signals), {name: pairs_of(its, signals)[MAIN] for name, its in of_segment.items()}
+
+
+def _judged(project: Project | None) -> tuple[dict[UUID, bool], dict[UUID, str]]:
+    """The predictions that people judged, as pairs count them: whether each was right, and its segment."""
     judged = given_to_people()
     if project is not None:
         judged = judged.filter(project=project)
-    rows = list(judged.order_by("-created_at").values_list("pk", "value", "item_id")[:MAX_JUDGED])
-    first = {item_id: (pk, said) for pk, said, item_id in rows}  # rows are the newest first: an item's oldest stays
+    rows = list(judged.order_by("-created_at").values_list("pk", "value", "item_id", "segment")[:MAX_JUDGED])
+    # They are the newest first: an item's oldest stays.
+    first = {item_id: (pk, said, segment) for pk, said, item_id, segment in rows}
     settled = _settled(list(first))
-    right = {pk: said == settled[item_id] for item_id, (pk, said) in first.items() if item_id in settled}
-    return pairs_of(right, _signals_on(list(right), of_verified))
+    known = [(item_id, *one) for item_id, one in first.items() if item_id in settled]
+    right = {pk: said == settled[item_id] for item_id, pk, said, _ in known}
+    return right, {pk: segment for _, pk, _, segment in known}
 
 
 def signal_weights(*, project: Project) -> dict[str, float]:

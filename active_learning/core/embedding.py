@@ -55,11 +55,12 @@ class UniversalSentenceEncoder:
                 raise EmbeddingUnavailable(f"{self.distribution} cannot be loaded: {error}") from error
             package = USE(threads=1)
             self._model = RememberingEncoder(package._model, package._tokenizer)
-        # Texts of like length share a micro-batch, so none waits for a long neighbour.
+        # A text that is there twice goes through once: beside other neighbours its last digits would differ. And those
+        # of like length share a micro-batch, so none waits for a long neighbour.
         clipped = [text[:MAX_EMBEDDED_CHARACTERS] for text in texts]
-        order = sorted(range(len(clipped)), key=lambda i: len(clipped[i]))
-        vectors = np.empty((len(clipped), self.dimension), dtype=np.float32)
-        vectors[order] = self._model.encode([clipped[i] for i in order])
+        distinct = sorted(set(clipped), key=lambda text: (len(text), text))
+        place = {text: i for i, text in enumerate(distinct)}
+        vectors: NDArray[np.float32] = self._model.encode(distinct)[[place[text] for text in clipped]]
         return vectors
 
 

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from sklearn.feature_extraction import FeatureHasher
 from sklearn.utils import murmurhash3_32
 
 from active_learning.core.blocks import FeatureBlock
@@ -308,19 +307,18 @@ class Featurizer:
         self._embedder = None
         if spec.embedding:
             self._embedder = embedder or embedder_for(spec.embedding, spec.embedding_version)
-        self._hasher = FeatureHasher(spec.n_columns, input_type="string", alternate_sign=False, dtype=np.float32)
 
     def transform(self, items: Sequence[RawItem]) -> FeatureBlock:
         """Features of `items`, one row each. Of a pair: those of a minus those of b."""
         if not self.spec.is_pair:
             return self._rows([flatten(item.data) for item in items], [item.vector for item in items])
         both = [[flatten(side) for side in sides(item.data, True)] for item in items]
-        nothing: list[NDArray[np.float32] | None] = [None] * len(items)
-        first = self._rows([pair[0] for pair in both], nothing)
-        second = self._rows([pair[1] for pair in both], nothing)
-        difference = sp.csr_matrix(first.sparse - second.sparse)
+        # In one go: two sides that say the same differ by nothing, not by a last digit.
+        block = self._rows([pair[0] for pair in both] + [pair[1] for pair in both], [None] * (2 * len(items)))
+        n = len(items)
+        difference = sp.csr_matrix(block.sparse[:n] - block.sparse[n:])
         difference.eliminate_zeros()
-        dense = first.dense.astype(np.float32) - second.dense.astype(np.float32)
+        dense = block.dense[:n].astype(np.float32) - block.dense[n:].astype(np.float32)
         if self.spec.vector_dimension:  # a pair's vector already speaks of both
             self._put_vectors(dense, [item.vector for item in items])
         return FeatureBlock(_tidy(difference), dense.astype(np.float16))
@@ -353,10 +351,15 @@ class Featurizer:
                 # float16 ends at 65,504; the pool's typical value is near 1 after scaling.
                 dense[i, start:end] = np.clip(vector / self.spec.vector_scale, -60_000, 60_000)
 
-    def _hash(self, words: Iterator[Iterable[str]]) -> sp.csr_matrix:
-        hashed = self._hasher.transform(words)
-        hashed.sum_duplicates()
-        return hashed
+    def _hash(self, words: Iterable[Iterable[str]]) -> sp.csr_matrix:
+        """How often each column occurs among the words of each row."""
+        rows = [hashed_columns(of_row, self.spec.n_columns) for of_row in words]
+        ends = np.cumsum([len(columns) for columns in rows])
+        columns = np.concatenate(rows).astype(np.int32)
+        ones, starts = np.ones(len(columns), dtype=np.float32), np.concatenate([[0], ends]).astype(np.int32)
+        counts = sp.csr_matrix((ones, columns, starts), shape=(len(rows), self.spec.n_columns), copy=False)
+        counts.sum_duplicates()
+        return counts
 
 
 def named_values(row: Mapping[str, Any], spec: FeaturizerSpec) -> Iterator[tuple[str, str]]:

@@ -43,17 +43,24 @@ class LinearModel:
     def scores(self, block: FeatureBlock) -> NDArray[np.float32]:
         """Uncalibrated scores, a column for each seen label."""
         places, is_known = self._places(block.sparse)
-        # What no labeled item has is left out: copying all weights to give it a row of zeros would cost more.
-        starts = np.concatenate([[0], np.cumsum(is_known)])[block.sparse.indptr]
-        known_only = sp.csr_matrix(
-            (block.sparse.data[is_known], places[is_known], starts), shape=(len(block), len(self.columns)), copy=False
-        )
-        scores = np.asarray(known_only @ self.sparse_weights, dtype=np.float32) + self.bias
+        scores = self._words(block.sparse, places, is_known) + self.bias
         if block.dense.shape[1]:
             for start in range(0, len(block), _CHUNK):
                 part = slice(start, start + _CHUNK)
                 scores[part] += block.dense[part].astype(np.float32) @ self.dense_weights
         return scores
+
+    def _words(
+        self, sparse: sp.csr_matrix, places: NDArray[np.int32], is_known: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """What the words add to each score. What no labeled item has is left out: copying all weights to give it a row
+        of zeros would cost more."""
+        data, places = sparse.data[is_known], places[is_known]
+        if sparse.shape[0] == 1:  # to make a sparse matrix takes longer than to add up one row
+            return np.asarray(data @ self.sparse_weights[places])[None]
+        starts = np.concatenate([[0], np.cumsum(is_known)])[sparse.indptr]
+        known_only = sp.csr_matrix((data, places, starts), shape=(sparse.shape[0], len(self.columns)), copy=False)
+        return np.asarray(known_only @ self.sparse_weights, dtype=np.float32)
 
     def _places(self, sparse: sp.csr_matrix) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         """Where each stored number's column stands among `columns`, and whether it is there at all."""

@@ -43,6 +43,9 @@ GIVEN_AWAY = 0.95
 TOLD_BY_WORDS = 0.85
 FAR_FROM_GIVEN_AWAY = 0.5
 MAX_NAMED = 5
+# Where more of the labeled items repeat audit items, those that do not are no picture of all; from so many items on.
+MOST_REPEATED = 0.5
+MIN_ITEMS_FOR_REPEATS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +115,20 @@ class Repeats:
 
 
 def check_repeats(
-    keys: Sequence[bytes | None], values: Sequence[object], audit_keys: Collection[bytes | None]
+    keys: Sequence[bytes | None],
+    values: Sequence[object],
+    audit_keys: Collection[bytes | None],
+    *,
+    are_columns_alone: bool = False,
 ) -> Repeats:
     """Labeled items by the key of their content (None: nothing to compare) against each other and the audit split.
 
     An item that repeats an audit item would make the audit a test of memory. It is left out of the training rather than
-    the audit item out of the audit: a test that drops what came up twice is no random sample any more. Where all
-    labeled items are one and the same, that is the trouble, and the only finding.
+    the audit item out of the audit: a test that drops what came up twice is no random sample any more. Where most items
+    repeat one nothing honest is left: without them a model learns from what is unlike the audit, with them the audit
+    tests memory. That is a refusal, but for items of numbers and categories alone (`are_columns_alone`): equal rows of
+    so few values are different things, and new ones will be equal to them as well. Where all labeled items are one and
+    the same, that is the trouble, and the only finding.
     """
     if len(keys) >= MIN_EXAMPLES and len(set(keys)) == 1 and keys[0] is not None:
         words = f"All {len(keys):,} labeled items look the same to the model: every field that it looks at is equal."
@@ -132,8 +142,28 @@ def check_repeats(
     torn = [counts for counts in answers.values() if len(counts) > 1]
     found = []
     if in_audit:
-        words = f"{_items(len(in_audit))} with the same content as an audit item: left out of the training, because"
-        found.append(Finding("repeats_audit", WARN, f"{words} the audit must test what the model has not seen."))
+        share = len(in_audit) / len(keys)
+        is_most = len(keys) >= MIN_ITEMS_FOR_REPEATS and share > MOST_REPEATED
+        of_all = f"{len(in_audit):,} of {len(keys):,} labeled items ({100 * share:.0f} %)"
+        if is_most and are_columns_alone:
+            words = (
+                f"{of_all} have the same values as an audit item: there are so few different ones that new items will"
+            )
+            words += " have them too. They are learned from, and the audit speaks of items with such values."
+            found.append(Finding("repeats_audit", WARN, words))
+            in_audit = []
+        elif is_most:
+            words = (
+                f"{of_all} have the same content as an audit item. With them the audit would test what the model has"
+            )
+            words += (
+                " seen, without them it would learn from what is unlike the audit: nothing honest could be said of it."
+            )
+            words += " Exclude the copies, or import each content once."
+            return Repeats([Finding("repeats_audit", REFUSE, words)], [])
+        else:
+            words = f"{_items(len(in_audit))} with the same content as an audit item: left out of the training, because"
+            found.append(Finding("repeats_audit", WARN, f"{words} the audit must test what the model has not seen."))
     if torn:
         n = sum(counts.total() for counts in torn)
         groups = f"{len(torn):,} group{'s' if len(torn) != 1 else ''}"

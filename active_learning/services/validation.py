@@ -69,7 +69,14 @@ def check_data(
         if place in looked_at:
             seen[place] = item
     audited = features.raw_items(np.array(audit.ids, dtype=np.int64))
-    repeats = check_repeats(keys, labels.values, {content_key(item, spec) for _, item, _ in audited})
+    repeats = check_repeats(
+        keys,
+        labels.values,
+        {content_key(item, spec) for _, item, _ in audited},
+        are_columns_alone=not spec.text_fields and not spec.vector_dimension,
+    )
+    if refusal(repeats.findings):
+        return CheckedLabels(labels, repeats.findings)
     kept = labels.without(repeats.in_audit) if repeats.in_audit else labels
     counts = check_counts(labels=kept, rules=rules, live=live)
     if refusal(counts):

@@ -73,6 +73,10 @@ class GroupFeedback(serializers.Serializer):
     complained = ShareOutput(allow_null=True, help_text="Predictions with thumbs down, of all.")
     corrected = ShareOutput(allow_null=True, help_text="The error rate behind that share.")
     why = serializers.CharField(help_text="Why there is none; empty when there is.")
+    as_marked = serializers.CharField(
+        help_text="How users mark mistakes `here`, in the segment, or `everywhere` in the project corrects the rate; "
+        "empty for what is of no segment."
+    )
 
 
 class SegmentsFeedback(serializers.Serializer):
@@ -166,6 +170,7 @@ def _group(row: GroupRow) -> dict[str, Any]:
         "down": None if row.is_small else row.counts.down,
         **{name: share and asdict(share) for name, share in shares.items()},
         "why": row.corrected.why,
+        "as_marked": row.as_marked,
     }
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
-from feedback.core.evidence import Vote, p_wrong
+from feedback.core.evidence import Vote, odds_of_wrong, probability
 from labeling.core.shares import Z95
 
 # What a signal counts for before its reliability is known, as a logarithm: a complaint comes three times as often of a
@@ -49,18 +49,13 @@ def chance_wrong(
         if votes:
             strongest[subject] = max(votes, key=lambda vote: (abs(vote[0]), vote[0]))
     heard = {subject: Vote(subject, ratio) for subject, (ratio, _) in strongest.items()}
-    value = p_wrong(UNSURE if confidence is None else confidence, list(heard.values()))
+    odds = odds_of_wrong(UNSURE if confidence is None else confidence, list(heard.values()))
     counted = Counter(name for ratio, name in strongest.values() if ratio)
     if not counted or any(name not in known for name in counted):
-        return Chance(value)
+        return Chance(probability(odds))
     # Beyond MAX_LOG_RATIO a ratio may be off without moving anything; that is left in, which makes the interval wider.
     half = Z95 * math.sqrt(sum((n * known[name].error) ** 2 for name, n in counted.items()))
-    odds = math.log(value / (1 - value))
-    return Chance(value, _probability(odds - half), _probability(odds + half))
-
-
-def _probability(log_odds: float) -> float:
-    return 1 / (1 + math.exp(-min(max(log_odds, -500.0), 500.0)))
+    return Chance(probability(odds), probability(odds - half), probability(odds + half))
 
 
 def _ratio(name: str, known: Mapping[str, Known]) -> float:

@@ -28,7 +28,12 @@ class Vote:
 
 
 def p_wrong(confidence: float, votes: Sequence[Vote]) -> float:
-    """The probability that the prediction is wrong, after the model's own and what users say.
+    """The probability that the prediction is wrong, after the model's own and what users say."""
+    return probability(odds_of_wrong(confidence, votes))
+
+
+def odds_of_wrong(confidence: float, votes: Sequence[Vote]) -> float:
+    """The logarithm of the odds that it is wrong.
 
     logit(1 - confidence) plus one vote a subject: their strongest, cut at MAX_LOG_RATIO. Channels of one subject say
     the same thing twice, so they are not added up.
@@ -39,8 +44,15 @@ def p_wrong(confidence: float, votes: Sequence[Vote]) -> float:
         if abs(vote.log_ratio) >= abs(strongest.get(vote.subject, 0.0)):
             strongest[vote.subject] = vote.log_ratio
     odds = math.log(doubt / (1 - doubt))
-    odds += sum(max(-MAX_LOG_RATIO, min(MAX_LOG_RATIO, ratio)) for ratio in strongest.values())
-    return 1 / (1 + math.exp(-odds))
+    return odds + sum(max(-MAX_LOG_RATIO, min(MAX_LOG_RATIO, ratio)) for ratio in strongest.values())
+
+
+def probability(log_odds: float) -> float:
+    """What these odds are, however large a crowd has made them."""
+    if log_odds >= 0:
+        return 1 / (1 + math.exp(-log_odds))
+    odds = math.exp(log_odds)
+    return odds / (1 + odds)
 
 
 @dataclass(frozen=True, slots=True)

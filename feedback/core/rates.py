@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from feedback.core.reliability import MIN_PAIRS, Pairs
+from feedback.core.reliability import MIN_PAIRS, SHRINK_TO, Pairs
 from labeling.core.shares import Z95, Share
 
+NO_PAIRS = Pairs()
 # Of fewer subjects it cannot be told how alike one subject's verdicts are: they are taken to be all alike.
 MIN_SUBJECTS = 10
 
@@ -38,22 +39,25 @@ class Corrected:
     why: str = ""
 
 
-def corrected_rate(n_signals: int, n: int, pairs: Pairs) -> Corrected:
+def corrected_rate(n_signals: int, n: int, pairs: Pairs, others: Pairs = NO_PAIRS) -> Corrected:
     """The error rate behind `n_signals` of `n` predictions that carry a signal (Rogan and Gladen 1978).
 
     (observed - false alarms) / (sensitivity - false alarms), cut to 0..1. The 95 % interval is Fieller's (1954) of this
     ratio: all rates r for which observed - r sensitivity - (1 - r) false alarms is within its error of 0; it counts
     in that sensitivity and false alarms are estimates too. Each of the three counts has one more of either kind.
-    Undefined below MIN_PAIRS judged wrong or right, and for a signal that does not surely tell the two apart: there the
-    interval would have no end.
+    `others` are pairs of the rest of the project, if `pairs` are those of a part of it: their rates stand beside its
+    own with the weight of at most SHRINK_TO pairs. Undefined below MIN_PAIRS judged wrong or right, and for a signal
+    that does not surely tell the two apart: there the interval would have no end.
     """
     if min(pairs.n_wrong, pairs.n_right) < MIN_PAIRS:
         return Corrected(None, f"fewer than {MIN_PAIRS} judged wrong or judged right")
     if n == 0:
         return Corrected(None, "no predictions")
     seen, seen_error = _with_error(n_signals, n)
-    hit, hit_error = _with_error(pairs.on_wrong, pairs.n_wrong)
-    alarm, alarm_error = _with_error(pairs.on_right, pairs.n_right)
+    on_wrong, n_wrong = _drawn(pairs.on_wrong, pairs.n_wrong, others.on_wrong, others.n_wrong)
+    on_right, n_right = _drawn(pairs.on_right, pairs.n_right, others.on_right, others.n_right)
+    hit, hit_error = _with_error(on_wrong, n_wrong)
+    alarm, alarm_error = _with_error(on_right, n_right)
     z2, tells, above = Z95 * Z95, hit - alarm, seen - alarm
     # (above - r tells)^2 <= z2 (seen_error + r^2 hit_error + (1 - r)^2 alarm_error), as a r^2 + 2 b r + c <= 0
     a = tells**2 - z2 * (hit_error + alarm_error)
@@ -63,12 +67,18 @@ def corrected_rate(n_signals: int, n: int, pairs: Pairs) -> Corrected:
     c = above**2 - z2 * (seen_error + alarm_error)
     root = math.sqrt(max(0.0, b * b - a * c))
     low, high = _cut((-b - root) / a), _cut((-b + root) / a)
-    sensitivity, false_alarm = pairs.on_wrong / pairs.n_wrong, pairs.on_right / pairs.n_right
+    sensitivity, false_alarm = on_wrong / n_wrong, on_right / n_right
     value = (n_signals / n - false_alarm) / (sensitivity - false_alarm) if sensitivity > false_alarm else low
     return Corrected(Share(min(max(value, low), high), low, high, n))
 
 
-def _with_error(given: int, n: int) -> tuple[float, float]:
+def _drawn(given: int, n: int, given_elsewhere: int, n_elsewhere: int) -> tuple[float, float]:
+    """The counts of a part, with those of the rest at the weight of SHRINK_TO."""
+    strength = min(float(n_elsewhere), SHRINK_TO)
+    return (given + strength * given_elsewhere / n_elsewhere, n + strength) if n_elsewhere else (given, n)
+
+
+def _with_error(given: float, n: float) -> tuple[float, float]:
     """A share and its variance, with one more of either kind."""
     share = (given + 1) / (n + 2)
     return share, share * (1 - share) / (n + 2)

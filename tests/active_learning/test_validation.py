@@ -104,6 +104,36 @@ def test_when_only_repeats_of_audit_items_have_a_second_answer_it_says_so(owner)
     assert last_run(project).outcome.startswith("All 5 labels say food")
 
 
+def test_when_most_of_what_is_labeled_repeats_audit_items_nothing_is_learned(owner):
+    project = make_pool(owner, 120)
+    labeled, audited = pool_items(project, 30), audit_items(project)
+    for item, original in zip(labeled[:16], audited, strict=False):
+        Item.objects.filter(pk=item.pk).update(data={"text": original.data["text"].upper()})
+    answer(labeled)
+    answer(audited)
+    run_training(project)
+    assert list(findings(project)) == ["repeats_audit"]
+    assert last_run(project).outcome.startswith("16 of 30 labeled items (53 %) have the same content as an audit item.")
+    assert not ModelVersion.objects.filter(project=project).exists()
+
+
+def test_a_table_of_few_different_rows_is_learned_from_and_one_of_a_single_row_is_not(owner):
+    project = make_pool(owner, 120)
+    for n, item in enumerate(project.items.all()):
+        row = {"colour": ["red", "blue", "green"][n % 3], "size": n % 2}
+        topic = TOPICS[(n + (n % 4 == 0)) % 3]  # mostly what the colour says
+        Item.objects.filter(pk=item.pk).update(data=row, meta={"topic": topic})
+    answer(pool_items(project, 60))
+    answer(audit_items(project))
+    run_training(project)
+    assert "They are learned from" in findings(project)["repeats_audit"]["words"]
+    assert len(learned_ids(project)) == 60
+    project.items.update(data={"colour": "red", "size": 1})
+    run_training(project)
+    assert list(findings(project)) == ["no_features"]
+    assert findings(project)["no_features"]["words"].startswith("All 60 labeled items look the same to the model")
+
+
 def test_contradictory_repeats_are_learned_from_and_reported(owner):
     project = make_pool(owner, 80)
     labeled = pool_items(project, 24)

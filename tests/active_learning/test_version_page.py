@@ -240,7 +240,8 @@ ELSEWHERE = {
     "similar", "similar-now", "errors", "errors-now", "error-label", "error-label-back", "error-check",
     "error-check-back", "error-guideline", "why", "why-more", "serving", "batches", "batches-now",
     "batch-result", "batch-again", "schedule-batch", "stop-schedule", "review-figures", "webhooks", "webhook",
-    "webhook-test", "webhook-secret", "webhook-switch", "webhook-delete", "webhook-again",
+    "webhook-test", "webhook-secret", "webhook-switch", "webhook-delete", "webhook-again", "webhook-all-again",
+    "halt-batch",
 }  # fmt: skip
 
 

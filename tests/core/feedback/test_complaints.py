@@ -22,6 +22,10 @@ def test_the_interval_is_there_where_all_that_counted_was_measured():
     )
     assert chance_told(0.8, {"a": ["thumbs_down"], "b": ["flag_down"]}, known).low is None, "assumed"
     assert chance_told(0.8, {"a": ["correction"]}, known).low is None, "nothing that was measured counted"
+    crowd = chance_told(0.8, {place: ["thumbs_down"] for place in range(100)}, {"thumbs_down": Known(2.9, 0.1)})
+    assert crowd.value == crowd.high == 1.0 and 0.99 < crowd.low <= 1
+    praise = chance_told(0.8, {place: ["thumbs_up"] for place in range(900)}, {"thumbs_up": Known(-2.9, 0.1)})
+    assert 0 <= praise.low <= praise.value <= praise.high < 0.01
     twice = chance_told(0.8, {"a": ["thumbs_down"], "b": ["thumbs_down"]}, known)
     assert math.log(twice.high / (1 - twice.high)) == pytest.approx(math.log(4) + 1.96 * 0.6, abs=1e-3), "off alike"
 
@@ -46,3 +50,10 @@ def test_what_is_known_of_a_signal_counts_instead():
     assert chance_wrong(0.8, {"a": ["undone"]}, known) == pytest.approx(0.5)
     assert chance_wrong(0.8, {"a": ["undone"]}, {}) == pytest.approx(0.2), "what users do has to earn it"
     assert chance_wrong(0.8, {"a": ["correction"]}, known) == pytest.approx(0.2), "worth nothing"
+
+
+@pytest.mark.parametrize(("signal", "value"), [("thumbs_down", 1.0), ("thumbs_up", 0.0)])
+def test_hundreds_of_users_are_no_more_than_sure(signal, value):
+    known = {"thumbs_down": Known(2.0, 0.5), "thumbs_up": Known(-2.0, 0.5)}
+    told = chance_told(0.6, {f"user {place}": [signal] for place in range(900)}, known)
+    assert told.value == pytest.approx(value) and 0 <= told.low <= told.value <= told.high <= 1
