@@ -125,7 +125,8 @@ def count_ratios(*, project: Project) -> None:
 
 
 def _ratios_key(project_id: int) -> str:
-    return f"feedback.ratios:{project_id}"
+    # Another name than that of releases which kept other figures: theirs may still be in the cache.
+    return f"feedback.known:{project_id}"
 
 
 def correction_choices(*, project: Project, said: Any = None) -> tuple[list[dict[str, Any]], bool]:

@@ -190,8 +190,11 @@ def test_complaints_stand_in_line_by_how_likely_the_answer_is_wrong(send, projec
         )
     crowd.refresh_from_db()
     assert crowd.priority == sure.priority, "taken back, it is as likely as before"
+    # What the release before kept in the cache stops nobody who complains while it is upgraded.
+    cache.set(f"feedback.ratios:{project.pk}", {"thumbs_down": 0.7}, 60)
+    assert complain("surer yet", 0.95, "a").priority == sure.priority
     # Once it is known how users complain, that counts.
-    cache.set(f"feedback.ratios:{project.pk}", {"thumbs_down": (0.0, 0.2)}, 60)
+    cache.set(f"feedback.known:{project.pk}", {"thumbs_down": (0.0, 0.2)}, 60)
     assert complain("sure as well", 0.95, "a").priority == (pytest.approx(0.05) if has_valkey else sure.priority)
 
 
