@@ -43,8 +43,6 @@ from labeling.models import Item, LabelSchema, Project, Resolution, ReviewItem
 from labeling.selectors import ReviewFilter, n_open_reviews
 
 Verdict = FeedbackEvent.Verdict
-# A picker of more is none; a correction may still name any label.
-MAX_CHOICES = 50
 # So far back the page looks; logged predictions are kept about as long.
 WINDOW = timedelta(days=30)
 MAX_JUDGED = 20_000
@@ -127,7 +125,8 @@ def count_ratios(*, project: Project) -> None:
 
 
 def _ratios_key(project_id: int) -> str:
-    return f"feedback.ratios:{project_id}"
+    # Another name than that of releases which kept other figures: theirs may still be in the cache.
+    return f"feedback.known:{project_id}"
 
 
 def correction_choices(*, project: Project, said: Any = None) -> tuple[list[dict[str, Any]], bool]:
@@ -136,8 +135,8 @@ def correction_choices(*, project: Project, said: Any = None) -> tuple[list[dict
     What was `said` is no correction of it.
     """
     schema = LabelSchema.objects.current(project.pk)
-    answers = [answer for answer in answers_of(schema.kind, schema.config) if answer.value != said]
-    shown = [{"value": answer.value, "name": answer.text} for answer in answers[:MAX_CHOICES]]
+    answers = answers_of(schema.kind, schema.config)
+    shown = [{"value": answer.value, "name": answer.text} for answer in answers if answer.value != said]
     return shown, schema.kind == "choices"
 
 

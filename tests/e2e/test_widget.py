@@ -279,6 +279,16 @@ def test_other_languages_directions_and_colours(host, touchstone, key, project, 
     expect(page.get_by_role("status")).to_have_text("תודה.")
     boxes = [page.get_by_role("button", name=name).bounding_box() for name in ("כן", "לא")]
     assert boxes[0]["x"] > boxes[1]["x"] and min(box["height"] for box in boxes) >= 32
+    # Words that are longer than a phone is wide stay on it.
+    long = json.dumps(
+        {"down": "nein, das stimmt so nicht ganz und gar nicht", "none": "nichts davon " * 9, "more": "mehr"}
+    )
+    page.set_viewport_size({"width": 320, "height": 700})
+    page.evaluate("text => document.querySelector('touchstone-feedback').setAttribute('strings', text)", long)
+    page.get_by_role("button", name="nein").click()
+    page.get_by_role("button", name="mehr").click()
+    expect(page.get_by_label("What would be right?")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 @pytest.mark.parametrize("end", ["left", "closed"])

@@ -14,7 +14,7 @@ from tests.feedback.conftest import PAGE, token_of
 PUBLISHED = {
     "widget-1.0.0.js": "sha384-raxk1G65WdraoZRqLKn8wHmiqumpEydDvBhuEjIJRAji7TYpmahNwRAui4Cv14Nc",
     "widget-1.1.0.js": "sha384-ii0vpAnREKnMA5Zkre4RSjiPwPRcOwVq2j9BU7slC/ZJJ5TpFdD87NkmfYJIpTYc",
-    "widget-1.2.0.js": "sha384-ps/nESYDcPn6rOR8vj8aUpo52OYw2UZ5LLo9Ym7UqpSxjR2ld0YYBBtRUujBd1rT",
+    "widget-1.2.0.js": "sha384-wlKL7bfJrR0AuPZFLo+UOX5jhU1i1THnMCWVwVf/A1YYs5pcGhSzJ1iUz7SyaH9/",
     "signals-1.0.0.js": "sha384-qEKVOkGPLKadhfbW/v93o/LR53lWIERPmamGXQ1czvVyCHLSGmhJzEVfiboF3P3j",
     "signals-1.1.0.js": "sha384-Cysiapm8DaPjL6P755wv03+WZBy0EFWapV1+TaYeJ0Mg727OY7+9cEqk6v1eMCbo",
 }

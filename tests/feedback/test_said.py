@@ -20,7 +20,7 @@ from feedback.core.subjects import signature_of
 from feedback.models import CurrentVerdict, FeedbackEvent, WidgetKey
 from feedback.selectors import MOST_HEARD, complaints_about, feedback_report, pairs
 from feedback.services import keys
-from feedback.services.keys import revoke_widget_key, rotate_widget_key
+from feedback.services.keys import create_widget_key, revoke_widget_key, rotate_widget_key
 from feedback.services.privacy import forget, kept_of
 from labeling.core.inbox_order import WORTH
 from labeling.models import Annotation, Item, ReviewItem
@@ -29,7 +29,7 @@ from labeling.services import review as reviewing
 from labeling.services.inbox import PRIORITY_OF_BLIND, open_review
 from labeling.services.intake import add_rows
 from labeling.services.routed import Routed, route_to_review
-from tests.factories import make_key
+from tests.factories import make_key, make_project
 from tests.feedback.conftest import PAGE, make_prediction, token_of
 
 pytestmark = pytest.mark.django_db
@@ -49,6 +49,15 @@ def test_one_click_is_recorded_and_answers_what_may_follow(send, prediction, key
     verdict = CurrentVerdict.objects.get()
     assert (verdict.prediction, verdict.said, verdict.verdict) == (prediction.pk, "positive", "down")
     assert not verdict.is_verified
+
+
+def test_every_label_may_be_what_is_right(owner):
+    project = make_project(owner, config={"labels": [f"intent {n}" for n in range(120)]})
+    key = create_widget_key(project=project, origins=[PAGE], actor=owner)
+    prediction = make_prediction(project, "intent 0")
+    body = {"key": key.key, "token": token_of(prediction), "verdict": "down", "client_id": "one"}
+    choices = APIClient(headers={"Origin": PAGE}).post("/api/v1/feedback/", body).json()["choices"]
+    assert [choice["value"] for choice in choices] == [f"intent {n}" for n in range(1, 120)]
 
 
 def test_saying_otherwise_replaces_and_keeps_the_history(send, prediction):
@@ -181,8 +190,11 @@ def test_complaints_stand_in_line_by_how_likely_the_answer_is_wrong(send, projec
         )
     crowd.refresh_from_db()
     assert crowd.priority == sure.priority, "taken back, it is as likely as before"
+    # What the release before kept in the cache stops nobody who complains while it is upgraded.
+    cache.set(f"feedback.ratios:{project.pk}", {"thumbs_down": 0.7}, 60)
+    assert complain("surer yet", 0.95, "a").priority == sure.priority
     # Once it is known how users complain, that counts.
-    cache.set(f"feedback.ratios:{project.pk}", {"thumbs_down": (0.0, 0.2)}, 60)
+    cache.set(f"feedback.known:{project.pk}", {"thumbs_down": (0.0, 0.2)}, 60)
     assert complain("sure as well", 0.95, "a").priority == (pytest.approx(0.05) if has_valkey else sure.priority)
 
 

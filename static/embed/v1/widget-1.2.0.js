@@ -18,7 +18,7 @@
     :host([hidden]),[hidden]{display:none!important}
     div,form{display:flex;flex-wrap:wrap;gap:8px;align-items:center}
     form{margin-top:8px}
-    button,select,textarea{font:inherit;color:inherit;background:none;border:1px solid;border-radius:8px;min-height:32px;min-width:32px;padding:4px 12px;box-sizing:border-box}
+    button,select,textarea{font:inherit;color:inherit;background:none;border:1px solid;border-radius:8px;min-height:32px;max-width:100%;padding:4px 12px;box-sizing:border-box}
     option{color:CanvasText;background:Canvas}
     label,p{flex-basis:100%;margin:0}
     textarea{width:100%}
