@@ -1,5 +1,6 @@
 """What is asked before a model can be torn: when the cluster start ends, and which labels need help after it."""
 
+import random
 from collections.abc import Sequence
 
 # The cluster start ends when every label has this many examples, or at the latest after so many labels: beside an
@@ -16,5 +17,13 @@ def is_cold(counts: Sequence[int], n_labels: int) -> bool:
 
 
 def floor_labels(counts: Sequence[int]) -> tuple[int, ...]:
-    """The positions of labels that have some examples, but too few for the model to know them."""
-    return tuple(label for label, n in enumerate(counts) if 0 < n < ENOUGH_PER_LABEL)[:MOST_FLOOR_LABELS]
+    """The positions of labels that have some examples, but too few for the model to know them.
+
+    Of very many those with the fewest, equal ones by chance (the same for the same counts): the first of the schema
+    would have the help, and no other.
+    """
+    found = [label for label, n in enumerate(counts) if 0 < n < ENOUGH_PER_LABEL]
+    if len(found) <= MOST_FLOOR_LABELS:
+        return tuple(found)
+    chance = random.Random(sum(counts))
+    return tuple(sorted(found, key=lambda label: (counts[label], chance.random()))[:MOST_FLOOR_LABELS])

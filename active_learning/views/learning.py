@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from active_learning import selectors
 from active_learning.core import quality as shown
-from active_learning.core.audit import MIN_AUDITED
+from active_learning.core.audit import FIRST_AUDITED, MIN_AUDITED
 from active_learning.core.curves import Ahead, Baseline, CurvePoint, draw_curve
 from active_learning.core.start import ENOUGH_PER_LABEL
 from active_learning.core.strategies import TITLES
@@ -103,7 +103,9 @@ def fresh_audit(request: HttpRequest, slug: str) -> HttpResponse:
     project = access.project_for(request.user, slug, Membership.Role.OWNER)
     sample = start_fresh_audit(project=project, actor=request.user, reason=request.POST.get("reason", ""))
     messages.success(
-        request, f"A fresh audit sample: {sample.n_open:,} items that nobody has answered. The queue brings them first."
+        request,
+        f"A fresh audit sample: {sample.n_open:,} items that nobody has answered. The queue brings audit items more "
+        f"often until {FIRST_AUDITED} are answered.",
     )
     return redirect("active_learning:learning", slug)
 

@@ -20,6 +20,7 @@ from active_learning.core.acquisition import (
     top,
 )
 from active_learning.core.blocks import FeatureBlock
+from active_learning.core.start import floor_labels
 from active_learning.core.strategies import FOR_SEVERAL_LABELS, TITLES, titles_for
 from tests.core.active_learning.synthetic import block_of, topic_texts
 
@@ -231,3 +232,14 @@ def test_an_operators_strategy_is_found_by_its_path():
     for path in ("nowhere.at.all", "numpy.no_such_function", "numpy.pi", "flat", ""):
         with pytest.raises(ImportError):
             strategy_at(path)
+
+
+def test_of_many_hardly_known_labels_those_with_the_fewest_examples_get_help():
+    assert floor_labels([0, 1, 4, 5, 20]) == (1, 2)
+    counts = [4] * 100 + [1] * 4 + [2] * 96
+    chosen = floor_labels(counts)
+    assert len(chosen) == 10 and set(chosen[:4]) == {100, 101, 102, 103}
+    assert all(counts[label] == 2 for label in chosen[4:])
+    assert chosen == floor_labels(counts)
+    # Equal ones take turns as labels come in.
+    assert set(floor_labels([1] * 150)) != set(floor_labels([1] * 149 + [2]))
