@@ -1,6 +1,7 @@
 """Decisions go back to the product: pulled in one order, pushed to a real server, and never to the inside."""
 
 import json
+import socket
 import threading
 import time
 from datetime import timedelta
@@ -338,6 +339,43 @@ def test_an_answer_that_never_ends_is_cut_off(receiver: Receiver, monkeypatch: p
     receiver.drip = True
     answer = sending.post(url=receiver.url, body=b"{}", headers={})
     assert answer.status is None and "No answer" in answer.error and answer.seconds < 3
+
+
+@pytest.fixture
+def silent() -> Any:
+    """Takes a port of every address of this machine whose queue is full: a connection there comes to nothing."""
+    with socket.socket() as listening, socket.socket() as first, socket.socket() as second:
+        listening.bind(("0.0.0.0", 0))
+        listening.listen(0)
+        for waiting in (first, second):
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", listening.getsockname()[1]))
+        yield listening.getsockname()[1]
+
+
+def test_many_addresses_take_no_longer_than_one(
+    receiver: Receiver, silent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "TIMEOUT_SECONDS", 0.5)
+    entries, real = [(2, 1, 6, "", (f"127.0.0.{n}", silent)) for n in range(2, 42)], socket.getaddrinfo
+    monkeypatch.setattr(
+        sending.socket, "getaddrinfo", lambda host, *a, **k: entries if "many" in host else real(host, *a, **k)
+    )
+    answer = sending.post(url=f"http://many.example:{silent}/", body=b"{}", headers={})
+    assert "No answer within 0.5 s" in answer.error and 0.4 < answer.seconds < 2
+
+
+def test_what_the_connection_took_the_answer_does_not_get(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "TIMEOUT_SECONDS", 1.0)
+    receiver.drip, real = True, socket.create_connection
+
+    def slow(*args: Any, **kwargs: Any) -> socket.socket:
+        time.sleep(0.8)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(sending.socket, "create_connection", slow)
+    answer = sending.post(url=receiver.url, body=b"{}", headers={})
+    assert "No answer" in answer.error and answer.seconds < 1.6, "not a second of its own"
 
 
 # Nowhere inside
