@@ -120,7 +120,10 @@ def _posted(target: Target, addresses: list[str], body: bytes, headers: Mapping[
         host = f"[{target.host}]" if ":" in target.host else target.host
         at = {"Host": host if is_usual else f"{host}:{target.port}", "Connection": "close"}
         connection.request("POST", target.path, body=body, headers={**headers, **at})
-        return connection.getresponse().status
+        status = connection.getresponse().status
+        if is_late.is_set():  # it ends where it was hung up on, and looks whole
+            raise TimeoutError
+        return status
     except (OSError, http.client.HTTPException):
         if is_late.is_set():
             raise TimeoutError from None

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from active_learning.core.standard_webhooks import new_secret, signed_headers, wait_after
@@ -99,7 +99,7 @@ def send_test(*, webhook: Webhook) -> Delivery:
 def send_again(*, delivery: Delivery) -> Delivery:
     """A message that was given up or delivered, or waits for its next attempt, on its way with the next run, under its
     old id. Raises Conflict for one that is on its way."""
-    if not _hasten(delivery, timezone.now()):
+    if not _hasten(Delivery.objects.filter(pk=delivery.pk), delivery.webhook, timezone.now()):
         raise Conflict("This message is on its way already.", code="waiting")
     delivery.refresh_from_db()
     return delivery
@@ -107,20 +107,26 @@ def send_again(*, delivery: Delivery) -> Delivery:
 
 def send_all_again(*, webhook: Webhook) -> int:
     """Decisions that did not arrive, given up or to be tried again, on their way with the next run: how many."""
-    now = timezone.now()
-    return sum(_hasten(delivery, now) for delivery in missed_deliveries(webhook=webhook).order_by("decision_id"))
+    return _hasten(missed_deliveries(webhook=webhook), webhook, timezone.now())
 
 
-def _hasten(delivery: Delivery, now: datetime) -> bool:
-    """Whether the message, as it was read, is due now and was not before. What it failed of does not make it wait."""
-    as_read = Delivery.objects.filter(pk=delivery.pk, state=delivery.state, n_attempts=delivery.n_attempts)
-    if delivery.state != Delivery.State.WAITING:
-        # Its attempts are counted anew.
-        return bool(as_read.update(state=Delivery.State.WAITING, n_attempts=0, next_at=now, seconds=None))
-    is_being_sent = delivery.last_at is not None and delivery.next_at == delivery.last_at + CLAIMED
-    if delivery.next_at <= now or is_being_sent:
-        return False
-    return bool(as_read.filter(next_at=delivery.next_at).update(next_at=now, seconds=None))
+def _hasten(chosen: QuerySet[Delivery], webhook: Webhook, now: datetime) -> int:
+    """How many of these messages of a webhook the next run sends that were not due, or held up by what failed.
+
+    The whole webhook no longer rests, or the run would leave it alone.
+    """
+    with transaction.atomic():
+        # Nothing is claimed meanwhile.
+        list(Webhook.objects.select_for_update(no_key=True).filter(pk=webhook.pk))
+        is_held_up = Q() if _rests(webhook, now) else Q(next_at__gt=now) | Q(seconds__isnull=False)
+        # Their attempts are counted anew.
+        n_anew = chosen.exclude(state=Delivery.State.WAITING).update(
+            state=Delivery.State.WAITING, n_attempts=0, next_at=now, seconds=None
+        )
+        waiting = chosen.filter(state=Delivery.State.WAITING).exclude(pk__in=_being_sent(webhook, now))
+        n_sooner = waiting.filter(is_held_up).update(next_at=now, seconds=None)
+        _lately_failed(webhook, now).update(seconds=None)
+    return n_anew + n_sooner
 
 
 def send_webhooks(*, now: datetime | None = None) -> dict[str, int]:
@@ -170,14 +176,13 @@ def _lately_failed(webhook: Webhook, now: datetime) -> QuerySet[Delivery]:
     ).exclude(state=Delivery.State.DELIVERED)
 
 
-def _is_asked(webhook: Webhook, now: datetime) -> bool:
-    """Whether one of its messages is being sent."""
-    claimed = Delivery.objects.filter(
-        webhook=webhook, state=Delivery.State.WAITING, next_at__gt=now, next_at__lte=now + CLAIMED
-    )
-    return any(
-        last_at is not None and next_at == last_at + CLAIMED
-        for next_at, last_at in claimed.values_list("next_at", "last_at")
+def _being_sent(webhook: Webhook, now: datetime) -> QuerySet[Delivery]:
+    return Delivery.objects.filter(
+        webhook=webhook,
+        state=Delivery.State.WAITING,
+        next_at=F("last_at") + CLAIMED,
+        next_at__gt=now,
+        next_at__lte=now + CLAIMED,
     )
 
 
@@ -236,7 +241,7 @@ def _claimed(delivery: Delivery, now: datetime) -> Webhook | None:
     with transaction.atomic():
         webhook = Webhook.objects.select_for_update(no_key=True).filter(pk=delivery.webhook_id, is_active=True).first()
         # A test is attempted while somebody waits for what comes of it.
-        if webhook is None or (delivery.decision_id is not None and _is_asked(webhook, now)):
+        if webhook is None or (delivery.decision_id is not None and _being_sent(webhook, now).exists()):
             return None
         as_read = Delivery.objects.filter(
             pk=delivery.pk, state=Delivery.State.WAITING, n_attempts=delivery.n_attempts, next_at=delivery.next_at

@@ -530,6 +530,94 @@ def test_an_owner_sets_it_up_and_sees_what_came_of_each_message(
     assert not Webhook.objects.exists()
 
 
+def test_now_is_now_though_the_receiver_was_slow(
+    client: Any,
+    project: Project,
+    owner: Any,
+    asked: list[Prediction],
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its next attempt is due, and the webhook rests from the last one."""
+    hook = webhooks.create_webhook(project=project, url=receiver.url, actor=owner)
+    client.force_login(owner)
+    base = f"/projects/{project.slug}/settings/webhooks/{hook.pk}/"
+    monkeypatch.setattr(sending, "TIMEOUT_SECONDS", 0.8)
+
+    def waits_for_a_slow_receiver(row: Prediction) -> Delivery:
+        receiver.drip = True
+        decide(review=review_of(row), value="positive", user=owner)
+        began = timezone.now() - timedelta(seconds=4.5)
+        collect_decisions(project=project)
+        webhooks._make_deliveries(Webhook.objects.get(), began)
+        assert webhooks.send_webhooks(now=began)["failed"] == 1
+        receiver.drip = False
+        receiver.got.clear()
+        failed = Delivery.objects.get(state="waiting", n_attempts=1)
+        assert failed.next_at < timezone.now() and webhooks.send_webhooks()["delivered"] == 0, "it rests"
+        return failed
+
+    failed = waits_for_a_slow_receiver(asked[0])
+    decide(review=review_of(asked[1]), value="neutral", user=owner)
+    assert f"{base}again/{failed.pk}/" in client.get(base).content.decode()
+    page = client.post(f"{base}again/{failed.pk}/", follow=True).content.decode()
+    assert "It is on its way." in page and f"{base}again/{failed.pk}/" not in page
+    assert "on its way already" in client.post(f"{base}again/{failed.pk}/", follow=True).content.decode()
+    assert webhooks.send_webhooks()["delivered"] == 2, "the other one waited for it alone"
+
+    waits_for_a_slow_receiver(asked[2])
+    assert "1 is on the way" in client.post(f"{base}again/", follow=True).content.decode()
+    assert webhooks.send_webhooks()["delivered"] == 1
+    assert "Nothing waits for it" in client.post(f"{base}again/", follow=True).content.decode()
+
+
+def test_now_of_one_message_lifts_the_rest_that_another_caused(
+    project: Project, owner: Any, asked: list[Prediction], receiver: Receiver
+) -> None:
+    hook = webhooks.create_webhook(project=project, url=receiver.url, actor=owner)
+    now, rows = timezone.now(), []
+    for row, (n_attempts, next_at, last_at, seconds) in zip(
+        asked, ((1, 300, -20, 9.0), (2, 900, -900, 0.1), (1, 50, -10, None)), strict=True
+    ):
+        decide(review=review_of(row), value="positive", user=owner)
+        collect_decisions(project=project)
+        webhooks._make_deliveries(Webhook.objects.get(), now)
+        Delivery.objects.filter(decision__prediction=row.pk).update(
+            n_attempts=n_attempts,
+            next_at=now + timedelta(seconds=next_at),
+            last_at=now + timedelta(seconds=last_at),
+            seconds=seconds,
+        )
+        rows.append(Delivery.objects.get(decision__prediction=row.pk))
+    with pytest.raises(Conflict):
+        webhooks.send_again(delivery=rows[2])  # it is being sent just now
+    webhooks.send_again(delivery=rows[1])
+    Delivery.objects.filter(pk=rows[2].pk).delete()
+    assert webhooks.send_webhooks()["delivered"] == 1
+    assert webhooks.send_all_again(webhook=hook) == 1 and webhooks.send_webhooks()["delivered"] == 1
+
+
+def test_all_are_sent_again_at_once(
+    project: Project, owner: Any, asked: list[Prediction], receiver: Receiver, django_assert_max_num_queries: Any
+) -> None:
+    hook = webhooks.create_webhook(project=project, url=receiver.url, actor=owner)
+    for row in asked:
+        for value in ("positive", "neutral"):
+            decide(review=review_of(row), value=value, user=owner)
+            collect_decisions(project=project)
+            undo(review=review_of(row), user=owner)
+            collect_decisions(project=project)
+    now = timezone.now()
+    n = webhooks._make_deliveries(hook, now)
+    Delivery.objects.update(state="failed", n_attempts=10)
+    later = Delivery.objects.filter(pk__in=list(Delivery.objects.values_list("pk", flat=True)[:5]))
+    later.update(state="waiting", n_attempts=2, next_at=now + timedelta(hours=1), last_at=now, seconds=0.1)
+    with django_assert_max_num_queries(7):
+        assert webhooks.send_all_again(webhook=hook) == n > 9
+    assert not Delivery.objects.exclude(state="waiting", seconds=None).exists()
+    assert webhooks.send_webhooks()["delivered"] == n
+
+
 def test_webhooks_are_the_owners(client: Any, project: Project, owner: Any, outsider: Any, receiver: Receiver) -> None:
     hook = webhooks.create_webhook(project=project, url=receiver.url, actor=owner)
     base = f"/projects/{project.slug}/settings/webhooks/"
