@@ -29,11 +29,13 @@ def add_schedule(*, project: Project, source: str, name: str, every: str, format
             check_source(project=project, name=name)
         except DomainError as error:
             raise Invalid(error.message, fields={"name": error.message}) from None
-    if project.batch_schedules.filter(source=source, name=name, every=every, format=format).exists():
-        raise Conflict("This is scheduled already.", code="exists")
-    if project.batch_schedules.count() >= MAX_SCHEDULES:
-        raise Conflict(f"A project has at most {MAX_SCHEDULES} schedules. Stop one first.")
     with transaction.atomic():
+        # Two clicks are one.
+        Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+        if project.batch_schedules.filter(source=source, name=name, every=every, format=format).exists():
+            raise Conflict("This is scheduled already.", code="exists")
+        if project.batch_schedules.count() >= MAX_SCHEDULES:
+            raise Conflict(f"A project has at most {MAX_SCHEDULES} schedules. Stop one first.")
         schedule = BatchSchedule.objects.create(
             project=project,
             source=source,

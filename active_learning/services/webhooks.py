@@ -61,11 +61,12 @@ def create_webhook(*, project: Project, url: str, actor: Any) -> Webhook:
 def change_secret(*, webhook: Webhook, actor: Any, now: datetime | None = None) -> Webhook:
     """The webhook with a new secret; the one before signs beside it for a day. Raises Conflict for a second click."""
     now = now or timezone.now()
-    if webhook.old_secret_until and webhook.old_secret_until > now + CHANGE_OVER - ONE_CLICK:
-        raise Conflict("The secret was changed a moment ago.", code="changed")
-    webhook.old_secret, webhook.old_secret_until = webhook.secret, now + CHANGE_OVER
-    webhook.secret = new_secret()
     with transaction.atomic():
+        webhook.refresh_from_db(from_queryset=Webhook.objects.select_for_update(no_key=True))
+        if webhook.old_secret_until and webhook.old_secret_until > now + CHANGE_OVER - ONE_CLICK:
+            raise Conflict("The secret was changed a moment ago.", code="changed")
+        webhook.old_secret, webhook.old_secret_until = webhook.secret, now + CHANGE_OVER
+        webhook.secret = new_secret()
         webhook.save(update_fields=["secret", "old_secret", "old_secret_until"])
         _audit("webhook.secret", webhook, actor)
     return webhook

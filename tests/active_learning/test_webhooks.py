@@ -16,7 +16,7 @@ from active_learning.core import outbound
 from active_learning.core.ids import time_ordered_id
 from active_learning.core.standard_webhooks import is_genuine
 from active_learning.models import Decision, Delivery, Prediction, Webhook
-from active_learning.services import sending, webhooks
+from active_learning.services import batch_schedules, sending, webhooks
 from active_learning.services.decisions import collect_decisions
 from active_learning.services.prediction import predict
 from labeling.core.errors import Conflict, Invalid
@@ -396,6 +396,42 @@ def test_while_a_secret_is_changed_both_sign(project: Project, owner: Any, recei
     webhooks.send_test(webhook=Webhook.objects.get(pk=hook.pk))
     headers, body = receiver.got[-1]
     assert not is_genuine(secret=old, headers=headers, body=body, now=int(time.time()))
+
+
+def test_two_changes_of_a_secret_that_was_read_before_are_one(project: Project, owner: Any, receiver: Receiver) -> None:
+    first = webhooks.create_webhook(project=project, url=receiver.url, actor=owner)
+    old, second = first.secret, Webhook.objects.get()
+    webhooks.change_secret(webhook=first, actor=owner)
+    with pytest.raises(Conflict):
+        webhooks.change_secret(webhook=second, actor=owner)
+    kept = Webhook.objects.get()
+    assert (kept.secret, kept.old_secret) == (first.secret, old)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_clicks_schedule_a_file_once(project: Project, owner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, outcomes = batch_schedules.record_audit, []
+
+    def slow(**said: Any) -> Any:
+        time.sleep(0.3)  # the other one looks meanwhile
+        return real(**said)
+
+    def click() -> None:
+        try:
+            batch_schedules.add_schedule(project=project, source="pool", name="", every="day", format="csv", user=owner)
+            outcomes.append("scheduled")
+        except Conflict as error:
+            outcomes.append(error.code)
+        finally:
+            connections.close_all()
+
+    monkeypatch.setattr(batch_schedules, "record_audit", slow)
+    clicks = [threading.Thread(target=click) for _ in range(2)]
+    for thread in clicks:
+        thread.start()
+    for thread in clicks:
+        thread.join()
+    assert sorted(outcomes) == ["exists", "scheduled"]
 
 
 def test_an_answer_that_never_ends_is_cut_off(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
