@@ -227,6 +227,12 @@ def test_a_burst_is_told_from_a_busy_day():
     assert burst(usual, 100, Answered(80_000, 400)) is not None
 
 
+@given(st.lists(st.integers(0, 200), max_size=20), st.integers(0, 500), st.integers(0, 5_000), st.integers(0, 5_000))
+def test_what_was_answered_makes_no_burst(before, count, answered_before, answered_now):
+    if burst(before, count, Answered(answered_before, answered_now)) is not None:
+        assert burst(before, count) is not None
+
+
 def test_a_flock_of_strangers_is_told_from_a_crowd():
     def spoke(names, is_verified=False):
         return [Speaker(name, is_verified) for name in names]
