@@ -9,7 +9,21 @@ from typing import Any
 from uuid import UUID
 
 from django.core.cache import cache
-from django.db.models import Case, CharField, Count, Exists, Min, OuterRef, Q, Value, When
+from django.db.models import (
+    Case,
+    CharField,
+    Count,
+    Exists,
+    F,
+    Func,
+    IntegerField,
+    Min,
+    OuterRef,
+    Q,
+    Value,
+    When,
+    Window,
+)
 from django.db.models.functions import Cast, TruncDate, TruncWeek
 from django.utils import timezone
 
@@ -19,7 +33,7 @@ from feedback.core.complaints import Known
 from feedback.core.evidence import Said
 from feedback.core.groups import Counts, GroupRow, Groups, group_row, groups_of
 from feedback.core.guard import Speaker
-from feedback.core.rates import design_effect
+from feedback.core.rates import Voices, design_effect
 from feedback.core.reliability import Pairs
 from feedback.core.report import (
     MAIN,
@@ -286,35 +300,52 @@ def _counts(answered: Any, standing: Any, by: str) -> dict[Any, Counts]:
     complained = thumbs.filter(verdict=Verdict.DOWN).values_list(by).annotate(n=Count("prediction", distinct=True))
     for name, n in complained:
         found[name]["n_complained"] = n
-    given = _thumbs_of_each(thumbs, by)
+    voices = _voices(thumbs, by)
     return {
         name: Counts(
             **counts,
-            down=sum(down for down, _ in given[name]),
-            up=sum(n - down for down, n in given[name]),
-            effect=design_effect(given[name]),
+            down=voices[name].hits,
+            up=voices[name].n - voices[name].hits,
+            effect=design_effect(voices[name]),
         )
         for name, counts in found.items()
     }
 
 
-# Whose words these are: subjects, whoever vouches for them; of those who are not named the network, else each
-# prediction has one of its own.
+# Whose words these are: of subjects whom somebody vouches for; of all others the network, for a name is made up as
+# easily as the next one; else each prediction has one of its own.
 _WHO = Case(
-    When(subject__gt="", then="subject"),
+    When(is_verified=True, subject__gt="", then="subject"),
     When(network__gt="", then="network"),
     default=Cast("prediction", CharField()),
     output_field=CharField(),
 )
 
 
-def _thumbs_of_each(thumbs: Any, by: str) -> dict[Any, list[tuple[int, int]]]:
-    """Of each value of the column `by`, how many thumbs down and how many thumbs each subject gave."""
+class _Sum(Func):
+    """The sum of what is an aggregate itself, which the aggregate of that name does not take."""
+
+    function = "SUM"
+    window_compatible = True
+    output_field = IntegerField()
+
+
+def _voices(thumbs: Any, by: str) -> dict[Any, Voices]:
+    """Of each value of the column `by` the thumbs, and the thumbs down (the hits), of whoever gave any.
+
+    The sums over all who did are made by the database, and what is read is one row of each value: there may be as many
+    who spoke as verdicts.
+    """
     rows = thumbs.filter(verdict__in=(Verdict.UP, Verdict.DOWN)).annotate(who=_WHO).order_by()
-    counted = rows.values_list(by, "who").annotate(down=Count("pk", filter=Q(verdict=Verdict.DOWN)), n=Count("pk"))
-    found: dict[Any, list[tuple[int, int]]] = defaultdict(list)
-    for name, _, down, n in counted:
-        found[name].append((down, n))
+    of_each = rows.values(by, "who").annotate(n=Count("pk"), down=Count("pk", filter=Q(verdict=Verdict.DOWN)))
+    n, down = F("n"), F("down")
+    terms = {"subjects": Value(1), "n": n, "hits": down, "n_squared": n * n, "hits_squared": down * down}
+    terms |= {"hits_times_n": n * down}
+    sums = {f"sum_{name}": Window(_Sum(term), partition_by=[F(by)]) for name, term in terms.items()}
+    found: dict[Any, Voices] = defaultdict(Voices)
+    for name, *counted in of_each.annotate(**sums).values_list(by, *sums).distinct():
+        # PostgreSQL sums whole numbers up to decimal ones.
+        found[name] = Voices(**{term: int(one) for term, one in zip(terms, counted, strict=True)})
     return found
 
 
@@ -604,7 +635,7 @@ def _versions(project: Project, standing: Any, main: Pairs, since: datetime) -> 
         .annotate(n=Count("pk"))
     )
     thumbs = standing.filter(channel="thumbs")
-    given = _thumbs_of_each(thumbs, "model")
+    voices = _voices(thumbs, "model")
     complained = dict(
         thumbs.filter(verdict=Verdict.DOWN)
         .values_list("model")
@@ -615,13 +646,13 @@ def _versions(project: Project, standing: Any, main: Pairs, since: datetime) -> 
         version_row(
             model,
             n_predictions=answered.get(model, 0),
-            up=sum(n - down for down, n in given[model]),
-            down=sum(down for down, _ in given[model]),
-            effect=design_effect(given[model]),
+            up=voices[model].n - voices[model].hits,
+            down=voices[model].hits,
+            effect=design_effect(voices[model]),
             n_complained=complained.get(model, 0),
             pairs=main,
         )
-        for model in sorted(given, key=lambda number: -(number or 0))
+        for model in sorted(voices, key=lambda number: -(number or 0))
     ]
 
 
@@ -634,12 +665,12 @@ def _complaints(project: Project, standing: Any) -> Complaints:
     for who, said, item_id in judged:
         if item_id in settled:
             outcomes[who].append(said != settled[item_id])
-    given = [(sum(own), len(own)) for own in outcomes.values()]
+    voices = Voices.of((sum(own), len(own)) for own in outcomes.values())
     return Complaints(
         n=complaints.count(),
         # Counted as the inbox lists them: which of its random checks users complain of, nobody is told.
         n_waiting=n_open_reviews(project=project, wanted=ReviewFilter(reason=ReviewItem.Reason.COMPLAINT.value)),
-        right=wilson(sum(n for n, _ in given), sum(n for _, n in given), design_effect(given)),
+        right=wilson(voices.hits, voices.n, design_effect(voices)),
     )
 
 

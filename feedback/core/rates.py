@@ -1,7 +1,7 @@
 """How often the answers are wrong, from what users say, corrected for how they say it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from feedback.core.reliability import MIN_PAIRS, SHRINK_TO, Pairs
@@ -12,23 +12,41 @@ NO_PAIRS = Pairs()
 MIN_SUBJECTS = 10
 
 
-def design_effect(given: Sequence[tuple[int, int]]) -> float:
+@dataclass(frozen=True, slots=True)
+class Voices:
+    """The verdicts of some subjects, in sums over these: of each, `n` is how many they gave, `hits` how many of those
+    have the property whose share is told."""
+
+    subjects: int = 0
+    n: int = 0
+    hits: int = 0
+    n_squared: int = 0
+    hits_squared: int = 0
+    hits_times_n: int = 0
+
+    @classmethod
+    def of(cls, given: Iterable[tuple[int, int]]) -> "Voices":
+        """`given`: (hits, n) of each subject."""
+        sums = [(1, n, hits, n * n, hits * hits, hits * n) for hits, n in given]
+        return cls(*(sum(column) for column in zip(*sums, strict=True)))
+
+
+def design_effect(voices: Voices) -> float:
     """How many verdicts say as much as one would if each came of a subject of its own, 1 or more.
 
-    `given`: of each subject how many of their verdicts have the property whose share is told, and how many there are.
     The variance of the share between subjects (linearized, of a ratio) over that of independent verdicts; at most that
     of subjects whose verdicts are all alike (Kish 1965: sum of squares / sum), which is taken below MIN_SUBJECTS and
     where all verdicts are the same.
     """
-    n, hits = sum(own for _, own in given), sum(own for own, _ in given)
+    n, k = voices.n, voices.subjects
     if n == 0:
         return 1.0
-    alike = sum(own * own for _, own in given) / n
-    share, k = hits / n, len(given)
+    alike, share = voices.n_squared / n, voices.hits / n
     if k < MIN_SUBJECTS or share in (0.0, 1.0):
         return alike
-    between = k / (k - 1) * sum((own - share * of) ** 2 for own, of in given)
-    return min(max(1.0, between / (n * share * (1 - share))), alike)
+    # The sum of (hits - share n)^2.
+    off = voices.hits_squared - 2 * share * voices.hits_times_n + share * share * voices.n_squared
+    return min(max(1.0, k / (k - 1) * off / (n * share * (1 - share))), alike)
 
 
 @dataclass(frozen=True, slots=True)

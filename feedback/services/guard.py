@@ -1,12 +1,14 @@
 """Mobs are contained: bursts of verdicts are set aside with a reason, seen by an owner, and taken back or kept out."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import Any
 
 import structlog
 from django.db import transaction
+from django.db.models import Count, Q
 from django.utils import timezone
 
 from active_learning.services.weak import withdraw_weak_labels
@@ -47,9 +49,15 @@ def check_bursts(*, now: datetime | None = None) -> dict[str, int]:
     """
     now = now or timezone.now()
     lately = CurrentVerdict.objects.filter(verdict__in=WORDS, changed_at__gt=now - WINDOW, changed_at__lte=now)
+    by_kind = lately.order_by().values_list("project_id", "verdict")
+    counted = by_kind.annotate(n=Count("pk", filter=Q(released_at__isnull=True)))
+    n_of = {(project_id, kind): n_kind for project_id, kind, n_kind in counted}
     n = 0
-    for project in Project.objects.filter(pk__in=lately.order_by().values("project_id").distinct()):
-        n += sum(_check(project, kind, now) for kind in WORDS)
+    for project in Project.objects.filter(pk__in={project_id for project_id, _ in n_of}):
+        answered = cache(partial(_answered, project, now))
+        # Most hours hold less than any burst has: then it need not be known what is usual.
+        many = [kind for kind in WORDS if n_of.get((project.pk, kind), 0) >= MIN_BURST]
+        n += sum(_check(project, kind, now, answered) for kind in many)
         # Complaints are put in order by what their signals are worth: counted here, and not while somebody complains.
         selectors.count_ratios(project=project)
     if n:
@@ -57,13 +65,10 @@ def check_bursts(*, now: datetime | None = None) -> dict[str, int]:
     return {"quarantined": n}
 
 
-def _check(project: Project, kind: str, now: datetime) -> int:
+def _check(project: Project, kind: str, now: datetime, answered: Callable[[], dict[tuple[str, str], Answered]]) -> int:
     history = selectors.verdicts_by_window(project=project, verdict=kind, now=now, window=WINDOW, n_windows=N_WINDOWS)
     latest = history[0]
-    if len(latest) < MIN_BURST:
-        return 0
     spoke_before = [row["speaker"] for window in reversed(history[1:]) for row in window]
-    answered = _answered(project, now)
     chosen: dict[int, str] = {}
     of_subject = Counter(row["subject"] for row in latest)
     for of, words in (
@@ -77,8 +82,10 @@ def _check(project: Project, kind: str, now: datetime) -> int:
         usual = [Counter(row[of] for row in window if row[of] in many) for window in history[1:]]
         for name in many:
             before = [window[name] for window in usual]
+            before = before if any(before) else []
             mine = [row for row in latest if row[of] == name]
-            found = burst(before if any(before) else [], len(mine), answered.get((of, name)))
+            # Answers only raise what is usual: where they are not known and there is no burst, they make none.
+            found = burst(before, len(mine)) and burst(before, len(mine), answered().get((of, name)))
             if found is not None:
                 reason = _reason(kind, found, words)
                 several = {row["pk"] for row in mine if of_subject[row["subject"]] >= MIN_OF_A_SUBJECT}

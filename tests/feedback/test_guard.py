@@ -15,11 +15,12 @@ from active_learning.models import AliasEvent, Dataset, ModelVersion, Prediction
 from active_learning.services import files, lineage
 from active_learning.services.erasure import finish_erasures
 from active_learning.services.prediction_archive import archive_predictions, purge_predictions
+from feedback import selectors
 from feedback.core.statements import Statement
 from feedback.core.subjects import signature_of
 from feedback.models import CurrentVerdict, FeedbackEvent, ImplicitEvent
 from feedback.selectors import feedback_report
-from feedback.services import privacy
+from feedback.services import guard, privacy
 from feedback.services.guard import check_bursts, quarantine, release
 from feedback.services.intake import record_feedback
 from feedback.services.privacy import KEEP_SIGNALS, forget, purge_signals
@@ -80,6 +81,33 @@ def test_a_mob_is_set_aside_and_an_owner_may_count_it_again(complain, project, c
     assert ReviewItem.objects.filter(state="open").count() == 65
     assert check_bursts(now=NOW) == {"quarantined": 0}, "what an owner has looked at stays"
     assert feedback_report(project=project).complaints.n == 65
+
+
+def test_a_usual_hour_costs_no_look_at_the_week(complain, project, settings, monkeypatch):
+    settings.FEEDBACK_PER_MINUTE = dict.fromkeys(settings.FEEDBACK_PER_MINUTE, 10**6)
+    monkeypatch.setattr(guard, "N_WINDOWS", 6)
+    looked = []
+    for name in ("verdicts_by_window", "answered_by_value"):
+        look = getattr(selectors, name)
+        monkeypatch.setattr(
+            selectors, name, lambda look=look, name=name, **of: looked.append((name, of.get("verdict"))) or look(**of)
+        )
+    for hour in range(6):
+        for place in range(12):
+            complain(f"regular {place}", hours_ago=hour + 1.5)
+    for place in range(29):
+        complain(f"mob {place % 5}", verdict="up")
+        complain(f"user {place}")
+    assert check_bursts(now=NOW) == {"quarantined": 0} and looked == []
+    complain("one more")
+    assert check_bursts(now=NOW) == {"quarantined": 0}, "thirty complaints, where twelve are usual"
+    assert looked == [("verdicts_by_window", "down")], "no burst however little was answered"
+    for place in range(60):
+        complain(f"mob {place % 5}", verdict="up")
+        complain(f"mob {place % 5}")
+    looked.clear()
+    assert check_bursts(now=NOW)["quarantined"] == 89, "praise; of complaints as many are usual of so many answers"
+    assert [name for name, _ in looked] == ["verdicts_by_window"] + 2 * ["answered_by_value"] + ["verdicts_by_window"]
 
 
 def test_what_users_write_is_text_in_the_quarantine_and_the_administration_too(

@@ -12,9 +12,12 @@ from rest_framework.test import APIClient
 
 from feedback import selectors, urls
 from feedback.core.complaints import Known
+from feedback.core.rates import Voices, design_effect
 from feedback.core.reliability import Pairs
+from feedback.core.subjects import signature_of
 from feedback.models import CurrentVerdict, ImplicitEvent, WidgetKey
 from feedback.selectors import feedback_report, pairs
+from labeling.core.shares import wilson
 from labeling.models import Item, Resolution, ReviewItem
 from labeling.services import review as reviewing
 from tests.factories import make_key
@@ -129,11 +132,15 @@ def test_figures_are_raw_corrected_and_of_what_is_judged(send, project, owner, c
     assert call.get("/api/v1/projects/others/feedback/").status_code == 404
 
 
-def test_a_thousand_clicks_of_one_user_say_as_much_as_one(send, project, owner, settings):
+def test_a_thousand_clicks_of_one_user_say_as_much_as_one(send, key, project, owner, settings):
     settings.FEEDBACK_PER_MINUTE = dict.fromkeys(settings.FEEDBACK_PER_MINUTE, 10**6)
+
+    def named(subject):
+        return {"subject": subject, "subject_signature": signature_of(subject, key.secret)}
+
     for place in range(40):
-        send(make_prediction(project, text=f"text {place}"), "down", subject="loud")
-        send(make_prediction(project, text=f"fine {place}"), "up", subject=f"user {place}")
+        send(make_prediction(project, text=f"text {place}"), "down", **named("loud"))
+        send(make_prediction(project, text=f"fine {place}"), "up", **named(f"user {place}"))
     for place in range(12):
         item = Item.objects.get(data__text=f"text {place}")
         reviewing.decide(review=item.review_items.get(), value="negative", user=owner)
@@ -142,6 +149,17 @@ def test_a_thousand_clicks_of_one_user_say_as_much_as_one(send, project, owner, 
     assert (row.raw.value, row.raw.n) == (0.5, 80) and row.raw.low < 0.2 and row.raw.high > 0.8
     assert (report.weeks[0].raw.low, report.weeks[0].raw.high) == (row.raw.low, row.raw.high)
     assert report.complaints.right.n == 12 and report.complaints.right.low < 0.3, "one user is right"
+    as_many = Voices.of([(40, 40), *[(0, 1)] * 40])
+    assert row.raw == wilson(40, 80, design_effect(as_many)), "what the database sums up is what they said"
+
+
+def test_names_nobody_vouches_for_are_one_user_for_each_network(send, project):
+    for place in range(20):
+        send(make_prediction(project, text=f"text {place}"), "down", subject=f"made up {place}")
+    assert feedback_report(project=project).versions[0].raw == wilson(20, 20, 20), "one voice, whatever it calls itself"
+    CurrentVerdict.objects.update(network="")
+    (row,) = feedback_report(project=project).versions
+    assert row.raw == wilson(20, 20), "of no network each prediction has one of its own"
 
 
 def test_parts_have_figures_of_their_own_and_small_ones_have_none(client, send, project, owner):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from feedback.core.evidence import QUORUM, Said, Vote, p_wrong, weak_label
 from feedback.core.guard import Answered, Speaker, burst, strangers_flock, trust
-from feedback.core.rates import corrected_rate, design_effect
+from feedback.core.rates import Voices, corrected_rate, design_effect
 from feedback.core.reliability import MIN_PAIRS, Pairs, reliability_of
 from labeling.core.shares import wilson
 
@@ -115,18 +115,19 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
 
 
 def test_verdicts_of_one_user_are_not_independent():
-    assert design_effect([]) == 1.0
-    assert design_effect([(0, 1), (1, 1)] * 30) == 1.0
-    assert design_effect([(9, 9)]) == 9.0, "one voice"
-    assert design_effect([(50, 50)] + [(0, 1)] * 50) == pytest.approx(25.5)
+    assert design_effect(Voices()) == 1.0
+    assert design_effect(Voices.of([(0, 1), (1, 1)] * 30)) == 1.0
+    assert design_effect(Voices.of([(9, 9)])) == 9.0, "one voice"
+    assert design_effect(Voices.of([(50, 50)] + [(0, 1)] * 50)) == pytest.approx(25.5)
     rng, held, naive, n_runs = random.Random(5), 0, 0, 300
     for _ in range(n_runs):
         clusters = []
         for _ in range(120):
             own, n = rng.betavariate(0.6, 1.4), 1 + int(rng.expovariate(0.2))
             clusters.append((sum(rng.random() < own for _ in range(n)), n))
-        hits, n = sum(down for down, _ in clusters), sum(of for _, of in clusters)
-        found, plain = wilson(hits, n, design_effect(clusters)), wilson(hits, n)
+        voices = Voices.of(clusters)
+        found = wilson(voices.hits, voices.n, design_effect(voices))
+        plain = wilson(voices.hits, voices.n)
         held += found.low <= 0.3 <= found.high
         naive += plain.low <= 0.3 <= plain.high
     assert 0.92 <= held / n_runs <= 0.98 and naive / n_runs < 0.8
@@ -225,6 +226,12 @@ def test_a_burst_is_told_from_a_busy_day():
     assert burst([], 90, Answered(0, 90)) is not None, "of as many as were complained of"
     assert burst(usual, 100, Answered(800, 400)) is None, "five times as many visitors"
     assert burst(usual, 100, Answered(80_000, 400)) is not None
+
+
+@given(st.lists(st.integers(0, 200), max_size=20), st.integers(0, 500), st.integers(0, 5_000), st.integers(0, 5_000))
+def test_what_was_answered_makes_no_burst(before, count, answered_before, answered_now):
+    if burst(before, count, Answered(answered_before, answered_now)) is not None:
+        assert burst(before, count) is not None
 
 
 def test_a_flock_of_strangers_is_told_from_a_crowd():
