@@ -1,7 +1,9 @@
 """Where this product may connect to when an owner names an address: nowhere inside its own network."""
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from urllib.parse import urlsplit
 
 MAX_URL = 500
@@ -87,3 +89,11 @@ def _unwrapped(found: Address) -> Address:
     if inside is None and any(found in network for network in _NAT64):
         inside = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
     return inside or found
+
+
+def by_turns(addresses: Sequence[str]) -> list[str]:
+    """Each of them once, a family after the other beginning with the first one's: the first few are of both."""
+    of_family: dict[bool, list[str]] = {}
+    for address in dict.fromkeys(addresses):
+        of_family.setdefault(":" in address, []).append(address)
+    return [address for turn in zip_longest(*of_family.values()) for address in turn if address is not None]

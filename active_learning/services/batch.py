@@ -118,7 +118,10 @@ def predict_file(*, job_id: str) -> None:
         with full_disk_explained(), _source(job) as source:
             if not _answer_rows(job, source):
                 return
-            job.finish(_assemble(job) | {"text_column": source.text_column})
+            told = _assemble(job)
+            if told is None:
+                return
+            job.finish(told | {"text_column": source.text_column})
     _delete_parts(job.job)
 
 
@@ -284,8 +287,8 @@ def _row(row: BatchRow, answer: Predicted, *, is_logged: bool) -> dict[str, Any]
     }
 
 
-def _assemble(job: RunningJob) -> dict[str, Any]:
-    """The parts as one file of the wanted format, and what is in it."""
+def _assemble(job: RunningJob) -> dict[str, Any] | None:
+    """The parts as one file of the wanted format, and what is in it; None when somebody stopped it meanwhile."""
     decisions: Counter[str] = Counter()
     models: Counter[str] = Counter()
     errors: list[dict[str, Any]] = []
@@ -295,6 +298,8 @@ def _assemble(job: RunningJob) -> dict[str, Any]:
     def counted() -> Iterator[dict[str, Any]]:
         nonlocal n_rows, n_errors
         for number in range(1, job.params.get("parts", 0) + 1):
+            if not job.is_ours():
+                return
             with default_storage.open(_part(job.job, number), "rb") as part:
                 for row in map(json.loads, part):
                     n_rows += 1
@@ -314,6 +319,8 @@ def _assemble(job: RunningJob) -> dict[str, Any]:
             file.write(piece)
             digest.update(piece)
             size += len(piece)
+        if not job.is_ours():
+            return None
         file.seek(0)
         default_storage.delete(result_path(job.job))
         default_storage.save(result_path(job.job), File(file))
@@ -353,7 +360,9 @@ def _part(job: Job, number: int) -> str:
 
 
 def _delete_parts(job: Job) -> None:
-    for number in range(1, Job.objects.get(pk=job.pk).params.get("parts", 0) + 1):
+    """Only those of a run that ended well by this very attempt: from any other's it may yet go on."""
+    ended = Job.objects.filter(pk=job.pk, state=Job.State.SUCCEEDED, attempt=job.attempt).first()
+    for number in range(1, ended.params.get("parts", 0) + 1 if ended else 1):
         default_storage.delete(_part(job, number))
 
 

@@ -21,6 +21,7 @@ from active_learning.core.phrasing import phrase
 from active_learning.core.redaction import fields_among, redacted
 from active_learning.core.routing import Confidence, Route, RoutingRules, confidence_of, route
 from active_learning.core.rules import parse_rules, rule_predictions
+from active_learning.core.wording import SOMEWHAT
 from active_learning.models import Prediction, ServingPolicy
 from active_learning.selectors import VECTOR_FIELD, LiveVersion
 from active_learning.services import prediction_log
@@ -401,12 +402,13 @@ def _for_person(policy: ServingPolicy, one: Input, answer: Predicted) -> Routed:
 
 
 def _shown_words(one: Input, said: Said, shown: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The words that spoke for the answer, of the fields that are shown as they came; MAX_WORDS at most."""
+    """The words that spoke somewhat or strongly for the answer, of the fields that are shown as they came; MAX_WORDS at
+    most."""
     spans = [(span, reason["log_odds"]) for reason in said.reasons or () for span in reason["spans"]]
     return [
         {"field": span["field"], "start": span["start"], "end": span["end"], "weight": weight}
         for span, weight in spans
-        if weight > 0 and not span["side"] and shown.get(span["field"]) == one.data.get(span["field"])
+        if weight >= SOMEWHAT and not span["side"] and shown.get(span["field"]) == one.data.get(span["field"])
     ][:MAX_WORDS]
 
 

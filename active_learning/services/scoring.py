@@ -33,6 +33,7 @@ from active_learning.core.manifest import ArtifactRefused
 from active_learning.core.start import floor_labels, is_cold
 from active_learning.core.strategies import RANDOM, RECOMMENDED
 from active_learning.core.values import likeliest_value
+from active_learning.core.wording import HARDLY
 from active_learning.models import LearningPolicy, ModelVersion, ScoringRun
 from active_learning.services import features, registry
 from active_learning.services.material import what_was_learned
@@ -360,7 +361,8 @@ def _shown_probabilities(p: NDArray[np.float32], rules: SchemaRules) -> dict[str
 def _explained(
     spec: FeaturizerSpec, model: Model, ids: Sequence[int], probabilities: NDArray[np.float32]
 ) -> Iterator[list[dict[str, Any]]]:
-    """The words behind each suggestion, as places in the item's own text fields; none in the two things of a pair."""
+    """The words that speak for each suggestion, as places in the item's own text fields; none in the two things of a
+    pair."""
     linear = model.linear_part
     if linear is None or spec.is_pair or not spec.text_fields:
         yield from ([] for _ in ids)
@@ -382,5 +384,5 @@ def _explained(
             }
             for word in explain_words(text_of(row, spec), weights[label], spec)
             for field, start, end in places
-            if start <= word.start and word.end <= end
+            if word.weight >= HARDLY and start <= word.start and word.end <= end
         ]

@@ -1,8 +1,9 @@
 """Posts a message to an address that an owner named, and to nothing else.
 
-The name is resolved once, every address it has must be a public one, and those are connected to, the first that
-listens: a name that is resolved differently a moment later leads nowhere. Redirects are not followed, the answer's body
-is not read, and all of it ends after TIMEOUT_SECONDS.
+The name is resolved once, every address it has must be a public one, and a few of those are connected to, the first
+that listens: a name that is resolved differently a moment later leads nowhere. Redirects are not followed, and the
+answer's body is not read. Connection, TLS, request and answer share one deadline, TIMEOUT_SECONDS after the start. The
+system's resolver has limits of its own; what it takes of that time the rest does not get.
 """
 
 import contextlib
@@ -16,10 +17,12 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from active_learning.core.outbound import FORBIDDEN, PLAIN, Target, is_loopback, may_connect, read_target
+from active_learning.core.outbound import FORBIDDEN, PLAIN, Target, by_turns, is_loopback, may_connect, read_target
 from labeling.core.errors import Invalid
 
 TIMEOUT_SECONDS = 10.0
+# A name may have thousands.
+MOST_ADDRESSES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def post(*, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
     began = time.monotonic()
     try:
         target = check_address(url)
-        status, error = _posted(target, _addresses_of(target), body, headers), ""
+        status, error = _posted(target, _addresses_of(target), body, headers, began + TIMEOUT_SECONDS), ""
     except (Invalid, _Refused) as refused:
         status, error = None, str(refused).rstrip(".")
     except ssl.SSLError as failed:
@@ -77,30 +80,36 @@ def _addresses_of(target: Target) -> list[str]:
         raise _Refused(FORBIDDEN)
     if not target.is_https and not all(map(is_loopback, addresses)):
         raise _Refused(PLAIN)
-    return addresses
+    return by_turns(addresses)[:MOST_ADDRESSES]
 
 
-def _connected(addresses: list[str], port: int) -> socket.socket:
+def _left(ends: float) -> float:
+    """Seconds until then, on the monotonic clock. Raises TimeoutError."""
+    if (left := ends - time.monotonic()) <= 0:
+        raise TimeoutError
+    return left
+
+
+def _connected(addresses: list[str], port: int, ends: float) -> socket.socket:
     """A connection to the first of the addresses that listens: a host of two families may answer in one alone."""
-    ends = time.monotonic() + TIMEOUT_SECONDS
-    for address in addresses[:-1]:
+    for n, address in enumerate(addresses[:-1]):
         with contextlib.suppress(OSError):
-            # The last one must have its turn too.
-            return socket.create_connection((address, port), timeout=max(ends - time.monotonic(), 1.0) / 2)
-    return socket.create_connection((addresses[-1], port), timeout=max(ends - time.monotonic(), 1.0))
+            # The others must have their turn too.
+            return socket.create_connection((address, port), timeout=_left(ends) / (len(addresses) - n))
+    return socket.create_connection((addresses[-1], port), timeout=_left(ends))
 
 
-def _posted(target: Target, addresses: list[str], body: bytes, headers: Mapping[str, str]) -> int:
-    """The status that the first of the addresses that listens answers with."""
-    connection = http.client.HTTPConnection(target.host, target.port, timeout=TIMEOUT_SECONDS)
-    plain = _connected(addresses, target.port)
+def _posted(target: Target, addresses: list[str], body: bytes, headers: Mapping[str, str], ends: float) -> int:
+    """The status that the first of the addresses that listens answers with, before that time on the monotonic clock."""
+    connection = http.client.HTTPConnection(target.host, target.port)
+    plain = _connected(addresses, target.port, ends)
+    # An answer that comes a byte a second never times out by itself: it is hung up on.
     plain.settimeout(TIMEOUT_SECONDS)
-    # An answer that comes a byte a second never times out by itself.
     # A handle of its own: TLS takes the other one over.
     is_late, handle = threading.Event(), plain.dup()
-    ends = threading.Timer(TIMEOUT_SECONDS, _hang_up, [handle, is_late])
-    ends.daemon = True
-    ends.start()
+    hangs_up = threading.Timer(max(ends - time.monotonic(), 0.0), _hang_up, [handle, is_late])
+    hangs_up.daemon = True
+    hangs_up.start()
     try:
         if target.is_https:
             # The certificate must be of the name, whatever address it was found at.
@@ -117,7 +126,7 @@ def _posted(target: Target, addresses: list[str], body: bytes, headers: Mapping[
             raise TimeoutError from None
         raise
     finally:
-        ends.cancel()
+        hangs_up.cancel()
         connection.close()
         plain.close()
         handle.close()

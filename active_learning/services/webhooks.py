@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from active_learning.core.standard_webhooks import new_secret, signed_headers, wait_after
@@ -28,7 +28,8 @@ CHANGE_OVER = timedelta(hours=24)
 DELIVERIES_AT_ONCE = 1_000
 # One run of the sender; what it does not reach comes with the next.
 SECONDS_A_RUN = 30.0
-# A message that is being sent is nobody else's for so long.
+# A message that is being sent is nobody else's for so long, and no other one goes to its address meanwhile. By its
+# `next_at`, so long after its `last_at`, it is told from one that waits: no wait between attempts is just this one.
 CLAIMED = timedelta(seconds=60)
 # An address that failed is left alone for so many times as long as the failure took: one that lets its caller wait must
 # not take the workers' time.
@@ -139,8 +140,9 @@ def send_webhooks(*, now: datetime | None = None) -> dict[str, int]:
         due = Delivery.objects.filter(webhook=webhook, state=Delivery.State.WAITING, next_at__lte=now or timezone.now())
         for delivery in due.order_by("decision_id").select_related("webhook", "decision", "webhook__project"):
             is_good = _attempt(delivery, now)
+            # Another run sends to it: one that does not answer must not take the time of two.
             if is_good is None:
-                continue
+                break
             found["delivered" if is_good else "failed"] += 1
             # One that does not answer must not hold up the others, nor be asked by every message.
             if not is_good or time.monotonic() > ends:
@@ -152,14 +154,30 @@ def send_webhooks(*, now: datetime | None = None) -> dict[str, int]:
 
 def _rests(webhook: Webhook, now: datetime) -> bool:
     """Whether it failed so slowly, and so lately, that it is left alone."""
-    longest = timedelta(seconds=sending.TIMEOUT_SECONDS) * (1 + RESTS)
-    # A clock that was set back must not make it rest for longer.
-    failed = Delivery.objects.filter(
-        webhook=webhook, state=Delivery.State.WAITING, last_at__gt=now - longest, last_at__lte=now
+    failed = _lately_failed(webhook, now).values_list("last_at", "seconds")
+    return any(
+        last_at is not None and seconds is not None and last_at + timedelta(seconds=seconds) * (1 + RESTS) > now
+        for last_at, seconds in failed
+    )
+
+
+def _lately_failed(webhook: Webhook, now: datetime) -> QuerySet[Delivery]:
+    """Messages that it may rest because of; both of `last_at`, when the attempt began, and `seconds` are known."""
+    # Whatever takes longer than the claim is another run's. A clock that was set back must not make it rest for longer.
+    longest = CLAIMED * (1 + RESTS)
+    return Delivery.objects.filter(
+        webhook=webhook, decision__isnull=False, seconds__isnull=False, last_at__gt=now - longest, last_at__lte=now
+    ).exclude(state=Delivery.State.DELIVERED)
+
+
+def _is_asked(webhook: Webhook, now: datetime) -> bool:
+    """Whether one of its messages is being sent."""
+    claimed = Delivery.objects.filter(
+        webhook=webhook, state=Delivery.State.WAITING, next_at__gt=now, next_at__lte=now + CLAIMED
     )
     return any(
-        last_at is not None and last_at + timedelta(seconds=seconds or 0.0) * (1 + RESTS) > now
-        for last_at, seconds in failed.values_list("last_at", "seconds")
+        last_at is not None and next_at == last_at + CLAIMED
+        for next_at, last_at in claimed.values_list("next_at", "last_at")
     )
 
 
@@ -177,17 +195,11 @@ def _make_deliveries(webhook: Webhook, now: datetime) -> int:
 
 
 def _attempt(delivery: Delivery, now: datetime | None = None) -> bool | None:
-    """Sends one message: whether it arrived; None when another run has it, which may still be sending.
-
-    Whoever changes the row first has it, until the time that it writes into it.
-    """
+    """Sends one message: whether it arrived; None when another run sends it, or another message to this webhook."""
     now = now or timezone.now()
-    mine = Delivery.objects.filter(
-        pk=delivery.pk, state=Delivery.State.WAITING, n_attempts=delivery.n_attempts, next_at=delivery.next_at
-    ).update(next_at=now + CLAIMED, n_attempts=F("n_attempts") + 1, last_at=now)
-    if not mine:
+    webhook, attempt = _claimed(delivery, now), delivery.n_attempts + 1
+    if webhook is None:
         return None
-    webhook, attempt = delivery.webhook, delivery.n_attempts + 1
     body = json.dumps(_message(delivery), ensure_ascii=False, separators=(",", ":")).encode()
     with_secrets = [webhook.secret]
     if webhook.old_secret and webhook.old_secret_until and webhook.old_secret_until > timezone.now():
@@ -214,6 +226,23 @@ def _attempt(delivery: Delivery, now: datetime | None = None) -> bool | None:
     if not answer.is_good:
         log.info("webhook_failed", webhook=webhook.pk, status=answer.status, error=answer.error, attempt=attempt)
     return answer.is_good
+
+
+def _claimed(delivery: Delivery, now: datetime) -> Webhook | None:
+    """The webhook as it is now, when the message is the caller's for as long as CLAIMED; else None.
+
+    Whoever changes the row first has it, until the time that it writes into it.
+    """
+    with transaction.atomic():
+        webhook = Webhook.objects.select_for_update(no_key=True).filter(pk=delivery.webhook_id, is_active=True).first()
+        # A test is attempted while somebody waits for what comes of it.
+        if webhook is None or (delivery.decision_id is not None and _is_asked(webhook, now)):
+            return None
+        as_read = Delivery.objects.filter(
+            pk=delivery.pk, state=Delivery.State.WAITING, n_attempts=delivery.n_attempts, next_at=delivery.next_at
+        )
+        is_mine = as_read.update(next_at=now + CLAIMED, n_attempts=F("n_attempts") + 1, last_at=now)
+    return webhook if is_mine else None
 
 
 def _message(delivery: Delivery) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from labeling.core.schema import rules_of
 from labeling.models import Annotation, Assignment, Comment, Item, LabelSchema, Project, QueueEntry, ReviewItem
 from labeling.services.gold import CHECKS, Feedback, check_by_gold, feedback_on, is_known, may_show_answer
 from labeling.services.inbox import open_review
+from labeling.services.passing import come_back
 from labeling.services.resolve import SETTLED_BY, settle_by_known_answer, settle_item
 from labeling.services.second_look import (
     forget_answer,
@@ -135,6 +136,9 @@ def _store(
         Assignment.objects.filter(item_id=item.pk, user_id=assignment.user_id, state=Assignment.State.LEASED).update(
             state=Assignment.State.RELEASED
         )
+    if item.state == Item.State.EXCLUDED:
+        # It left with the last complaint while somebody had it before them: their answer holds it here after all.
+        come_back(items=[item])
     second_look_item = withdraw_old_label(assignment=assignment, now=now)
     annotation = Annotation.objects.create(
         project_id=assignment.project_id,

@@ -160,6 +160,42 @@ def test_a_run_is_stopped_and_goes_on(client, owner, monkeypatch):
     assert job.result["text_column"] == "note" and "text: note" in words(client.get(page))
 
 
+@pytest.mark.parametrize("how", ["before a part", "at the end", "disk", "taken over"])
+def test_a_run_that_ends_while_its_file_is_put_together_goes_on(client, owner, monkeypatch, how):
+    """Nothing that was answered is lost, nor answered again."""
+    monkeypatch.setattr(batch_rows, "MAX_ROWS", 10)
+    project = make_pool(owner, 4)
+    job = Job.objects.get(pk=send(program(owner), project, "text\n" + "stew\n" * 25).json()["job"]["id"])
+    client.force_login(owner)
+    page, encoded = f"/projects/{project.slug}/live/files/", batch.encoded
+
+    def disturbed(rows, encoder):
+        if how == "disk":
+            raise OSError(28, "No space left on device")
+        if how == "at the end":
+            yield from encoded(rows, encoder)
+        if how == "taken over":
+            Job.objects.filter(pk=job.pk).update(attempt=2)
+        else:
+            assert client.post(f"{page}{job.pk}/stop/").status_code == 302
+        if how != "at the end":
+            yield from encoded(rows, encoder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "encoded", disturbed)
+        batch.predict_file(job_id=str(job.pk))
+    job.refresh_from_db()
+    assert (job.state, job.result) == ("running" if how == "taken over" else "failed", None)
+    if how == "taken over":
+        Job.objects.filter(pk=job.pk).update(state="queued")
+    else:
+        assert client.post(f"{page}{job.pk}/again/").status_code == 302
+    job = run(job)
+    assert [row["row"] for row in rows_of(job)] == list(range(1, 26))
+    assert Prediction.objects.count() == 25
+    assert not default_storage.exists(batch._part(job, 1))
+
+
 @pytest.mark.parametrize(
     ("content", "name", "more"),
     [(b"", "in.csv", {}), (b"PK\3\4zip", "in.xlsx", {}), (CSV, "in.csv", {"format": "xml"})],

@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from active_learning.core.wording import SOMEWHAT
 from active_learning.models import ModelVersion, Prediction
 from active_learning.services import files, serving
 from active_learning.services.serving_policy import change_serving
@@ -71,8 +72,9 @@ def test_a_batch_is_answered_in_order_and_logged(owner, trained):
         claim = read_feedback_token(token=said["token"])
         assert (claim.prediction_id, claim.project_id, claim.subject) == (row.pk, trained.pk, "")
         marked = [item.data["text"][word["start"] : word["end"]].lower() for word in row.words]
-        spoke = {reason["name"].lower() for reason in said["reasons"] if reason["log_odds"] > 0}
-        assert set(marked) <= spoke and (marked or "meaning" in {reason["kind"] for reason in said["reasons"]})
+        words = [reason for reason in said["reasons"] if reason["kind"] == "word"]
+        spoke = {word["name"].lower() for word in words if word["log_odds"] >= SOMEWHAT}
+        assert set(marked) == spoke, "what is marked for a reviewer weighs something"
 
 
 def test_one_input_answers_the_score_that_the_project_names(owner, trained):

@@ -1,6 +1,7 @@
 """Decisions go back to the product: pulled in one order, pushed to a real server, and never to the inside."""
 
 import json
+import socket
 import threading
 import time
 from datetime import timedelta
@@ -266,6 +267,70 @@ def test_an_address_that_is_slow_to_fail_is_left_alone_for_a_while(
     assert len(asked_at) == 2
 
 
+@pytest.mark.parametrize("seconds", [25.0, 40.0])
+def test_however_long_it_took_it_rests_ten_times_as_long(
+    project: Project,
+    owner: Any,
+    asked: list[Prediction],
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
+    seconds: float,
+) -> None:
+    settings.WEBHOOKS_TO_LOOPBACK = True
+    webhooks.create_webhook(project=project, url="http://localhost/", actor=owner)
+    for row in asked[:2]:
+        decide(review=review_of(row), value="positive", user=owner)
+    monkeypatch.setattr(sending, "post", lambda **message: sending.Answer(None, "No answer within 10 s", seconds))
+    now = timezone.now()
+    sent = [
+        webhooks.send_webhooks(now=now + timedelta(seconds=times * seconds))["failed"]
+        for times in (0, 4, 8, 10.9, 11.1)
+    ]
+    assert sent == [1, 0, 0, 0, 1]
+
+
+def test_while_one_message_hangs_no_other_goes_to_its_address(
+    project: Project, owner: Any, asked: list[Prediction], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next beat comes while the first run still waits."""
+    slow = webhooks.create_webhook(project=project, url=receiver.url, actor=owner)
+    other = webhooks.create_webhook(project=project, url=f"{receiver.url}&other", actor=owner)
+    for row in asked:
+        decide(review=review_of(row), value="positive", user=owner)
+    real, hung, meanwhile, now = sending.post, [], [], timezone.now()
+
+    def post(**message: Any) -> sending.Answer:
+        if message["url"] != slow.url:
+            return real(**message)
+        hung.append(message)
+        meanwhile.extend(webhooks.send_webhooks(now=now + timedelta(seconds=after)) for after in (5, 55))
+        return sending.Answer(None, "No answer within 10 s", 10.0)
+
+    monkeypatch.setattr(sending, "post", post)
+    sent = [webhooks.send_webhooks(now=now), *meanwhile]
+    assert len(hung) == 1
+    assert (sum(one["failed"] for one in sent), sum(one["delivered"] for one in sent)) == (1, 3)
+    assert set(Delivery.objects.filter(webhook=other).values_list("state", flat=True)) == {"delivered"}
+
+
+def test_a_run_that_was_killed_holds_its_webhook_for_a_minute(
+    project: Project, owner: Any, asked: list[Prediction], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhooks.create_webhook(project=project, url=receiver.url, actor=owner)
+    for row in asked:
+        decide(review=review_of(row), value="positive", user=owner)
+    now = timezone.now()
+
+    def killed(**message: Any) -> sending.Answer:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(sending, "post", killed)
+        webhooks.send_webhooks(now=now)
+    assert webhooks.send_webhooks(now=now + timedelta(seconds=59))["delivered"] == 0
+    assert webhooks.send_webhooks(now=now + timedelta(seconds=61))["delivered"] == 3
+
+
 def test_a_host_of_two_addresses_is_reached_at_the_one_that_listens(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -338,6 +403,43 @@ def test_an_answer_that_never_ends_is_cut_off(receiver: Receiver, monkeypatch: p
     receiver.drip = True
     answer = sending.post(url=receiver.url, body=b"{}", headers={})
     assert answer.status is None and "No answer" in answer.error and answer.seconds < 3
+
+
+@pytest.fixture
+def silent() -> Any:
+    """Takes a port of every address of this machine whose queue is full: a connection there comes to nothing."""
+    with socket.socket() as listening, socket.socket() as first, socket.socket() as second:
+        listening.bind(("0.0.0.0", 0))
+        listening.listen(0)
+        for waiting in (first, second):
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", listening.getsockname()[1]))
+        yield listening.getsockname()[1]
+
+
+def test_many_addresses_take_no_longer_than_one(
+    receiver: Receiver, silent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "TIMEOUT_SECONDS", 0.5)
+    entries, real = [(2, 1, 6, "", (f"127.0.0.{n}", silent)) for n in range(2, 42)], socket.getaddrinfo
+    monkeypatch.setattr(
+        sending.socket, "getaddrinfo", lambda host, *a, **k: entries if "many" in host else real(host, *a, **k)
+    )
+    answer = sending.post(url=f"http://many.example:{silent}/", body=b"{}", headers={})
+    assert "No answer within 0.5 s" in answer.error and 0.4 < answer.seconds < 2
+
+
+def test_what_the_connection_took_the_answer_does_not_get(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "TIMEOUT_SECONDS", 1.0)
+    receiver.drip, real = True, socket.create_connection
+
+    def slow(*args: Any, **kwargs: Any) -> socket.socket:
+        time.sleep(0.8)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(sending.socket, "create_connection", slow)
+    answer = sending.post(url=receiver.url, body=b"{}", headers={})
+    assert "No answer" in answer.error and answer.seconds < 1.6, "not a second of its own"
 
 
 # Nowhere inside

@@ -9,7 +9,8 @@ import pytest
 from django.core.cache import cache
 from django.core.management import call_command
 from django.core.signing import TimestampSigner
-from django.db import connections
+from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -23,13 +24,13 @@ from feedback.services import keys
 from feedback.services.keys import create_widget_key, revoke_widget_key, rotate_widget_key
 from feedback.services.privacy import forget, kept_of
 from labeling.core.inbox_order import WORTH
-from labeling.models import Annotation, Item, ReviewItem
+from labeling.models import Annotation, Assignment, Item, Resolution, ReviewItem
 from labeling.selectors import ReviewFilter, open_reviews
 from labeling.services import review as reviewing
 from labeling.services.inbox import PRIORITY_OF_BLIND, open_review
 from labeling.services.intake import add_rows
 from labeling.services.routed import Routed, route_to_review
-from tests.factories import make_key, make_project
+from tests.factories import make_key, make_project, make_user
 from tests.feedback.conftest import PAGE, make_prediction, token_of
 
 pytestmark = pytest.mark.django_db
@@ -134,6 +135,46 @@ def test_an_item_that_only_complaints_brought_leaves_with_the_last_of_them(send,
     send_again(item)
     item.refresh_from_db()
     assert (item.state, item.origin) == ("open", "api")
+
+
+@pytest.mark.parametrize("lease", ["expired", "released"])
+def test_an_answer_that_comes_after_the_item_has_left_counts(send, project, annotator, lease):
+    """Whoever had it before them labels it, and what the last complaint took away is here again."""
+    said = make_prediction(project, text="late")
+    send(said, "down", subject="ann")
+    item, then = Item.objects.get(data__text="late"), timezone.now() - timedelta(hours=1)
+    assignment = Assignment.objects.create(
+        project=project, item=item, user=annotator, state=lease, reason="random", leased_at=then, expires_at=then
+    )
+    send(said, "undo", subject="ann")
+    item.refresh_from_db()
+    assert item.state == "excluded"
+    client = APIClient()
+    client.force_authenticate(annotator)
+    body = {"value": "neutral", "client_id": f"late {lease}"}
+    answered = client.post(f"/api/v1/assignments/{assignment.pk}/submit/", body, format="json")
+    assert answered.status_code == 201, answered.json()
+    item.refresh_from_db()
+    assert item.state == "resolved"
+    assert Resolution.objects.get(item=item, superseded_at=None).value == "neutral"
+
+
+def test_staff_find_what_was_said_by_whole_words(client, send, project, key):
+    said, other = make_prediction(project), make_prediction(project)
+    send(said, "down", subject="ann")
+    send(other, "down", subject="ann")
+    client.force_login(make_user("stan", is_staff=True, is_superuser=True))
+    digest = CurrentVerdict.objects.filter(prediction=said.pk).get().subject
+    for query, n in (
+        (said.pk, 1), (said.pk.hex, 1), (digest, 2), (f"{digest} {said.pk}", 1), (project.slug, 2),
+        (project.slug[:-1], 0), ("no-such-id", 0), (str(said.pk)[:-1], 0), (uuid.uuid4(), 0),
+    ):  # fmt: skip
+        for name in ("feedbackevent", "currentverdict"):
+            found = client.get(f"/admin/feedback/{name}/", {"q": str(query)})
+            assert found.context["cl"].result_count == n, query
+    with CaptureQueriesContext(connection) as asked:
+        client.get("/admin/feedback/currentverdict/", {"q": str(said.pk)})
+    assert not any("UPPER" in one["sql"] or "LIKE" in one["sql"] for one in asked)
 
 
 def test_undo_takes_back_what_the_complaint_moved_in_line(send, project, has_valkey):

@@ -3,9 +3,13 @@
 import re
 import time
 from datetime import timedelta
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -13,7 +17,7 @@ from labeling.core.errors import Conflict
 from labeling.core.inbox_order import WORTH
 from labeling.models import Item, Project, QueueEntry, Resolution, ReviewItem
 from labeling.selectors import ReviewFilter, open_reviews, review_seconds
-from labeling.services.inbox import open_review
+from labeling.services.inbox import PRIORITY_OF_BLIND, open_review
 from labeling.services.review import cannot_tell, decide, undo
 from labeling.services.routed import Routed, route_to_review
 from tests.factories import make_item, make_key
@@ -35,6 +39,20 @@ def waiting(project: Project, reason: str = "unsure", priority: float = 0.5, day
 
 def order(project: Project) -> list[int]:
     return [one.pk for one in open_reviews(project=project, wanted=ReviewFilter())]
+
+
+def test_old_reviews_that_are_random_checks_too_become_blind(project: Project) -> None:
+    both, ended, other = waiting(project, "complaint", 0.9), waiting(project, "complaint", 0.9), waiting(project)
+    ReviewItem.objects.filter(pk__in=(both.pk, ended.pk)).update(evidence={"complaint": {"n": 3}, "explore": {}})
+    ReviewItem.objects.filter(pk=ended.pk).update(state="closed", closed_at=timezone.now())
+    migration = import_module("labeling.migrations.0015_blind_reviews")
+    migration.make_blind(apps, SimpleNamespace(connection=connection))
+    told = {
+        pk: (reason, priority) for pk, reason, priority in ReviewItem.objects.values_list("pk", "reason", "priority")
+    }
+    blind = ("explore", PRIORITY_OF_BLIND)
+    assert told == {both.pk: blind, ended.pk: ("complaint", 0.9), other.pk: ("unsure", 0.5)}
+    assert [one.pk for one in open_reviews(project=project, wanted=ReviewFilter(reason="complaint"))] == []
 
 
 def test_what_mends_most_a_second_comes_first(project: Project, reviewer: Any) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from active_learning.core.outbound import may_connect, read_target
+from active_learning.core.outbound import by_turns, may_connect, read_target
 from active_learning.core.standard_webhooks import (
     RETRY_SECONDS,
     is_genuine,
@@ -71,3 +71,9 @@ def test_an_address_is_read_or_refused_in_words():
             read_target(url, allows_loopback=False)
     with pytest.raises(ValueError, match="this machine alone"):
         read_target("http://93.184.215.14/", allows_loopback=True)
+
+
+def test_addresses_are_tried_by_turns_of_their_families() -> None:
+    found = ["2a00::1", "2a00::1", "2a00::2", "2a00::3", "93.184.215.14", "93.184.215.14"]
+    assert by_turns(found) == ["2a00::1", "93.184.215.14", "2a00::2", "2a00::3"]
+    assert by_turns(found[4:]) == ["93.184.215.14"] and by_turns([]) == []
