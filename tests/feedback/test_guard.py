@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 
 from active_learning.core.ids import time_ordered_id
 from active_learning.models import AliasEvent, Dataset, ModelVersion, Prediction, Tombstone, TrainingRun
-from active_learning.services import files, lineage
+from active_learning.services import erasure, files, lineage
 from active_learning.services.erasure import finish_erasures
 from active_learning.services.prediction_archive import archive_predictions, purge_predictions
 from feedback import selectors
@@ -322,6 +322,44 @@ def test_marks_follow_when_data_sets_cannot_be_read_and_when_a_training_had_begu
     ModelVersion.objects.filter(pk=clean.pk).update(created_at=later)
     assert finish_erasures(now=later) == {"left": 0}
     assert (before.erasures.count(), ended.erasures.count(), clean.erasures.count()) == (1, 1, 0)
+
+
+def test_a_data_set_is_read_once_for_all_who_were_forgotten_and_a_broken_one_counts_like_one_that_is_gone(
+    send, project, prediction, owner, monkeypatch, settings, tmp_path, has_valkey
+):
+    settings.STORAGE_ROOT = tmp_path
+    read, held = [], erasure._held
+    monkeypatch.setattr(erasure, "_held", lambda dataset: read.append(dataset.number) or held(dataset))
+    for subject in ("ann", "ben"):
+        send(prediction, "down", subject=subject)
+    item = CurrentVerdict.objects.first().item_id
+    decide(review=ReviewItem.objects.get(), value="negative", user=owner)
+    job = Job.objects.create(project=project, kind="train", task="active_learning.run_training", state="running")
+    run = TrainingRun.objects.create(job=job, project=project, trigger="person", reason="asked for")
+    rows = [[item, "negative", 1.0]]
+    versions = [make_version(project, number, rows if number % 2 else []) for number in range(1, 5)]
+    broken = [make_version(project, number, None) for number in (5, 6)]
+    files.absolute(broken[1].dataset.path).write_text('{"rows": [[]]}')
+    # One that nothing came of is of no concern.
+    ModelVersion.objects.filter(pk=versions[3].pk).delete()
+    with monkeypatch.context() as patch:
+        patch.setattr(privacy, "mark_versions", lambda *, tombstone: [])
+        for subject in ("ann", "ben"):
+            forget(project=project, subject=subject, actor=owner)
+    assert finish_erasures() == {"left": 2} and sorted(read) == [1, 2, 3, 5, 6]
+    assert [one.erasures.count() for one in (*versions[:3], *broken)] == [2, 0, 2, 2, 2]
+    read.clear()
+    assert finish_erasures() == {"left": 2} and read == ([] if has_valkey else [2]), "nothing is new"
+    # It learned before, from a data set in which nothing of theirs was found, and from one that is marked already.
+    for number, data in ((7, versions[1].dataset), (8, versions[0].dataset)):
+        late = ModelVersion.objects.create(
+            project=project, number=number, sha256=f"{number:064}", path="", dataset=data
+        )
+    TrainingRun.objects.filter(pk=run.pk).update(version=late)
+    erasure.mark_all(project=project)
+    assert sorted(read) == ([1] if has_valkey else [1, 2]) and late.erasures.count() == 2
+    Job.objects.filter(pk=job.pk).update(state="succeeded")
+    assert finish_erasures(now=timezone.now() + timedelta(minutes=2)) == {"left": 0}
 
 
 def test_what_no_model_learned_is_not_looked_up_at_each_page_load(
