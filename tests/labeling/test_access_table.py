@@ -20,7 +20,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from labeling import urls
-from labeling.access import _converters, _project_of_member
+from labeling.access import _project_of_member
 from labeling.models import ApiKey, Invitation, Item, Job, Membership, Project, ReviewItem
 from labeling.services import inbox, projects
 from tests.factories import make_item, make_key, make_member, make_user
@@ -211,7 +211,7 @@ def test_what_is_kept_of_the_query_for_a_project_belongs_to_no_connection():
 
     def ask_first():
         _project_of_member.cache_clear()
-        assert any(_converters(column) for column in _project_of_member()[2].values())
+        _project_of_member()
         made.append(weakref.ref(connection.ops))
 
     thread = Thread(target=ask_first)
