@@ -119,9 +119,9 @@ def test_when_most_of_what_is_labeled_repeats_audit_items_nothing_is_learned(own
 
 def test_a_table_of_few_different_rows_is_learned_from_and_one_of_a_single_row_is_not(owner):
     project = make_pool(owner, 120)
-    for n, item in enumerate(project.items.all()):
-        row = {"colour": ["red", "blue", "green"][n % 3], "size": n % 2}
-        topic = TOPICS[(n + (n % 4 == 0)) % 3]  # mostly what the colour says
+    for n, item in enumerate(project.items.order_by("pk")):
+        row = {"colour": ["red", "blue", "green"][n % 3], "size": n // 12 % 2}
+        topic = TOPICS[(n + (n % 5 == 0)) % 3]  # mostly what the colour says
         Item.objects.filter(pk=item.pk).update(data=row, meta={"topic": topic})
     answer(pool_items(project, 60))
     answer(audit_items(project))
