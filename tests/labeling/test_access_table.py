@@ -5,22 +5,17 @@ and whoever is not logged in is sent to the log-in page; fragments answer them 4
 log-in page into the middle of another page.
 """
 
-import gc
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import Thread
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from labeling import urls
-from labeling.access import _project_of_member
 from labeling.models import ApiKey, Invitation, Item, Job, Membership, Project, ReviewItem
 from labeling.services import inbox, projects
 from tests.factories import make_item, make_key, make_member, make_user
@@ -203,19 +198,3 @@ def test_what_changes_something_is_no_link(client: Client, rows: None, owner: An
 def test_every_page_is_in_the_table() -> None:
     named = {pattern.name for pattern in urls.urlpatterns if not str(pattern.name).startswith("api-")}
     assert named - OF_NO_PROJECT == {page.name for page in PAGES}
-
-
-def test_what_is_kept_of_the_query_for_a_project_belongs_to_no_connection():
-    """The thread that asked first may be gone, and its connection with it."""
-    made = []
-
-    def ask_first():
-        _project_of_member.cache_clear()
-        _project_of_member()
-        made.append(weakref.ref(connection.ops))
-
-    thread = Thread(target=ask_first)
-    thread.start()
-    thread.join()
-    gc.collect()
-    assert [ref() for ref in made] == [None]
